@@ -1,0 +1,119 @@
+"""Executions: the write-ahead journal of a run, and what to do next, told from the journal alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from twokey.core.errors import Json, Message
+from twokey.core.runbooks import Plan, Step
+
+
+class StepState(StrEnum):
+    """A step's life: planned -> started -> done | failed | unknown -> verified; undone by a later plan."""
+
+    STARTED = "started"  # the intent is on record; the call may or may not have been made
+    UNKNOWN = "unknown"  # found started by a later attempt: must be read back, never blindly repeated
+    DONE = "done"  # the call was answered
+    VERIFIED = "verified"  # and a read shows the effect
+    SKIPPED = "skipped"  # not needed: a `when` or an `or_skip` said so
+    FAILED = "failed"
+    UNDONE = "undone"
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether the run may go on behind this step."""
+        return self in (StepState.VERIFIED, StepState.SKIPPED, StepState.UNDONE)
+
+
+class Found(StrEnum):
+    """What a read says about a call whose answer was never recorded."""
+
+    DONE = "done"
+    NOT_DONE = "not-done"
+    CANNOT_TELL = "cannot-tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The answer of an action's read-back: with the outputs, when the effect is there."""
+
+    found: Found
+    outputs: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """The journal's row for one step of one plan.
+
+    `prior` is the state before the first write, read before it and never overwritten by a later attempt:
+    it is what the undo needs. `key` is the idempotency key that the action was given.
+    """
+
+    id: str  # <plan id>/<step id>
+    plan_id: str
+    step_id: str
+    order: int
+    state: StepState
+    key: str
+    attempt: int = 1
+    fence: int = 0
+    inputs: Mapping[str, Json] = field(default_factory=dict)  # as resolved for the call
+    prior: Mapping[str, Json] = field(default_factory=dict)
+    outputs: Mapping[str, Json] = field(default_factory=dict)
+    seen: Mapping[str, Json] = field(default_factory=dict)  # what the verification saw
+    error: Message | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of one plan. `fence` grows with every worker that takes it: older ones must not write."""
+
+    id: str  # the plan's id
+    incident_id: str
+    started_at: datetime
+    fence: int = 1
+    ended_at: datetime | None = None
+
+
+def record_id(plan_id: str, step_id: str) -> str:
+    """Name the journal row of a step."""
+    return f"{plan_id}/{step_id}"
+
+
+def next_step(plan: Plan, journal: Mapping[str, StepRecord]) -> Step | None:
+    """Return the first step, in the plan's order, that is not settled; None when the run is over."""
+    for step in plan.steps:
+        record = journal.get(step.id)
+        if record is None or not record.state.is_settled:
+            return step
+    return None
+
+
+def has_written(plan: Plan, journal: Mapping[str, StepRecord]) -> bool:
+    """Say whether any write of the plan may have reached the cloud."""
+    return any(
+        step.id in journal and journal[step.id].state is not StepState.SKIPPED for step in plan.writes
+    )
+
+
+def step_scope(journal: Mapping[str, StepRecord]) -> dict[str, Json]:
+    """Return what `${{ steps.* }}` references may name: outputs and prior state of the steps that ran."""
+    return {
+        step_id: {"outputs": dict(record.outputs), "prior": dict(record.prior), "inputs": dict(record.inputs)}
+        for step_id, record in journal.items()
+    }
+
+
+def undoable(plan: Plan, journal: Mapping[str, StepRecord]) -> tuple[Step, ...]:
+    """Return the writes that took effect and can be taken back, last first."""
+    took_effect = (StepState.DONE, StepState.VERIFIED)
+    return tuple(
+        step
+        for step in reversed(plan.writes)
+        if step.undo and step.id in journal and journal[step.id].state in took_effect
+    )

@@ -1,0 +1,33 @@
+"""Work that is owed: a job is committed with the change that owes it, and may run more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class JobKind(StrEnum):
+    """What the engine knows how to run; the values are stored, so they are never renamed."""
+
+    SORT = "sort"  # one stored notification -> verdict -> incident
+    EXECUTE = "execute"  # one approved plan
+    EXPIRE = "expire"  # one plan whose time may be over
+    CONFIRM = "confirm"  # one break-glass run that still owes its second person
+    DRAFT = "draft"  # one post-mortem
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of owed work.
+
+    `id` is stable: enqueuing the same id twice owes the work once. Jobs with the same `lock` run one
+    at a time and in the order they were enqueued; an empty lock runs freely.
+    """
+
+    id: str
+    kind: JobKind
+    payload: Mapping[str, str] = field(default_factory=dict)
+    lock: str = ""
+    not_before: datetime | None = None

@@ -1,0 +1,121 @@
+"""What arrives: the notification as it came, and the signal that was read from it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from twokey.core.errors import Json
+
+
+class RawState(StrEnum):
+    """What became of a notification."""
+
+    NEW = "new"
+    SORTED = "sorted"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class RawNotification:
+    """A notification exactly as it arrived; nothing that arrives is ever dropped.
+
+    `id` is made from the source and the body, so that a redelivery is the same row.
+    `source` is `<provider>.<door>[:<name>]`, e.g. `aws.sqs:findings`, `azure.webhook`, `aws.file`.
+    """
+
+    id: str
+    source: str
+    body: bytes
+    received_at: datetime
+    account: str = ""  # what the door knows: the account, subscription or tenant it belongs to
+    tenant: str = ""
+    state: RawState = RawState.NEW
+    reason: str = ""  # why it is unreadable
+
+    @property
+    def provider(self) -> str:
+        """Return the cloud this came from: the first part of the source."""
+        return self.source.partition(".")[0]
+
+
+def raw_id(source: str, body: bytes) -> str:
+    """Name a notification by where it came from and what it says: the same delivery has the same name."""
+    return "raw-" + hashlib.sha256(source.encode() + b"\0" + body).hexdigest()[:32]
+
+
+class SignalKind(StrEnum):
+    """A finding is a security observation; an event is the provider speaking about itself or an operation."""
+
+    FINDING = "finding"
+    EVENT = "event"
+
+
+class SignalStatus(StrEnum):
+    """Where the source says the matter stands."""
+
+    OPEN = "open"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One thing in the cloud. `id` is the provider's own id or ARN, as it was given."""
+
+    id: str
+    type: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who did it, as far as the source says."""
+
+    name: str = ""  # user or role name
+    type: str = ""  # IAMUser, AssumedRole, Root, ...
+    access_key_id: str = ""
+    arn: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return what two signals by the same principal have in common; empty when unknown."""
+        return self.access_key_id or self.arn or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One finding or event in our own words, whatever the cloud and the envelope were.
+
+    `id` is the identity of this message (a redelivery, page copy or backup copy has the same id);
+    `subject` is the identity of the matter (an update has the same subject). Both after EVENTS section 4.
+    All text may be an attacker's. `severity` is 0.0 to 10.0, None where the source has none.
+    """
+
+    id: str
+    subject: str
+    kind: SignalKind
+    provider: str  # aws | azure
+    family: str  # guardduty | securityhub | health | servicehealth | resourcehealth | cloudtrail | other
+    type: str  # finding type, eventTypeCode, incidentType, operation
+    title: str
+    description: str = ""
+    service: str = ""
+    region: str = ""
+    account: str = ""  # account or subscription id
+    tenant: str = ""  # organisation or Entra tenant
+    severity: float | None = None
+    status: SignalStatus = SignalStatus.OPEN
+    started_at: datetime | None = None  # first bad event, or the provider's start
+    detected_at: datetime | None = None  # the source's own time of noticing
+    updated_at: datetime | None = None
+    resources: tuple[Resource, ...] = ()
+    principal: Principal = field(default_factory=Principal)
+    tracking_id: str = ""  # the provider's public id of the matter
+    is_test: bool = False  # a sample: keeps its class, opens nothing
+    is_muted: bool = False  # archived, suppressed, resolved at the source: keeps its class, opens nothing
+    facts: Mapping[str, Json] = field(default_factory=dict)  # further normalised fields that rules may match
+    raw_id: str = ""

@@ -1,0 +1,265 @@
+"""Everything twokey asks of the outside world, on one page. Adapters implement these; the flow knows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from threading import Event as Stop
+from typing import Protocol, TypeVar
+
+from twokey.core.audit import AuditEntry
+from twokey.core.errors import Json
+from twokey.core.executions import Lookup
+from twokey.core.jobs import Job
+from twokey.core.people import Actor, Roster
+from twokey.core.postmortems import Postmortem, Record
+from twokey.core.responsibility import Verdict
+from twokey.core.runbooks import CheckResult, Effect, Preview, Runbook, Target
+from twokey.core.signals import RawNotification, Signal
+
+
+class Noun(Protocol):
+    """Anything that is stored: it has an id that is unique among its kind."""
+
+    @property
+    def id(self) -> str: ...
+
+
+N = TypeVar("N", bound=Noun)
+
+
+class Clock(Protocol):
+    """The only way to know the time."""
+
+    def now(self) -> datetime:
+        """Return the present moment, in UTC and aware of it."""
+        ...
+
+
+class Reading(Protocol):
+    """A consistent look at the record."""
+
+    def get(self, kind: type[N], id: str) -> N | None:
+        """Return the noun with this id."""
+        ...
+
+    def find(
+        self, kind: type[N], *, limit: int = 1000, newest_first: bool = False, **equal: object
+    ) -> list[N]:
+        """Return nouns whose indexed fields equal all that is given, oldest first unless told otherwise.
+
+        Which fields are indexed is the store's table of columns; another name is a programming error (KeyError).
+        A tuple of values means any of them.
+        """
+        ...
+
+    def audit(self, *, incident_id: str = "", after: int = 0, limit: int = 10_000) -> list[AuditEntry]:
+        """Return audit entries in order, of one incident or of all."""
+        ...
+
+    def head(self) -> tuple[int, str]:
+        """Return sequence and hash of the last audit entry, (0, GENESIS) when there is none."""
+        ...
+
+
+class Transaction(Reading, Protocol):
+    """One change. Transactions run one after the other; all of it is kept, or nothing.
+
+    Leaving the block without an audit entry, when anything was changed, raises and keeps nothing.
+    """
+
+    def add(self, noun: Noun) -> None:
+        """Keep a new noun; raise AlreadyThere when its id, or another unique field, is taken."""
+        ...
+
+    def put(self, noun: Noun) -> None:
+        """Keep a noun, in place of the one with its id if there is one."""
+        ...
+
+    def append(
+        self,
+        actor: Actor,
+        action: str,
+        *,
+        incident_id: str = "",
+        plan_id: str = "",
+        data: Mapping[str, Json] | None = None,
+    ) -> AuditEntry:
+        """Write the audit entry of this change."""
+        ...
+
+    def enqueue(self, job: Job) -> None:
+        """Owe a job; the same id twice owes it once."""
+        ...
+
+    def next_number(self, name: str) -> int:
+        """Return the next number of a counter (1, 2, 3 ...): gaps never, repeats never."""
+        ...
+
+
+class Store(Protocol):
+    """The record: nouns, the audit trail, and the jobs that are owed."""
+
+    def read(self) -> AbstractContextManager[Reading]:
+        """Look without changing."""
+        ...
+
+    def change(self) -> AbstractContextManager[Transaction]:
+        """Change something."""
+        ...
+
+    def receive(self, notifications: Sequence[RawNotification], actor: Actor) -> list[str]:
+        """Keep a batch of notifications in one transaction: rows, audit entries and sort jobs of the new ones.
+
+        Returns the ids that were new. When it returns, all are durable and may be acknowledged.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Durable work: runs owed jobs, one at a time per lock, again after a crash."""
+
+    def run(self, stop: Stop) -> None:
+        """Work until told to stop; the job in hand is finished first."""
+        ...
+
+    def drain(self, limit: int = 1000) -> int:
+        """Run what is due now, until nothing is; return how many jobs ran."""
+        ...
+
+
+Handle = Callable[[Job], None]
+"""What an engine calls for a job. Returning means done; Later means again after a while; another
+TwokeyError means parked and told; anything else is a fault: tried again with back-off, then parked and told."""
+
+Parked = Callable[[Job, Exception], None]
+"""What an engine calls when it gives a job up: people are told."""
+
+
+class Normaliser(Protocol):
+    """One cloud's reader of notifications: pure, no I/O."""
+
+    def normalise(self, raw: RawNotification) -> tuple[Signal, ...]:
+        """Return the signals in a notification; raise Invalid with the reason when it cannot be understood."""
+        ...
+
+
+class Classifier(Protocol):
+    """The rules, loaded."""
+
+    def verdict(self, signal: Signal, raw: RawNotification) -> Verdict:
+        """Say whose side a signal is on; no rule matching gives the label unknown."""
+        ...
+
+
+class Source(Protocol):
+    """A place where notifications are fetched from."""
+
+    name: str
+
+    def receive(self) -> list[RawNotification]:
+        """Wait a while for notifications; return those that came, possibly none."""
+        ...
+
+    def done(self, notifications: Iterable[RawNotification]) -> None:
+        """Acknowledge notifications that are stored."""
+        ...
+
+
+class Action(Protocol):
+    """One thing that can be done in a cloud. `inputs` maps each input to its type name; `outputs` names results."""
+
+    name: str
+    effect: Effect
+    permissions: tuple[str, ...]
+    inputs: Mapping[str, str]
+    outputs: tuple[str, ...]
+
+    def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
+        """Say from reads only what would be touched, and refuse what must never be.
+
+        Inputs that come from earlier steps are still `${{ steps... }}` text here.
+        """
+        ...
+
+    def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Read the state that an undo will need, right before the first write. Read actions return {}."""
+        ...
+
+    def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+        """Do it and return its outputs. Twice with the same key is once; the preview's refusal is checked again."""
+        ...
+
+    def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
+        """Tell by reading whether the effect is there, for a call whose answer was never recorded."""
+        ...
+
+
+class Check(Protocol):
+    """One question to a cloud, by reads only."""
+
+    name: str
+    permissions: tuple[str, ...]
+    inputs: Mapping[str, str]
+
+    def holds(self, target: Target, inputs: Mapping[str, Json]) -> CheckResult:
+        """Answer, with what was seen."""
+        ...
+
+
+class Cloud(Protocol):
+    """What one cloud brings: loaded when it is configured, and a cloud that cannot load stops the start."""
+
+    name: str
+    actions: Mapping[str, Action]
+    checks: Mapping[str, Check]
+    parameter_types: Mapping[str, str]  # type name -> regular expression that the whole text must match
+
+
+class Library(Protocol):
+    """The runbooks as the files say right now."""
+
+    def runbook(self, runbook_id: str) -> Runbook:
+        """Return a runbook whose digest stands in approved.lock; refuse another (Refused), or NotFound."""
+        ...
+
+    def approved(self) -> list[Runbook]:
+        """Return every runbook that may be proposed."""
+        ...
+
+
+class Rosters(Protocol):
+    """The people as the roster says right now; unreadable means nobody, and says so."""
+
+    def current(self) -> Roster:
+        """Read the roster again."""
+        ...
+
+
+class StepUp(Protocol):
+    """The second factor that never travels in a channel."""
+
+    def verify(self, person_id: str, code: str, now: datetime) -> str | None:
+        """Return the identity of this one code (to be used once), or None when the code is wrong."""
+        ...
+
+
+class Publisher(Protocol):
+    """Where post-mortems are made and put."""
+
+    def render(self, record: Record, language: str, audience: str) -> str:
+        """Return the Markdown of a post-mortem: language en or ja, audience internal or public."""
+        ...
+
+    def publish(self, postmortem: Postmortem) -> str:
+        """Put it where the team reads it, and return where that is. Twice is once."""
+        ...
+
+
+Checkpoint = Callable[[str], None]
+"""Called with a name at every boundary of a run; does nothing, except in the crash tests."""
+
+
+def no_checkpoint(name: str) -> None:
+    """Go on."""
