@@ -95,3 +95,66 @@ class Sighting:
     at: datetime
     signal: Signal
     verdict: Verdict
+
+
+# Which states may follow which. Provider incidents may skip `contained`: nothing of theirs is ours to contain.
+MOVES: Mapping[State, tuple[State, ...]] = {
+    State.TRIAGE: (State.INVESTIGATING, State.MONITORING, State.RESOLVED, State.CANCELLED),
+    State.INVESTIGATING: (State.CONTAINED, State.MONITORING, State.RESOLVED, State.CANCELLED),
+    State.CONTAINED: (State.INVESTIGATING, State.MONITORING, State.RESOLVED),
+    State.MONITORING: (State.INVESTIGATING, State.CONTAINED, State.RESOLVED),
+    State.RESOLVED: (State.INVESTIGATING, State.POSTMORTEM, State.CLOSED),
+    State.POSTMORTEM: (State.CLOSED,),
+    State.CLOSED: (),
+    State.CANCELLED: (),
+}
+CANCEL_REASONS = (
+    "benign",
+    "false-positive",
+    "policy-violation",
+    "operational-error",
+    "user-acknowledged",
+    "duplicate",
+)
+
+
+def may_move(incident: Incident, to: State, reason: str = "") -> None:
+    """Refuse an illegal move, naming the legal ones; a cancellation needs a reason from the list."""
+    legal = MOVES[incident.state]
+    if incident.state is State.RESOLVED and to is State.CLOSED and incident.severity <= Severity.SEV2:
+        raise Refused("refused.postmortem_first", incident=incident.id, severity=incident.severity.value)
+    if to not in legal:
+        names = ", ".join(state.value for state in legal) or "-"
+        raise Refused(
+            "refused.illegal_move", incident=incident.id, state=incident.state.value, to=to.value, legal=names
+        )
+    if to is State.CANCELLED and reason not in CANCEL_REASONS:
+        raise Refused("refused.cancel_reason", legal=", ".join(CANCEL_REASONS))
+
+
+def group_of(signal: Signal, label: Label) -> str:
+    """Return what a storm has in common: side, account, family and principal; "" when it stands alone.
+
+    Only security findings with a known principal are a storm: two outages of one service are told apart
+    by the provider's own ids, and two findings about different principals are different attackers.
+    """
+    if label is not Label.CUSTOMER_SECURITY or not signal.principal.key:
+        return ""
+    return "|".join((signal.provider, signal.account, signal.principal.key))
+
+
+def severity_of(signal: Signal, label: Label) -> Severity:
+    """Grade an incident from the source's own number (0 to 10; no upper end is left out) and its side."""
+    if label in (Label.PROVIDER_ADVISORY, Label.INFORMATIONAL, Label.CUSTOMER_INITIATED):
+        return Severity.SEV4
+    if label is Label.PROVIDER_MAINTENANCE:
+        return Severity.SEV4
+    if label is Label.PROVIDER_OUTAGE:
+        return Severity.SEV2
+    if signal.severity is None:
+        return Severity.SEV2 if label is Label.CUSTOMER_SECURITY else Severity.SEV3
+    if signal.severity >= 9.0:
+        return Severity.SEV1
+    if signal.severity >= 7.0:
+        return Severity.SEV2
+    return Severity.SEV3 if signal.severity >= 4.0 else Severity.SEV4

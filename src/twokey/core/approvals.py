@@ -1,0 +1,214 @@
+"""Two keys: who may turn one, when it counts, and how many a plan needs. This page is the two-person rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from twokey.core.errors import Message, Refused, message
+from twokey.core.incidents import Incident
+from twokey.core.people import ChatAccount, Person, Role, Roster
+from twokey.core.runbooks import Plan, PlanState, Risk
+
+CRITICAL_EXPIRES_S = 15 * 60.0
+OTHER_EXPIRES_S = 30 * 60.0
+CONFIRM_WITHIN_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A key: one person's confirmation of one digest. The id makes it unique for (plan, person)."""
+
+    id: str  # <plan id>:<person id>
+    plan_id: str
+    digest: str
+    person_id: str
+    role: str  # proposer | approver | commander | break-glass | confirmation
+    at: datetime
+    step_up: str = ""  # the identity of the code that was given
+    account: ChatAccount | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepUpUse:
+    """One step-up code that was used: its id is unique, so a code opens one door once."""
+
+    id: str
+    person_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who stands behind exactly this plan, and what is still missing."""
+
+    keys: tuple[str, ...]  # person ids
+    needed: int
+    missing: tuple[Message, ...] = ()
+
+    @property
+    def is_satisfied(self) -> bool:
+        """Say whether the plan may run."""
+        return not self.missing and len(self.keys) >= self.needed
+
+
+def key_id(plan_id: str, person_id: str) -> str:
+    """Name a key: a second one of the same person for the same plan has the same name."""
+    return f"{plan_id}:{person_id}"
+
+
+def proposer_counts(plan: Plan) -> bool:
+    """Say whether confirming the preview turned the first key: never for critical, nor where the runbook says no."""
+    return plan.risk is not Risk.CRITICAL and plan.approval.requester_may_approve
+
+
+def keys_needed(plan: Plan) -> int:
+    """Return the number of keys; a runbook can ask for more than two, never for fewer."""
+    return max(2, plan.approval.min_approvals)
+
+
+def expires_after_s(plan: Plan) -> float:
+    """Return how long the plan waits for its keys: 15 min when critical, 30 min else, or what is shorter."""
+    limit = CRITICAL_EXPIRES_S if plan.risk is Risk.CRITICAL else OTHER_EXPIRES_S
+    return min(limit, plan.approval.expires_in_s)
+
+
+def needs_typed_target(plan: Plan) -> bool:
+    """Say whether an approver must type the target."""
+    return plan.risk in (Risk.HIGH, Risk.CRITICAL) or bool(plan.approval.typed_confirmation)
+
+
+def role_for(person: Person, plan: Plan, incident: Incident) -> str:
+    """Return the role in which a person may turn a key for another's plan; "" when in none."""
+    scope = plan.target.account
+    if person.is_(Role.APPROVER, scope):
+        return "approver"
+    if incident.commander == person.id and person.is_(Role.COMMANDER, scope):
+        return "commander"
+    return ""
+
+
+def may_propose(person: Person, scope: str) -> None:
+    """Refuse a person who holds no role for that account or subscription."""
+    if not any(person.is_(role, scope) for role in Role):
+        raise Refused("refused.not_responder", person=person.name, scope=scope)
+
+
+def still_waiting(plan: Plan, now: datetime) -> None:
+    """Refuse a plan that is over, saying how it ended. Silence is never a yes: time passing ends it."""
+    if plan.state is PlanState.EXPIRED or (
+        plan.state is PlanState.PROPOSED and plan.expires_at is not None and now >= plan.expires_at
+    ):
+        raise Refused("refused.plan_expired", plan=plan.short)
+    if plan.state is not PlanState.PROPOSED:
+        raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
+
+
+def may_approve(
+    plan: Plan,
+    person: Person,
+    incident: Incident,
+    approvals: Iterable[Approval],
+    *,
+    digest: str,
+    typed: str,
+    now: datetime,
+) -> str:
+    """Return the role in which this person turns a key on this plan now, or refuse with the exact reason.
+
+    The step-up code is the caller's to check: it needs a secret, and this page has none.
+    """
+    still_waiting(plan, now)
+    if not incident.is_open:
+        raise Refused("refused.incident_over", incident=incident.id, state=incident.state.value)
+    if person.id == plan.requester:
+        raise Refused("refused.own_plan", person=person.name)
+    if any(key.person_id == person.id for key in approvals):
+        raise Refused("refused.key_turned_before", person=person.name, plan=plan.short)
+    role = role_for(person, plan, incident)
+    if not role:
+        raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
+    if digest != plan.digest:
+        raise Refused("refused.plan_changed", plan=plan.short)
+    if needs_typed_target(plan) and typed.strip() != plan.typed_target:
+        raise Refused("refused.typed_wrong", typed=typed.strip()[:80], plan=plan.short)
+    return role
+
+
+def standing(
+    plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster
+) -> Standing:
+    """Count the distinct people who stand behind exactly this plan, by the roster as it is now.
+
+    A key does not count when its digest is another, when its person has left the roster or lost the role,
+    or when it is the proposer's and the proposer's does not count. Keys of a proposer alone are never enough:
+    at least one must be an approver's or the incident commander's.
+    """
+    proposer, others, lost = set[str](), set[str](), []
+    for key in approvals:
+        person = roster.person(key.person_id)
+        if key.digest != plan.digest or key.role in ("break-glass", "confirmation"):
+            continue
+        if person is None:
+            lost.append(message("standing.left_roster", person=key.person_id))
+        elif key.person_id == plan.requester:
+            if proposer_counts(plan) and any(person.is_(role, plan.target.account) for role in Role):
+                proposer.add(key.person_id)
+        elif role_for(person, plan, incident):
+            others.add(key.person_id)
+        else:
+            lost.append(message("standing.lost_role", person=person.name))
+    needed = keys_needed(plan)
+    keys = tuple(sorted(proposer | others))
+    missing = list(lost)
+    if len(keys) < needed:
+        missing.append(message("standing.more_keys", missing=needed - len(keys), needed=needed))
+    elif not others:
+        missing.append(message("standing.no_approver", scope=plan.target.account))
+    return Standing(keys, needed, tuple(missing))
+
+
+def may_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:
+    """Refuse the one-person path unless the runbook allows it, the risk is not critical, the person could
+    approve, a step-up code was given and a reason is written down."""
+    if not plan.break_glass_allowed or plan.risk is Risk.CRITICAL:
+        raise Refused("refused.no_break_glass", runbook=plan.runbook_id)
+    scope = plan.target.account
+    if not (person.is_(Role.APPROVER, scope) or person.is_(Role.COMMANDER, scope)):
+        raise Refused("refused.not_approver", person=person.name, scope=scope)
+    if not step_up:
+        raise Refused("refused.step_up_wrong", person=person.name)
+    if len(reason.strip()) < 10:
+        raise Refused("refused.reason_missing")
+
+
+def may_confirm(plan: Plan, person: Person, incident: Incident) -> None:
+    """Refuse a retrospective confirmation that is not owed, or is not another approver's."""
+    if not plan.break_glass_by or plan.confirmed_by:
+        raise Refused("refused.nothing_to_confirm", plan=plan.short)
+    if person.id == plan.break_glass_by:
+        raise Refused("refused.own_plan", person=person.name)
+    if not role_for(person, plan, incident):
+        raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
+
+
+def may_run(
+    plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster, digest_now: str
+) -> None:
+    """Refuse a run unless the keys hold right now: by this roster, for this digest. Break-glass needs its one."""
+    if plan.state not in (PlanState.APPROVED, PlanState.RUNNING):
+        raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
+    if digest_now != plan.digest:
+        raise Refused("refused.plan_changed", plan=plan.short)
+    if plan.break_glass_by:
+        person = roster.person(plan.break_glass_by)
+        key = next((k for k in approvals if k.role == "break-glass"), None)
+        if person is None or key is None or key.digest != plan.digest or key.person_id != person.id:
+            raise Refused("refused.keys_void", plan=plan.short, why="break-glass")
+        may_break_glass(plan, person, step_up=key.step_up, reason=plan.break_glass_reason)
+        return
+    now_standing = standing(plan, approvals, incident, roster)
+    if not now_standing.is_satisfied:
+        why = "; ".join(str(reason) for reason in now_standing.missing)
+        raise Refused("refused.keys_void", plan=plan.short, why=why)
