@@ -1,0 +1,21 @@
+"""A fake Slack that real Bolt and slack_sdk talk to: Web API, Socket Mode, signed HTTP, people, faults."""
+
+from .background import BackgroundLoop
+from .delivery import Attempt, Delivery
+from .model import Call, Channel, Member, Message, SlackError, View
+from .people import Person
+from .server import FakeSlack
+
+__all__ = [
+    "Attempt",
+    "BackgroundLoop",
+    "Call",
+    "Channel",
+    "Delivery",
+    "FakeSlack",
+    "Member",
+    "Message",
+    "Person",
+    "SlackError",
+    "View",
+]

@@ -1,0 +1,158 @@
+"""The HTTP face of the fake: tokens, arguments, faults, limits, the call log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from aiohttp import web
+
+from .faults import Fault, FaultScript, RateLimit
+from .methods import METHODS
+from .model import Call, Json, SlackError, Workspace
+from .responses import answer_interaction
+from .socket_mode import SocketMode
+
+JSON_ARGUMENTS = ("blocks", "attachments", "metadata", "view")
+SCOPES = "app_mentions:read,channels:history,chat:write,commands,groups:history,im:write,reactions:write,users:read"
+
+
+class WebApi:
+    """Answers requests to /api/METHOD and to response URLs."""
+
+    def __init__(
+        self, state: Workspace, socket: SocketMode, bot_token: str, app_token: str
+    ) -> None:
+        self.state = state
+        self.socket = socket
+        self.faults = FaultScript()
+        self.rate_limit: RateLimit | None = None
+        self.bot_token = bot_token
+        self.app_token = app_token
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what the server serves."""
+        return [
+            web.post("/api/{method}", self.call),
+            web.get("/api/{method}", self.call),
+            web.post("/actions/{team}/{token}", self.respond),
+            web.get("/link/", self.socket.serve),
+        ]
+
+    async def call(self, request: web.Request) -> web.StreamResponse:
+        """Serve one method call."""
+        name = request.match_info["method"]
+        args = await _arguments(request)
+        token = request.headers.get("Authorization", "").removeprefix(
+            "Bearer "
+        ) or args.get("token")
+        args.pop("token", None)
+        return await self._serve(
+            request, name, args, lambda: self._run(name, args, token, request.host)
+        )
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Serve one post to a response_url; it is logged as `response_url`."""
+        args = await _arguments(request)
+        token = request.match_info["token"]
+
+        def run() -> Json:
+            answer_interaction(self.state, token, args)
+            return {}
+
+        return await self._serve(request, "response_url", args, run)
+
+    async def _serve(
+        self, request: web.Request, name: str, args: Json, run: Any
+    ) -> web.StreamResponse:
+        started = time.monotonic()
+        fault = self.faults.take(name, args.get("channel")) or self._limit(name, args)
+        if fault is not None and fault.kind == "hang":
+            await asyncio.sleep(fault.delay)
+        answer, status, headers = self._answer(name, fault, run)
+        lost = fault is not None and fault.kind in ("cut", "lose_reply")
+        error = None if answer.get("ok") else str(answer.get("error"))
+        with self.state.lock:
+            kind = fault.kind if fault is not None and lost else error
+            self.state.calls.append(
+                Call(started, name, args, 0 if lost else status, kind, answer)
+            )
+        if lost:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        if (
+            status >= 500 and status != 500
+        ):  # Slack's front end answers a page, not JSON
+            return web.Response(
+                status=status,
+                text="<html>Service Unavailable</html>",
+                content_type="text/html",
+            )
+        return web.json_response(answer, status=status, headers=headers)
+
+    def _answer(
+        self, name: str, fault: Fault | None, run: Any
+    ) -> tuple[Json, int, dict[str, str]]:
+        headers = {"X-OAuth-Scopes": SCOPES, "X-Slack-Req-Id": "fake"}
+        if fault is not None and fault.kind == "status":
+            if fault.status == 429:
+                headers["Retry-After"] = str(fault.retry_after)
+            return {"ok": False, "error": fault.error}, fault.status, headers
+        if fault is not None and fault.kind in ("refuse", "cut"):
+            return {"ok": False, "error": fault.error or "cut"}, 200, headers
+        try:
+            with self.state.lock:
+                return {"ok": True, **run()}, 200, headers
+        except SlackError as error:
+            answer: Json = {"ok": False, "error": error.code}
+            if error.messages:
+                answer["errors"] = list(error.messages)
+                answer["response_metadata"] = {
+                    "messages": [f"[ERROR] {words}" for words in error.messages]
+                }
+            return answer, 404 if name == "response_url" else 200, headers
+
+    def _limit(self, name: str, args: Json) -> Fault | None:
+        if self.rate_limit is None or name not in (
+            "chat.postMessage",
+            "chat.postEphemeral",
+        ):
+            return None
+        if self.rate_limit.allows(str(args.get("channel"))):
+            return None
+        return Fault(name, "status", 429, "ratelimited", 1)
+
+    def _run(self, name: str, args: Json, token: Any, host: str) -> Json:
+        if not token:
+            raise SlackError("not_authed")
+        if token not in (self.bot_token, self.app_token):
+            raise SlackError("invalid_auth")
+        if (name == "apps.connections.open") != (token == self.app_token):
+            raise SlackError("not_allowed_token_type")
+        if name == "apps.connections.open":
+            return {"url": self.socket.new_url(host)}
+        if name not in METHODS:
+            raise SlackError("unknown_method")
+        return METHODS[name](self.state, args)
+
+
+async def _arguments(request: web.Request) -> Json:
+    args: Json = dict(request.query)
+    if request.content_type == "application/json":
+        try:
+            body = json.loads(await request.text() or "{}")
+        except ValueError:
+            body = {}
+        args |= body if isinstance(body, dict) else {}
+    else:
+        args |= dict(await request.post())
+    for name in JSON_ARGUMENTS:
+        if isinstance(args.get(name), str):
+            try:
+                args[name] = json.loads(args[name])
+            except ValueError:
+                continue
+    return args
