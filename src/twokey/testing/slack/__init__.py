@@ -4,6 +4,7 @@ from .background import BackgroundLoop
 from .delivery import Attempt, Delivery
 from .model import Call, Channel, Member, Message, SlackError, View
 from .people import Person
+from .render import Mention, as_html, as_rich, as_text, live_mentions
 from .server import FakeSlack
 
 __all__ = [
@@ -14,8 +15,13 @@ __all__ = [
     "Delivery",
     "FakeSlack",
     "Member",
+    "Mention",
     "Message",
     "Person",
     "SlackError",
     "View",
+    "as_html",
+    "as_rich",
+    "as_text",
+    "live_mentions",
 ]

@@ -14,6 +14,7 @@ from .delivery import Delivery, Transport
 from .faults import FaultScript, RateLimit
 from .model import Call, Channel, Json, Member, Message, View, Workspace
 from .people import Person, seen_channel
+from .render import as_html, as_text
 from .signed_http import SignedHttp
 from .socket_mode import SocketMode
 from .web_api import WebApi
@@ -288,6 +289,23 @@ class FakeSlack:
     def names(self) -> Mapping[str, str]:
         """Return what people see in place of ids."""
         return self.state.names()
+
+    def show(self, content: Message | View, width: int = 80) -> str:
+        """Return a message or modal as a person sees it, as lines of plain text."""
+        return as_text(content, self.names(), width)
+
+    def page(self, channel: Channel | str, user: Person | None = None) -> str:
+        """Return a channel with its threads as HTML; with `user`, also what only this person sees."""
+        place = self.channel(channel)
+        with self.state.lock:
+            seen: list[Message | View] = [m for m in place.messages if not m.deleted]
+            if user is not None:
+                seen += self.ephemerals(user, place)
+                view = self.view_of(user)
+                seen += [view] if view is not None else []
+            return as_html(
+                seen, self.names(), channel=place.name, app=self.state.bot_name
+            )
 
     def wait_for(
         self, condition: Callable[[], T], timeout: float = 10, *, every: float = 0.01
