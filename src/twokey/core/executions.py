@@ -65,6 +65,7 @@ class StepRecord:
     outputs: Mapping[str, Json] = field(default_factory=dict)
     seen: Mapping[str, Json] = field(default_factory=dict)  # what the verification saw
     error: Message | None = None
+    passed_over: bool = False  # it failed, and the runbook or a person said: go on without it
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
@@ -89,7 +90,7 @@ def next_step(plan: Plan, journal: Mapping[str, StepRecord]) -> Step | None:
     """Return the first step, in the plan's order, that is not settled; None when the run is over."""
     for step in plan.steps:
         record = journal.get(step.id)
-        if record is None or not record.state.is_settled:
+        if record is None or not (record.state.is_settled or record.passed_over):
             return step
     return None
 

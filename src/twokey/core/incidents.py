@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import cast
 
-from twokey.core.errors import Refused
+from twokey.core.errors import Json, Refused
 from twokey.core.responsibility import Label, Verdict
 from twokey.core.signals import Principal, Resource, Signal
 
@@ -158,3 +159,47 @@ def severity_of(signal: Signal, label: Label) -> Severity:
     if signal.severity >= 7.0:
         return Severity.SEV2
     return Severity.SEV3 if signal.severity >= 4.0 else Severity.SEV4
+
+
+def facts(incident: Incident) -> dict[str, Json]:
+    """Return what a runbook may take `from: incident.*`; what is not known is left out."""
+    buckets = [_last(r.id) for r in incident.resources if "bucket" in r.type.lower()]
+    storage = [r.id for r in incident.resources if "/microsoft.storage/storageaccounts/" in r.id.lower()]
+    known: dict[str, Json] = {
+        "id": incident.id,
+        "account_id": incident.account,
+        "region": incident.region,
+        "access_key_id": incident.principal.access_key_id,
+        "user_name": incident.principal.name,
+        "buckets": cast("list[Json]", sorted(set(buckets))),
+        "storage_account_id": storage[0] if storage else "",
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _last(arn: str) -> str:
+    return arn.rpartition(":")[2].partition("/")[0] if arn.startswith("arn:") else arn
+
+
+def absorb(incident: Incident, signal: Signal, verdict: Verdict, now: datetime) -> Incident:
+    """Take one more signal into an incident: count it, add what it names, never lower the severity."""
+    known = {resource.id for resource in incident.resources}
+    fresh = tuple(r for r in signal.resources if r.id not in known)
+    graver = min(incident.severity, severity_of(signal, verdict.label))
+    started = [t for t in (incident.times.started, signal.started_at) if t]
+    detected = [t for t in (incident.times.detected, signal.detected_at) if t]
+    times = replace(
+        incident.times,
+        started=min(started, default=None),
+        detected=min(detected, default=None),
+    )
+    principal = incident.principal if incident.principal.key else signal.principal
+    return replace(
+        incident,
+        signals=incident.signals + 1,
+        last_signal_at=now,
+        severity=graver,
+        resources=incident.resources + fresh,
+        principal=principal,
+        times=times,
+    )

@@ -1,0 +1,1 @@
+"""The story: intake -> response -> containment -> execution -> review. Read these files to know twokey."""

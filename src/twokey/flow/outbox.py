@@ -1,0 +1,90 @@
+"""Telling people: every message is an outbox row, written in the transaction of the change it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from twokey.core.audit import AuditEntry
+from twokey.core.errors import Message
+from twokey.core.incidents import Incident
+from twokey.core.notices import Notice, NoticeKind, NoticeState
+from twokey.core.runbooks import Plan
+from twokey.ports import Transaction
+
+
+def redraw_card(tx: Transaction, incident: Incident, now: datetime) -> None:
+    """Owe the incident's card: the first time a post, later an update of the same message."""
+    _redraw(tx, Notice(f"card:{incident.id}", NoticeKind.CARD, now, incident_id=incident.id))
+
+
+def redraw_plan(tx: Transaction, plan: Plan, now: datetime) -> None:
+    """Owe the plan's approval card in the thread."""
+    notice_id = f"approval:{plan.id}"
+    _redraw(
+        tx, Notice(notice_id, NoticeKind.APPROVAL, now, incident_id=plan.incident_id, plan_id=plan.id)
+    )
+
+
+def tell_thread(
+    tx: Transaction,
+    entry: AuditEntry,
+    *messages: Message,
+    broadcast: bool = False,
+    plan_id: str = "",
+) -> None:
+    """Owe a thread message about a change; it carries the audit entry's number and hash to the outside."""
+    kind = NoticeKind.BROADCAST if broadcast else NoticeKind.THREAD
+    tx.put(
+        Notice(
+            f"thread:{entry.incident_id}:{entry.seq}",
+            kind,
+            entry.at,
+            incident_id=entry.incident_id,
+            plan_id=plan_id,
+            messages=messages,
+            order=tx.next_number("notice"),
+            context={"audit_seq": str(entry.seq), "audit_hash": entry.hash},
+        )
+    )
+
+
+def tell_person(
+    tx: Transaction, entry: AuditEntry, person_id: str, messages: Sequence[Message], plan_id: str = ""
+) -> None:
+    """Owe one person a private message."""
+    tx.put(
+        Notice(
+            f"private:{person_id}:{entry.seq}",
+            NoticeKind.PRIVATE,
+            entry.at,
+            incident_id=entry.incident_id,
+            plan_id=plan_id,
+            messages=tuple(messages),
+            person_id=person_id,
+            order=tx.next_number("notice"),
+        )
+    )
+
+
+def tell_unreadable(tx: Transaction, raw_id: str, reason: Message, now: datetime) -> None:
+    """Owe the channel the news that a notification came which could not be understood."""
+    tx.put(
+        Notice(
+            f"unreadable:{raw_id}",
+            NoticeKind.UNREADABLE,
+            now,
+            messages=(reason,),
+            order=tx.next_number("notice"),
+            context={"raw_id": raw_id},
+        )
+    )
+
+
+def _redraw(tx: Transaction, fresh: Notice) -> None:
+    # `attempts` and `sent_as` stay: the sender must know what may have been posted already.
+    notice = tx.get(Notice, fresh.id) or fresh
+    if notice.state is NoticeState.PENDING and notice.order:
+        return  # an update that is still owed will show this change too
+    tx.put(replace(notice, state=NoticeState.PENDING, order=tx.next_number("notice"), not_before=None))
