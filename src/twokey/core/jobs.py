@@ -16,6 +16,7 @@ class JobKind(StrEnum):
     EXPIRE = "expire"  # one plan whose time may be over
     CONFIRM = "confirm"  # one break-glass run that still owes its second person
     DRAFT = "draft"  # one post-mortem
+    PUBLISH = "publish"  # one post-mortem that a person told to publish: finished here after a crash
 
 
 @dataclass(frozen=True, slots=True)
