@@ -43,11 +43,11 @@ def connect(
             handler = AsyncSocketModeHandler(
                 bot.app, slack.app_token, ping_interval=0.3
             )
-            await handler.connect_async()
+            await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
             return bot, handler
 
         bot, handler = loop.run(run())
         slack.wait_connected()
-        return bot, lambda: loop.run(handler.close_async())
+        return bot, lambda: loop.run(handler.close_async())  # type: ignore[no-untyped-call]  # as above
 
     return start

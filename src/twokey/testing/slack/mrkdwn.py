@@ -10,7 +10,9 @@ from typing import Any
 # Slack reads <...> before anything else, also inside code; &lt;...&gt; is never read as control.
 CONTROL = re.compile(r"<([^<>\n]+)>")
 FENCE = re.compile(r"```\n?(.+?)```", re.DOTALL)
-BARE_URL = re.compile(r"https?://[^\s<>|\"'`*]*[^\s<>|\"'`*.,;:!?)\]]")
+BARE_URL = re.compile(
+    r"https?://(?:(?!&[lg]t;)[^\s<>|\"'`*])*(?!&[lg]t;)[^\s<>|\"'`*.,;:!?)\]]"
+)
 EMOJI = re.compile(r":([a-z0-9_+'-]+):")
 BROADCASTS = ("here", "channel", "everyone")
 EMOJIS = {

@@ -308,7 +308,11 @@ class FakeSlack:
             )
 
     def wait_for(
-        self, condition: Callable[[], T], timeout: float = 10, *, every: float = 0.01
+        self,
+        condition: Callable[[], T | None],
+        timeout: float = 10,
+        *,
+        every: float = 0.01,
     ) -> T:
         """Wait until this is true (or found) and return it."""
         until = time.monotonic() + timeout

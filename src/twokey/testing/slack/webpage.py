@@ -215,7 +215,7 @@ def message_html(message: Message, names: Names) -> str:
     who = names.get(message.user, message.user)
     app = '<span class="app">APP</span>' if message.bot_id else ""
     only = (
-        '<div class="only">👁 Only visible to you</div>' if message.is_ephemeral else ""
+        '<div class="only">⊙ Only visible to you</div>' if message.is_ephemeral else ""
     )
     edited = ' <span class="edited">(edited)</span>' if message.edited_ts else ""
     if message.blocks:
