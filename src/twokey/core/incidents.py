@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -161,10 +162,14 @@ def severity_of(signal: Signal, label: Label) -> Severity:
     return Severity.SEV3 if signal.severity >= 4.0 else Severity.SEV4
 
 
+# A container's or blob service's id begins with its account's.
+_STORAGE_ACCOUNT = re.compile(r"/.*/microsoft\.storage/storageaccounts/[^/]+", re.IGNORECASE)
+
+
 def facts(incident: Incident) -> dict[str, Json]:
     """Return what a runbook may take `from: incident.*`; what is not known is left out."""
     buckets = [_last(r.id) for r in incident.resources if "bucket" in r.type.lower()]
-    storage = [r.id for r in incident.resources if "/microsoft.storage/storageaccounts/" in r.id.lower()]
+    storage = [found[0] for r in incident.resources if (found := _STORAGE_ACCOUNT.match(r.id))]
     known: dict[str, Json] = {
         "id": incident.id,
         "account_id": incident.account,
@@ -173,6 +178,7 @@ def facts(incident: Incident) -> dict[str, Json]:
         "user_name": incident.principal.name,
         "buckets": cast("list[Json]", sorted(set(buckets))),
         "storage_account_id": storage[0] if storage else "",
+        "storage_account_name": storage[0].rpartition("/")[2].lower() if storage else "",
     }
     return {name: value for name, value in known.items() if value}
 
