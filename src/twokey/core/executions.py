@@ -14,6 +14,7 @@ from twokey.core.runbooks import Plan, Step
 class StepState(StrEnum):
     """A step's life: planned -> started -> done | failed | unknown -> verified; undone by a later plan."""
 
+    WAITING = "waiting"  # the cloud did not answer before anything was intended
     STARTED = "started"  # the intent is on record; the call may or may not have been made
     UNKNOWN = "unknown"  # found started by a later attempt: must be read back, never blindly repeated
     DONE = "done"  # the call was answered
@@ -97,9 +98,8 @@ def next_step(plan: Plan, journal: Mapping[str, StepRecord]) -> Step | None:
 
 def has_written(plan: Plan, journal: Mapping[str, StepRecord]) -> bool:
     """Say whether any write of the plan may have reached the cloud."""
-    return any(
-        step.id in journal and journal[step.id].state is not StepState.SKIPPED for step in plan.writes
-    )
+    untouched = (StepState.SKIPPED, StepState.WAITING)
+    return any(step.id in journal and journal[step.id].state not in untouched for step in plan.writes)
 
 
 def step_scope(journal: Mapping[str, StepRecord]) -> dict[str, Json]:

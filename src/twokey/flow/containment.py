@@ -276,12 +276,13 @@ class Containment:
                 tx.put(replace(stuck, passed_over=True))
             elif decision == "retry":
                 # What was sent may have arrived: a retry reads first, like after a crash.
-                tx.put(replace(stuck, state=StepState.UNKNOWN, attempt=1, error=None))
-            state = PlanState.FAILED if decision == "stop" else PlanState.RUNNING
+                state = StepState.UNKNOWN if stuck.key else StepState.WAITING
+                tx.put(replace(stuck, state=state, attempt=1, error=None))
+            after = PlanState.FAILED if decision == "stop" else PlanState.RUNNING
             said = message(
                 f"containment.decided_{decision}", person=person.name, step=stuck.step_id, plan=plan.short
             )
-            moved = self._move(tx, plan, state, acting(person, who.account), said, {"decision": decision})
+            moved = self._move(tx, plan, after, acting(person, who.account), said, {"decision": decision})
             if decision != "stop":
                 tx.enqueue(_run_job(plan, again=str(tx.head()[0])))
         return moved

@@ -80,11 +80,14 @@ class Executor:
         self.checkpoint("run:claimed")
         if not has_written(plan, self._journal(plan)) and not self._still_the_same(plan):
             return
-        while step := next_step(plan, self._journal(plan)):
-            if not self._run_step(plan, step, fence):
-                return
-        self.checkpoint("run:finish")
-        self._finish(plan)
+        try:
+            while step := next_step(plan, self._journal(plan)):
+                if not self._run_step(plan, step, fence):
+                    return
+            self.checkpoint("run:finish")
+            self._finish(plan, fence)
+        except LostLease:
+            return  # another worker has the run now, and will end it
 
     def _claim(self, plan_id: str) -> tuple[Plan, int] | None:
         """Take the run: raise the fence, mark what an earlier worker left open, or end a plan that may not run."""
@@ -155,11 +158,12 @@ class Executor:
     def _run_step(self, plan: Plan, step: Step, fence: int) -> bool:
         """Bring one step to its settled end; False when the run stops here."""
         record = self._journal(plan).get(step.id)
+        record = replace(record, fence=fence) if record else None
         try:
             if step.effect is Effect.READ:
                 self._read(plan, step, fence)
                 return True
-            if record is None or record.state is StepState.FAILED:
+            if record is None or record.state in (StepState.FAILED, StepState.WAITING):
                 record = self._intend(plan, step, fence)
                 if record is None:
                     return True
@@ -168,14 +172,12 @@ class Executor:
                 record = self._read_back(plan, step, record, fence)
             self._verify(plan, step, record)
             return True
-        except Later:
+        except (Later, LostLease):
             raise
-        except LostLease:
-            return False
         except Unavailable as fault:
             return self._try_later(plan, step, fault, fence)
         except TwokeyError as fault:
-            return self._give_up(plan, step, fault.message)
+            return self._give_up(plan, step, fault.message, fence)
 
     def _read(self, plan: Plan, step: Step, fence: int) -> None:
         inputs = self._inputs(plan, step)
@@ -268,22 +270,23 @@ class Executor:
     def _try_later(self, plan: Plan, step: Step, fault: Unavailable, fence: int) -> bool:
         """The cloud did not answer: what was sent may have arrived, so the next attempt reads first."""
         record = self._journal(plan).get(step.id) or replace(
-            self._record(plan, step, fence, {}, f"{plan.id}/{step.id}"), state=StepState.FAILED, attempt=0
+            self._record(plan, step, fence, {}, ""), state=StepState.WAITING, attempt=0
         )
         tries = max(step.retry.max_attempts, _TRIES_WHEN_UNAVAILABLE)
         if record.attempt >= tries:
-            return self._give_up(plan, step, fault.message)
+            return self._give_up(plan, step, fault.message, fence)
         unsure = record.state in (StepState.STARTED, StepState.UNKNOWN)
         state = StepState.UNKNOWN if unsure else record.state
-        waiting = replace(record, state=state, attempt=record.attempt + 1, error=fault.message)
+        waiting = replace(record, state=state, attempt=record.attempt + 1, error=fault.message, fence=fence)
         self._write(waiting, plan, "step.unavailable", {"reason": str(fault), "attempt": waiting.attempt})
         raise Later(step.retry.backoff_s * 2 ** (record.attempt), "execution.unavailable", step=step.id)
 
-    def _give_up(self, plan: Plan, step: Step, reason: Message) -> bool:
+    def _give_up(self, plan: Plan, step: Step, reason: Message, fence: int) -> bool:
         """Do as the runbook says with a step that failed for good; True when the run goes on without it."""
         with self.store.change() as tx:
+            self._fenced(tx, plan, fence)
             record = tx.get(StepRecord, record_id(plan.id, step.id))
-            failed = record or self._record(plan, step, 0, {}, "")
+            failed = record or self._record(plan, step, fence, {}, "")
             goes_on = step.on_failure is OnFailure.CONTINUE
             # A step whose outcome is unknown stays unknown: only a read or a person can settle it.
             state = failed.state if failed.state is StepState.UNKNOWN else StepState.FAILED
@@ -331,9 +334,10 @@ class Executor:
                 outbox.tell_thread(tx, entry, message("execution.parked", fault=fault[:200]), plan_id=plan.id)
                 outbox.redraw_plan(tx, asking, self.clock.now())
 
-    def _finish(self, plan: Plan) -> None:
+    def _finish(self, plan: Plan, fence: int) -> None:
         now = self.clock.now()
         with self.store.change() as tx:
+            self._fenced(tx, plan, fence)
             incident = found(tx.get(Incident, plan.incident_id), plan.incident_id)
             done = replace(plan, state=PlanState.DONE)
             tx.put(done)

@@ -1,0 +1,159 @@
+"""Settings: the only reader of the environment, checked whole at start, every fault told at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twokey.core.errors import Invalid, Json
+
+
+class Secret(str):
+    """Text that must not be seen: its repr, and so every log of it, is `***`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"
+
+
+def data_folder(name: str) -> Path:
+    """Return the shipped folder of this name: beside `src/` in a checkout, inside the package in a wheel."""
+    package = Path(__file__).parent
+    shipped = package / "_data" / name
+    return shipped if shipped.is_dir() else package.parents[1] / name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that an installation decides. One environment variable a field: `TWOKEY_` and its name."""
+
+    # the record
+    database_url: str = "sqlite:///twokey.db"
+    # files that people own
+    roster_file: Path = Path("roster.yaml")
+    totp_file: Path = Path("totp.yaml")
+    runbooks_dir: Path = field(default_factory=lambda: data_folder("runbooks"))
+    rules_dir: Path = field(default_factory=lambda: data_folder("rules"))
+    templates_dir: Path = field(default_factory=lambda: data_folder("templates"))
+    postmortems_dir: Path = Path("postmortems")
+    postmortems_git: bool = False  # commit into the repository at postmortems_dir instead of writing only
+    # Slack
+    slack_bot_token: Secret = Secret("")
+    slack_app_token: Secret = Secret("")  # Socket Mode
+    slack_signing_secret: Secret = Secret("")  # signed HTTP instead
+    slack_team: str = ""
+    slack_enterprise: str = ""
+    slack_channel: str = ""
+    slack_security_channel: str = ""
+    slack_command: str = "/twokey"
+    slack_api_url: str = "https://slack.com/api/"
+    language: str = "en"
+    timezone: str = "UTC"
+    # the web door
+    http_host: str = "127.0.0.1"
+    http_port: int = 8080
+    azure_webhooks: tuple[str, ...] = ()  # <name>=<secret of 32 or more characters>, comma separated
+    # clouds
+    clouds: tuple[str, ...] = ("aws", "azure")
+    aws_region: str = "us-east-1"
+    aws_endpoint_url: str = ""
+    aws_queues: tuple[str, ...] = ()  # SQS queue addresses
+    aws_role_name: str = ""
+    aws_external_id: Secret = Secret("")
+    aws_quarantine_parent_ou: str = ""
+    aws_responder_role_arn: str = ""
+    azure_tenant: str = ""
+    azure_subscriptions: tuple[str, ...] = ()
+    azure_endpoint_url: str = ""
+    # how it works
+    workers: int = 4
+    storm_window_s: int = 3600
+
+    @property
+    def config(self) -> dict[str, Json]:
+        """Return what a runbook may take `from: config.*`; what is not set is left out."""
+        aws: dict[str, Json] = {
+            "quarantine_parent_ou": self.aws_quarantine_parent_ou,
+            "responder_role_arn": self.aws_responder_role_arn,
+        }
+        return {"aws": {name: value for name, value in aws.items() if value}}
+
+    def doors(self) -> dict[str, Secret]:
+        """Return the Azure webhooks: name -> path secret."""
+        pairs = (door.partition("=") for door in self.azure_webhooks)
+        return {name: Secret(secret) for name, _, secret in pairs}
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("true or false is wanted")
+
+
+def _several(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "str": str,
+    "int": int,
+    "bool": _yes_or_no,
+    "Path": Path,
+    "Secret": Secret,
+    "tuple[str, ...]": _several,
+}
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; raise Invalid naming every variable that is wrong or not known."""
+    env = os.environ if environment is None else environment
+    fields = {f"TWOKEY_{name.upper()}": f for name, f in Settings.__dataclass_fields__.items()}
+    faults = [f"{name}: not a setting" for name in env if name.startswith("TWOKEY_") and name not in fields]
+    values: dict[str, Any] = {}
+    for variable, spec in fields.items():
+        if variable not in env:
+            continue
+        try:
+            values[spec.name] = _READERS[str(spec.type)](env[variable])
+        except ValueError as fault:
+            # A secret's value is never repeated, not even a wrong one.
+            faults.append(f"{variable}: {fault}")
+    settings = Settings(**values)
+    faults += _faults(settings)
+    if faults:
+        raise Invalid("settings.wrong", faults="; ".join(sorted(faults)))
+    return settings
+
+
+def _faults(settings: Settings) -> list[str]:
+    faults = []
+    if settings.language not in ("en", "ja"):
+        faults.append("TWOKEY_LANGUAGE: en or ja is wanted")
+    for name, secret in settings.doors().items():
+        if not name or len(secret) < 32:
+            faults.append(f"TWOKEY_AZURE_WEBHOOKS: {name or '(no name)'}: <name>=<32 or more characters> is wanted")
+    for cloud in settings.clouds:
+        if cloud not in ("aws", "azure"):
+            faults.append(f"TWOKEY_CLOUDS: {cloud}: aws or azure is wanted")
+    if settings.workers < 1:
+        faults.append("TWOKEY_WORKERS: at least 1 is wanted")
+    return faults
+
+
+def missing_to_serve(settings: Settings) -> list[str]:
+    """Name every variable without which the bot cannot talk to Slack or know its people."""
+    missing = []
+    for name in ("slack_bot_token", "slack_team", "slack_channel"):
+        if not getattr(settings, name):
+            missing.append(f"TWOKEY_{name.upper()}")
+    if not settings.slack_app_token and not settings.slack_signing_secret:
+        missing.append("TWOKEY_SLACK_APP_TOKEN (Socket Mode) or TWOKEY_SLACK_SIGNING_SECRET (HTTP)")
+    if not settings.roster_file.exists():
+        missing.append(f"TWOKEY_ROSTER_FILE ({settings.roster_file} does not exist)")
+    return missing
