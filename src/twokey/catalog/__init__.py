@@ -1,1 +1,1 @@
-"""Files that people own and review: runbooks, the roster, the rules; each fault is told with file, line and key."""
+"""Files that people own and review: runbooks, roster, rules; every fault names its file, line and key."""

@@ -1,4 +1,4 @@
-"""YAML as people review it: every scalar is text, and whatever makes a file mean more than it shows is refused."""
+"""YAML as people review it: every scalar is text, and a file that means more than it shows is refused."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Document:
         return found
 
     def json(self, path: Path = ()) -> Json:
-        """Return a part as JSON people would have meant: unquoted true, false, null and numbers have their type."""
+        """Return a part as JSON: unquoted true, false, null and numbers have their type."""
         return self._json(self.get(path), path)
 
     def _json(self, value: Data, path: Path) -> Json:
@@ -96,7 +96,7 @@ def dotted(path: Path) -> str:
 
 
 def load(text: str | bytes, name: str) -> Document:
-    """Read one YAML document; refuse whatever is ambiguous, hidden, shared or too big (Invalid, with the line)."""
+    """Read one YAML document; refuse the ambiguous, hidden, shared or too big (Invalid, with the line)."""
     readable = _checked_text(text, name)
     try:
         return _Builder(name).build(yaml.parse(readable, Loader=_Loader))

@@ -1,0 +1,83 @@
+"""`approved.lock`: which runbooks may be proposed, by digest; one line each, reviewed like code."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from twokey.core.errors import Invalid
+
+NAME = "approved.lock"
+HEADER = """\
+# Runbooks that may be proposed: id, version, digest of the file and its documents, who approved it, when.
+# Written by: twokey runbook approve ID --by NAME (reviewed like code: a changed runbook needs a new line).
+"""
+
+_LINE = re.compile(
+    r"(?P<id>[a-z]+\.[a-z0-9-]+) (?P<version>[0-9]+\.[0-9]+\.[0-9]+) sha256:(?P<digest>[0-9a-f]{64})"
+    r" (?P<by>[^\s#]{1,120}) (?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
+)
+_BY = re.compile(r"[^\s#]{1,120}")
+
+
+@dataclass(frozen=True, slots=True)
+class LockLine:
+    """One approval of one runbook file as it was read."""
+
+    id: str
+    version: str
+    digest: str
+    by: str
+    date: str
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.version} sha256:{self.digest} {self.by} {self.date}"
+
+
+def read_lock(folder: Path) -> dict[str, LockLine]:
+    """Return approved runbooks by id; none when there is no file, Invalid with the line when one is wrong."""
+    path = folder / NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid("lock.unreadable", file=str(path), line=1, key="", problem=error) from None
+    return parse_lock(text, str(path))
+
+
+def parse_lock(text: str, name: str) -> dict[str, LockLine]:
+    """Return the lines of a lock by id."""
+    found: dict[str, LockLine] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if not match:
+            raise Invalid("lock.malformed", file=name, line=number, key="", text=line[:80])
+        entry = LockLine(*(match[part] for part in ("id", "version", "digest", "by", "date")))
+        if entry.id in found:
+            raise Invalid("lock.duplicate", file=name, line=number, key=entry.id)
+        found[entry.id] = entry
+    return found
+
+
+def write_line(folder: Path, entry: LockLine) -> LockLine | None:
+    """Put one approval into the lock, atomically; return the line that it replaces."""
+    if not _LINE.fullmatch(str(entry)):
+        problem = "lock.by_malformed" if not _BY.fullmatch(entry.by) else "lock.malformed"
+        raise Invalid(problem, file=NAME, line=1, key=entry.id, text=str(entry)[:80], by=entry.by[:80])
+    lines = read_lock(folder)
+    before = lines.get(entry.id)
+    lines[entry.id] = entry
+    text = HEADER + "".join(f"{lines[name]}\n" for name in sorted(lines))
+    path = folder / NAME
+    beside = path.with_name(f"{NAME}.{os.getpid()}.new")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    return before
