@@ -1,0 +1,123 @@
+"""Containment: whether anonymous readers may get into a storage account's blobs at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twokey.core.errors import Invalid, Json, Message, NotFound, TwokeyError, message
+from twokey.core.executions import Found, Lookup
+from twokey.core.runbooks import Effect, Preview, Target, references
+from twokey.providers.azure import storage
+from twokey.providers.azure.session import AzureSession, call
+
+
+class SetPublicAccess:
+    """Set an account's `allowBlobPublicAccess`; the undo is the same action with the value from before."""
+
+    name: str = "azure.storage.set_public_access"
+    effect: Effect = Effect.MODIFY
+    permissions: tuple[str, ...] = (storage.READ, storage.WRITE, storage.READ_CONTAINERS)
+    inputs: Mapping[str, str] = {
+        "storage_account_id": "azure.storage_account_id",
+        "allow": "bool",
+    }
+    outputs: tuple[str, ...] = ("storage_account_id", "allow_blob_public_access", "was_needed")
+
+    def __init__(self, session: AzureSession) -> None:
+        self.session = session
+
+    def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
+        """Say which account would change and what its setting is now; refuse what must never be touched."""
+        account = storage.seen(self.session, target, inputs["storage_account_id"])
+        if isinstance(account, Preview):
+            return account
+        return Preview(
+            touches=(account.touch(),),
+            # Which containers are open is a note: an attacker who opens one more must not void the keys.
+            observed={"allow_blob_public_access": account.allow_blob_public_access},
+            counts={"storage_accounts": 1},
+            refusal=storage.refusal(account),
+            notes=(*self._notes(account, inputs["allow"]),),
+        )
+
+    def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Keep the setting as it was; Azure cannot go back to "never set", so that is kept as allowed."""
+        account = storage.look(self.session, storage.within(target, inputs["storage_account_id"]))
+        return {
+            "allow_blob_public_access": account.may_be_public,
+            "was_set": account.allow_blob_public_access is not None,
+        }
+
+    def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+        """Look, and change the setting when it is not already so."""
+        allow = _flag(inputs["allow"])
+        at = storage.within(target, inputs["storage_account_id"])
+        account = storage.look(self.session, at)
+        storage.refuse(account)
+        was_needed = account.allow_blob_public_access is not allow
+        if was_needed:
+            account = self._set(account, allow)
+        return {
+            "storage_account_id": account.id,
+            "allow_blob_public_access": account.allow_blob_public_access,
+            "was_needed": was_needed,
+        }
+
+    def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
+        """Read the setting: it is there, or it is not; an account that is gone is for a person to decide."""
+        allow = _flag(inputs["allow"])
+        try:
+            account = storage.look(self.session, storage.within(target, inputs["storage_account_id"]))
+        except NotFound:
+            return Lookup(Found.CANNOT_TELL)
+        if account.allow_blob_public_access is not allow:
+            return Lookup(Found.NOT_DONE)
+        outputs: dict[str, Json] = {
+            "storage_account_id": account.id,
+            "allow_blob_public_access": allow,
+            "was_needed": True,
+        }
+        return Lookup(Found.DONE, outputs)
+
+    def _set(self, account: storage.Account, allow: bool) -> storage.Account:
+        from azure.mgmt.storage.models import (
+            StorageAccountPropertiesUpdateParameters,
+            StorageAccountUpdateParameters,
+        )
+
+        # Only what changes is sent: a PATCH leaves everything else as it is.
+        wanted = StorageAccountUpdateParameters(
+            properties=StorageAccountPropertiesUpdateParameters(allow_blob_public_access=allow)
+        )
+        at = account.at
+        update = self.session.storage(at.subscription).storage_accounts.update
+        return storage.account_of(call(at.id, update, at.group, at.name, wanted), at)
+
+    def _notes(self, account: storage.Account, allow: Json) -> list[Message]:
+        name = account.at.name
+        if references(allow):
+            return []
+        if _flag(allow):
+            return [message("azure.note.readers_return", account=name)]
+        notes = [self._who_loses(account), message("azure.note.static_website_stays", account=name)]
+        if account.allow_blob_public_access is None:
+            notes.append(message("azure.note.never_set", account=name))
+        return notes
+
+    def _who_loses(self, account: storage.Account) -> Message:
+        name = account.at.name
+        try:
+            found = storage.public_containers(self.session, account.at)
+        except TwokeyError:
+            # The list is only shown: containment must not wait for it.
+            return message("azure.note.containers_unknown", account=name)
+        shown = ", ".join(found.names[:5])
+        if not found.names:
+            return message("azure.note.no_public_containers", account=name, looked_at=found.looked_at)
+        return message("azure.note.public_containers", account=name, count=len(found.names), names=shown)
+
+
+def _flag(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise Invalid("azure.not_yes_or_no", input="allow", value=value)
+    return value

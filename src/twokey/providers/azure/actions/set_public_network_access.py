@@ -1,0 +1,112 @@
+"""Containment: whether a storage account can be reached from public networks at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twokey.core.errors import Invalid, Json, Message, NotFound, message
+from twokey.core.executions import Found, Lookup
+from twokey.core.runbooks import Effect, Preview, Target, references
+from twokey.providers.azure import storage
+from twokey.providers.azure.session import AzureSession, call
+
+ACCESS = ("Enabled", "Disabled", "SecuredByPerimeter")
+
+
+class SetPublicNetworkAccess:
+    """Set an account's `publicNetworkAccess`; it cuts off our own clients too, unless they come privately."""
+
+    name: str = "azure.storage.set_public_network_access"
+    effect: Effect = Effect.MODIFY
+    permissions: tuple[str, ...] = (storage.READ, storage.WRITE)
+    inputs: Mapping[str, str] = {
+        "storage_account_id": "azure.storage_account_id",
+        "access": "azure.public_network_access",
+    }
+    outputs: tuple[str, ...] = ("storage_account_id", "public_network_access", "was_needed")
+
+    def __init__(self, session: AzureSession) -> None:
+        self.session = session
+
+    def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
+        """Say which account would change and who would be cut off; refuse what must never be touched."""
+        account = storage.seen(self.session, target, inputs["storage_account_id"])
+        if isinstance(account, Preview):
+            return account
+        return Preview(
+            touches=(account.touch(),),
+            observed={"public_network_access": account.public_network_access},
+            counts={"storage_accounts": 1},
+            refusal=storage.refusal(account),
+            notes=_notes(account, inputs["access"]),
+        )
+
+    def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Keep the setting as it was; never set is Enabled."""
+        account = storage.look(self.session, storage.within(target, inputs["storage_account_id"]))
+        return {
+            "public_network_access": account.network,
+            "was_set": account.public_network_access is not None,
+        }
+
+    def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+        """Look, and change the setting when it is not already so."""
+        access = _access(inputs["access"])
+        at = storage.within(target, inputs["storage_account_id"])
+        account = storage.look(self.session, at)
+        storage.refuse(account)
+        was_needed = account.network != access
+        if was_needed:
+            account = self._set(account, access)
+        return {
+            "storage_account_id": account.id,
+            "public_network_access": account.network,
+            "was_needed": was_needed,
+        }
+
+    def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
+        """Read the setting: it is there, or it is not; an account that is gone is for a person to decide."""
+        access = _access(inputs["access"])
+        try:
+            account = storage.look(self.session, storage.within(target, inputs["storage_account_id"]))
+        except NotFound:
+            return Lookup(Found.CANNOT_TELL)
+        if account.network != access:
+            return Lookup(Found.NOT_DONE)
+        outputs: dict[str, Json] = {
+            "storage_account_id": account.id,
+            "public_network_access": access,
+            "was_needed": True,
+        }
+        return Lookup(Found.DONE, outputs)
+
+    def _set(self, account: storage.Account, access: str) -> storage.Account:
+        from azure.mgmt.storage.models import (
+            StorageAccountPropertiesUpdateParameters,
+            StorageAccountUpdateParameters,
+        )
+
+        wanted = StorageAccountUpdateParameters(
+            properties=StorageAccountPropertiesUpdateParameters(public_network_access=access)
+        )
+        at = account.at
+        update = self.session.storage(at.subscription).storage_accounts.update
+        return storage.account_of(call(at.id, update, at.group, at.name, wanted), at)
+
+
+def _notes(account: storage.Account, access: Json) -> tuple[Message, ...]:
+    if references(access) or _access(access) != "Disabled":
+        return ()
+    return (
+        message(
+            "azure.note.network_cut",
+            account=account.at.name,
+            private_endpoints=account.private_endpoints,
+        ),
+    )
+
+
+def _access(value: Json) -> str:
+    if value not in ACCESS:
+        raise Invalid("azure.not_a_network_access", value=value, known=", ".join(ACCESS))
+    return str(value)

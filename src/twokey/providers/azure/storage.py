@@ -1,0 +1,158 @@
+"""Storage accounts: a fresh look at one, and the reasons why it must not be touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from twokey.core.errors import Invalid, Json, Message, Refused, message
+from twokey.core.runbooks import Preview, Target, Touch, references
+from twokey.providers.azure.identifiers import StorageAccountId, is_same, storage_account_id
+from twokey.providers.azure.session import AzureSession, call, speaking_of
+
+if TYPE_CHECKING:
+    from azure.mgmt.storage.models import StorageAccount
+
+READ = "Microsoft.Storage/storageAccounts/read"
+WRITE = "Microsoft.Storage/storageAccounts/write"
+READ_CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers/read"
+
+NEVER_CONTAIN = "twokey:never-contain"
+MAX_CONTAINERS = 5000  # one account may hold any number: what is not looked at is said
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A storage account as Azure says right now. `None` means that the setting was never made."""
+
+    at: StorageAccountId
+    id: str
+    location: str = ""
+    kind: str = ""
+    allow_blob_public_access: bool | None = None
+    public_network_access: str | None = None
+    default_network_action: str | None = None
+    private_endpoints: int = 0
+    created_at: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def may_be_public(self) -> bool:
+        """Say whether anonymous readers may get in: only an explicit no is a no.
+
+        Azure's pages read a setting that was never made as yes for older accounts and as no for newer ones.
+        """
+        return self.allow_blob_public_access is not False
+
+    @property
+    def network(self) -> str:
+        """Return who may reach it over the network; never set means Enabled."""
+        return self.public_network_access or "Enabled"
+
+    def has_tag(self, name: str) -> bool:
+        """Say whether it carries a tag; Azure's tag names have no letter case."""
+        return name.casefold() in {tag.casefold() for tag in self.tags}
+
+    def touch(self) -> Touch:
+        """Name it as a thing a plan would change."""
+        return Touch("storage-account", self.id, self.at.name)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicContainers:
+    """The blob containers whose own setting lets anonymous readers in."""
+
+    names: tuple[str, ...]
+    looked_at: int
+    is_complete: bool
+
+
+def within(target: Target, value: Json) -> StorageAccountId:
+    """Read a storage account id, or refuse: it must lie in the subscription that the plan is about."""
+    at = storage_account_id(value)
+    if at.subscription != target.account.lower():
+        raise Refused("azure.other_subscription", resource=at.id, subscription=target.account)
+    return at
+
+
+def look(session: AzureSession, at: StorageAccountId) -> Account:
+    """Read one storage account now."""
+    client = session.storage(at.subscription)
+    found = call(at.id, client.storage_accounts.get_properties, at.group, at.name)
+    return account_of(found, at)
+
+
+def account_of(found: StorageAccount, at: StorageAccountId) -> Account:
+    """Take what we need from Azure's answer, which must be about the account that was asked for."""
+    if not is_same(found.id or "", at.id):
+        raise Invalid("azure.other_answer", resource=at.id, found=found.id or "?")
+    properties: Any = found.properties
+    rules = getattr(properties, "network_rule_set", None)
+    return Account(
+        at=at,
+        id=found.id or at.id,
+        location=found.location or "",
+        kind=_text(found.kind),
+        allow_blob_public_access=getattr(properties, "allow_blob_public_access", None),
+        public_network_access=_text(getattr(properties, "public_network_access", None)) or None,
+        default_network_action=_text(getattr(rules, "default_action", None)) or None,
+        private_endpoints=len(getattr(properties, "private_endpoint_connections", None) or ()),
+        created_at=str(getattr(properties, "creation_time", None) or ""),
+        tags=dict(found.tags or {}),
+    )
+
+
+def public_containers(session: AzureSession, at: StorageAccountId) -> PublicContainers:
+    """List the containers that are open by their own setting, page by page."""
+    client = session.storage(at.subscription)
+    names: list[str] = []
+    looked_at = 0
+    with speaking_of(at.id):
+        containers = iter(client.blob_containers.list(at.group, at.name))
+        for container in islice(containers, MAX_CONTAINERS):
+            looked_at += 1
+            if (_text(container.public_access) or "None") != "None" and not container.deleted:
+                names.append(container.name or "?")
+        is_complete = next(containers, None) is None
+    return PublicContainers(tuple(names), looked_at, is_complete)
+
+
+def refusal(account: Account) -> Message | None:
+    """Say why an account must never be changed by a plan, or None."""
+    if account.has_tag(NEVER_CONTAIN):
+        return message("azure.never_contain", resource=account.id, tag=NEVER_CONTAIN)
+    return None
+
+
+def refuse(account: Account) -> None:
+    """Raise the reason why an account must never be changed, if there is one."""
+    reason = refusal(account)
+    if reason:
+        raise Refused(reason.code, **reason.params)
+
+
+def seen(session: AzureSession, target: Target, value: Json) -> Account | Preview:
+    """Read the account that a step names; or return the preview of one named later, or not for us."""
+    if references(value):
+        return Preview(notes=(message("azure.known_when_it_runs", reference=value),))
+    try:
+        return look(session, within(target, value))
+    except Refused as error:
+        return Preview(refusal=error.message)
+
+
+def readable(target: Target, value: Json) -> Preview:
+    """Return the preview of a step that only reads: nothing is touched, if the id is one we may read."""
+    if references(value):
+        return Preview()
+    try:
+        within(target, value)
+    except Refused as error:
+        return Preview(refusal=error.message)
+    return Preview()
+
+
+def _text(value: object) -> str:
+    return str(getattr(value, "value", value) or "")

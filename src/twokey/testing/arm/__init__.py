@@ -1,0 +1,22 @@
+"""A small Azure Resource Manager on this machine that the real Azure SDKs talk to over TLS.
+
+It answers as the published REST examples do: storage accounts and containers, resource and service health,
+the activity log. Its state can be looked at and changed, its calls are on record, and faults can be ordered.
+"""
+
+from __future__ import annotations
+
+from twokey.testing.arm.faults import Fault
+from twokey.testing.arm.server import Arm, Call
+from twokey.testing.arm.state import ArmState, Container, StorageAccount, health_event, log_entry
+
+__all__ = [
+    "Arm",
+    "ArmState",
+    "Call",
+    "Container",
+    "Fault",
+    "StorageAccount",
+    "health_event",
+    "log_entry",
+]

@@ -1,0 +1,234 @@
+"""The fake Resource Manager's answers, route by route."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from twokey.core.errors import Json
+from twokey.testing.arm.faults import error_body
+from twokey.testing.arm.state import ArmState, Object
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back."""
+
+    status: int
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, taken apart."""
+
+    state: ArmState
+    path: str
+    match: re.Match[str]
+    query: Mapping[str, str]
+    body: Json
+    base_url: str
+
+
+Route = Callable[[Asked], Answer]
+
+
+def answer(
+    state: ArmState, base_url: str, *, method: str, path: str, query: Mapping[str, str], body: Json
+) -> Answer:
+    """Answer a request from the state; a change changes the state."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d(-preview)?", query.get("api-version", "")):
+        return Answer(
+            400, error_body("MissingApiVersionParameter", "The api-version query parameter is required.")
+        )
+    for wanted, pattern, route in ROUTES:
+        match = re.fullmatch(pattern, path, re.IGNORECASE)
+        if wanted == method and match:
+            missing = _missing_subscription(state, path)
+            return missing or route(Asked(state, path, match, query, body, base_url))
+    return Answer(404, error_body("InvalidResourceType", f"No route for {method} {path}."))
+
+
+def _missing_subscription(state: ArmState, path: str) -> Answer | None:
+    named = re.match(r"/subscriptions/([^/]+)", path, re.IGNORECASE)
+    if named and named[1].lower() not in {known.lower() for known in state.subscriptions}:
+        return Answer(
+            404, error_body("SubscriptionNotFound", f"The subscription '{named[1]}' could not be found.")
+        )
+    return None
+
+
+def subscription(asked: Asked) -> Answer:
+    """Show one subscription."""
+    wanted = asked.match["subscription"].lower()
+    state = {known.lower(): value for known, value in asked.state.subscriptions.items()}[wanted]
+    return Answer(
+        200,
+        {
+            "id": f"/subscriptions/{wanted}",
+            "subscriptionId": wanted,
+            "displayName": "twokey tests",
+            "tenantId": asked.state.tenant,
+            "state": state,
+        },
+    )
+
+
+def list_accounts(asked: Asked) -> Answer:
+    """List the storage accounts of a subscription."""
+    wanted = asked.match["subscription"].lower()
+    found = [a.shown() for a in asked.state.accounts if a.subscription.lower() == wanted]
+    return _page(asked, found)
+
+
+def get_account(asked: Asked) -> Answer:
+    """Show one storage account."""
+    account = asked.state.account(asked.path)
+    return Answer(200, account.shown()) if account else _no_account(asked)
+
+
+def update_account(asked: Asked) -> Answer:
+    """Change one storage account, unless a lock forbids it."""
+    account = asked.state.account(asked.path)
+    if account is None:
+        return _no_account(asked)
+    if account.lock:
+        return Answer(
+            409,
+            error_body(
+                "ScopeLocked",
+                f"The scope '{account.id}' cannot perform write operation because following scope(s)"
+                f" are locked: '{account.id}'. Please remove the lock and try again.",
+            ),
+        )
+    account.patch(asked.body if isinstance(asked.body, dict) else {})
+    return Answer(200, account.shown())
+
+
+def list_containers(asked: Asked) -> Answer:
+    """List an account's blob containers, page by page."""
+    account = asked.state.account(asked.match["account"])
+    if account is None:
+        return _no_account(asked)
+    return _page(asked, [container.shown(account.id) for container in account.containers])
+
+
+def resource_availability(asked: Asked) -> Answer:
+    """List one resource's health, newest first; `current` is the first of them."""
+    known = {name.casefold(): statuses for name, statuses in asked.state.availability.items()}
+    statuses = known.get(asked.match["resource"].casefold(), [])
+    if not asked.match["current"]:
+        return _page(asked, statuses)
+    if not statuses:
+        return Answer(404, error_body("ResourceNotFound", "The resource has no health."))
+    return Answer(200, statuses[0])
+
+
+def subscription_availability(asked: Asked) -> Answer:
+    """List the present health of every resource of a subscription."""
+    prefix = f"/subscriptions/{asked.match['subscription']}/".casefold()
+    found = [
+        statuses[0]
+        for resource, statuses in asked.state.availability.items()
+        if statuses and resource.casefold().startswith(prefix)
+    ]
+    return _page(asked, found)
+
+
+def subscription_events(asked: Asked) -> Answer:
+    """List a subscription's service health events."""
+    known = {name.lower(): events for name, events in asked.state.events.items()}
+    return _page(asked, known.get(asked.match["subscription"].lower(), []))
+
+
+def resource_events(asked: Asked) -> Answer:
+    """List the service health events that concern one resource."""
+    known = {name.casefold(): events for name, events in asked.state.resource_events.items()}
+    return _page(asked, known.get(asked.match["resource"].casefold(), []))
+
+
+def impacted_resources(asked: Asked) -> Answer:
+    """List the resources of a subscription that an event concerns."""
+    tracking_id = asked.match["event"]
+    found: list[Object] = [
+        {
+            "id": f"{asked.path}/{number}",
+            "name": str(number),
+            "type": "Microsoft.ResourceHealth/events/impactedResources",
+            "properties": {
+                "targetResourceId": resource,
+                "targetResourceType": "/".join(resource.split("/")[6:8]),
+                "targetRegion": "westus",
+            },
+        }
+        for number, resource in enumerate(asked.state.impacted.get(tracking_id, []))
+    ]
+    return _page(asked, found)
+
+
+def activity_log(asked: Asked) -> Answer:
+    """List activity log entries; only the filters that Azure documents are understood."""
+    wanted = re.fullmatch(
+        r"eventTimestamp ge '(?P<since>[^']+)' and eventTimestamp le '(?P<until>[^']+)'"
+        r"(?: and resourceUri eq '(?P<resource>[^']+)')?",
+        asked.query.get("$filter", ""),
+    )
+    if not wanted:
+        return Answer(400, error_body("BadRequest", "The filter is not supported."))
+    prefix = f"/subscriptions/{asked.match['subscription']}/".casefold()
+    found = [
+        entry
+        for entry in asked.state.activity
+        if str(entry["resourceId"]).casefold().startswith(prefix)
+        and wanted["since"] <= str(entry["eventTimestamp"]) <= wanted["until"]
+        and (not wanted["resource"] or str(entry["resourceId"]).casefold() == wanted["resource"].casefold())
+    ]
+    return _page(asked, found)
+
+
+def _page(asked: Asked, items: Sequence[Object]) -> Answer:
+    start = int(asked.query.get("$skiptoken", "0"))
+    end = start + asked.state.page_size
+    body: Object = {"value": list(items[start:end])}
+    if end < len(items):
+        query = {**asked.query, "$skiptoken": str(end)}
+        body["nextLink"] = f"{asked.base_url}{asked.path}?{urlencode(query)}"
+    return Answer(200, body)
+
+
+def _no_account(asked: Asked) -> Answer:
+    name = asked.path.split("/")[8]
+    return Answer(
+        404,
+        error_body(
+            "ResourceNotFound",
+            f"The Resource 'Microsoft.Storage/storageAccounts/{name}' under resource group"
+            f" '{asked.path.split('/')[4]}' was not found.",
+        ),
+    )
+
+
+_SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
+_ACCOUNT = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Storage/storageAccounts/[^/]+"
+_HEALTH = r"/providers/Microsoft\.ResourceHealth"
+_RESOURCE = r"(?P<resource>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/.+?)"
+
+ROUTES: tuple[tuple[str, str, Route], ...] = (
+    ("GET", _SUBSCRIPTION, subscription),
+    ("GET", _SUBSCRIPTION + r"/providers/Microsoft\.Storage/storageAccounts", list_accounts),
+    ("GET", _ACCOUNT, get_account),
+    ("PATCH", _ACCOUNT, update_account),
+    ("GET", f"(?P<account>{_ACCOUNT})/blobServices/default/containers", list_containers),
+    ("GET", _SUBSCRIPTION + _HEALTH + "/availabilityStatuses", subscription_availability),
+    ("GET", _SUBSCRIPTION + _HEALTH + "/events", subscription_events),
+    ("GET", _SUBSCRIPTION + _HEALTH + "/events/(?P<event>[^/]+)/impactedResources", impacted_resources),
+    ("GET", _RESOURCE + _HEALTH + "/availabilityStatuses(?P<current>/current)?", resource_availability),
+    ("GET", _RESOURCE + _HEALTH + "/events", resource_events),
+    (
+        "GET",
+        _SUBSCRIPTION + r"/providers/Microsoft\.Insights/eventtypes/management/values",
+        activity_log,
+    ),
+)

@@ -1,0 +1,199 @@
+"""The routes: one for Azure's webhooks, one for Slack where it comes by HTTP, two for health."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from twokey.core.errors import Unavailable
+from twokey.core.signals import RawNotification, raw_id
+from twokey.ports import Clock
+from twokey.web import inbox as inboxes
+from twokey.web.bodies import BodyError, read_body
+from twokey.web.doors import Doors, hidden
+
+_TIMESTAMP = re.compile(r"[0-9]{1,15}")
+_SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much and how long. Azure waits 10 s for an answer: body and storing together stay below."""
+
+    max_body: int = 1 << 20
+    body_s: float = 5.0
+    store_s: float = 4.0
+    max_batch: int = 100
+    max_waiting: int = 1000
+    max_waiting_bytes: int = 32 << 20
+    readiness_s: float = 2.0
+    readiness_kept_s: float = 1.0
+
+
+def web_app(
+    receive: inboxes.Receive,
+    *,
+    doors: Doors,
+    clock: Clock,
+    readiness: Callable[[], Mapping[str, str]],
+    slack: ASGIApp | None = None,
+    limits: Limits = Limits(),
+) -> Starlette:
+    """Build the application.
+
+    `receive` makes a batch durable (it is called in a worker thread). `readiness` returns parts and what is
+    wrong with each ("" or "ok" when nothing is). `slack` is an ASGI application for POST /slack/events.
+    """
+    inbox = inboxes.Inbox(
+        receive,
+        max_batch=limits.max_batch,
+        max_waiting=limits.max_waiting,
+        max_waiting_bytes=limits.max_waiting_bytes,
+        patience_s=limits.store_s,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        inbox.start()
+        try:
+            yield
+        finally:
+            await inbox.stop()
+
+    routes = [
+        Route("/azure/{secret}", _azure(inbox, doors, clock, limits), methods=["POST"]),
+        Route("/healthz", _healthz, methods=["GET"]),
+        Route("/readyz", _Readiness(inbox, readiness, limits), methods=["GET"]),
+    ]
+    if slack is not None:
+        routes.append(Route("/slack/events", _Slack(slack, limits), methods=["POST"]))
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.redirect_slashes = False  # a redirect would say the secret again
+    app.state.inbox = inbox
+    return app
+
+
+def _azure(
+    inbox: inboxes.Inbox, doors: Doors, clock: Clock, limits: Limits
+) -> Callable[[Request], Awaitable[Response]]:
+    async def azure(request: Request) -> Response:
+        """Store what came, whatever it is, and say 202; after a 503 (and no 500) Azure comes again."""
+        door = doors.behind(request.path_params["secret"])
+        if door is None:
+            return _closing(404)
+        if door.may_enter is not None:
+            token = request.headers.get("authorization", "")
+            # It may fetch keys: not in the event loop.
+            if not await asyncio.to_thread(door.may_enter, token):
+                return _closing(401)
+        try:
+            body = await read_body(request, limits.max_body, limits.body_s)
+        except BodyError as declined:
+            return _closing(declined.status)
+        raw = RawNotification(
+            id=raw_id(door.source, body),
+            source=door.source,
+            body=body,
+            received_at=clock.now(),
+            account=door.account,
+            tenant=door.tenant,
+        )
+        try:
+            await inbox.put(raw)
+        except Unavailable:
+            return Response(status_code=503, headers={"retry-after": "5"})
+        return Response(status_code=202)
+
+    return azure
+
+
+async def _healthz(_request: Request) -> Response:
+    """Say that the process is up."""
+    return PlainTextResponse("ok")
+
+
+class _Readiness:
+    """Says whether work can be done, and which part keeps it from being done."""
+
+    def __init__(
+        self, inbox: inboxes.Inbox, readiness: Callable[[], Mapping[str, str]], limits: Limits
+    ) -> None:
+        self._inbox = inbox
+        self._ask = readiness
+        self._limits = limits
+        self._parts: dict[str, str] = {}
+        self._asked_at = float("-inf")
+        self._one_at_a_time = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parts = {"inbox": self._inbox.problem(), **await self._others()}
+        shown = {name: hidden(problem)[:200] or "ok" for name, problem in parts.items()}
+        is_ready = all(problem in ("", "ok") for problem in parts.values())
+        answer = JSONResponse({"ready": is_ready, "parts": shown}, status_code=200 if is_ready else 503)
+        await answer(scope, receive, send)
+
+    async def _others(self) -> dict[str, str]:
+        """Ask at most once a second: anybody may call, and the answer may cost a database read."""
+        loop = asyncio.get_running_loop()
+        async with self._one_at_a_time:
+            if loop.time() - self._asked_at < self._limits.readiness_kept_s:
+                return self._parts
+            try:
+                async with asyncio.timeout(self._limits.readiness_s):
+                    self._parts = dict(await asyncio.to_thread(self._ask))
+            except TimeoutError:
+                self._parts = {"readiness": "did not answer in time"}
+            except Exception as fault:
+                # The answer is itself the report: a part that cannot say how it is, is not well.
+                self._parts = {"readiness": type(fault).__name__}
+            self._asked_at = loop.time()
+            return self._parts
+
+
+class _Slack:
+    """Slack's requests: bounded like all others, and only those that can be Slack's reach Bolt.
+
+    Bolt answers a timestamp that is not a number, or a signature that is not ASCII, with 500 instead of 401.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        stamp = request.headers.get("x-slack-request-timestamp", "")
+        signature = request.headers.get("x-slack-signature", "")
+        if not _TIMESTAMP.fullmatch(stamp) or not _SIGNATURE.fullmatch(signature):
+            await _closing(401)(scope, receive, send)
+            return
+        try:
+            body = await read_body(request, self._limits.max_body, self._limits.body_s)
+        except BodyError as declined:
+            await _closing(declined.status)(scope, receive, send)
+            return
+        await self._app(scope, _again(body, receive), send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Hand a body that was read to the next reader; after it, what the connection says."""
+    rest: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return rest.pop() if rest else await receive()
+
+    return replay
+
+
+def _closing(status: int) -> Response:
+    """Answer without having read the body: the connection cannot be used again."""
+    return Response(status_code=status, headers={"connection": "close"})

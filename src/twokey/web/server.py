@@ -1,0 +1,138 @@
+"""Serving: uvicorn inside the program's own event loop, bounded, and stopped by the program."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from twokey.core.errors import Unavailable
+from twokey.web.doors import HideSecrets
+
+HEADERS_WITHIN_S = 5.0
+MAX_HEADER_BYTES = 16 * 1024
+
+
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection whose request head does not come: uvicorn waits for ever."""
+
+    _head_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start waiting for the first request."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take data; the clock runs from a request's first byte until its head is complete."""
+        cycle_before = self.cycle
+        if self._head_due is None and self._is_between_requests():
+            self._expect_head()
+        super().data_received(data)
+        if self.cycle is not cycle_before:
+            self._head_came()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the clock."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def _is_between_requests(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _expect_head(self) -> None:
+        self._head_due = self.loop.call_later(HEADERS_WITHIN_S, self._give_up)
+
+    def _head_came(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
+
+    def _give_up(self) -> None:
+        self._head_due = None
+        if self._is_between_requests() and not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the program."""
+        yield
+
+
+async def serve(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[int], None] | None = None,
+    limit_concurrency: int = 512,
+    graceful_s: int = 8,
+    **more: Any,
+) -> None:
+    """Serve until `stop` is set; requests in hand are answered first, for at most `graceful_s`.
+
+    `on_ready` is told the port (useful with port 0). `more` goes to uvicorn.Config, e.g. certificates.
+    """
+    listener = _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        http=ImpatientProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=limit_concurrency,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=graceful_s,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        **more,
+    )
+    for name in ("uvicorn.error", "uvicorn.access", "twokey.web"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(known, HideSecrets) for known in logger.filters):
+            logger.addFilter(HideSecrets())
+    server = _Server(config)
+    stopper = asyncio.create_task(_stop_when(stop, server), name="web-stop")
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="web-serve")
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        if server.started and on_ready:
+            on_ready(listener.getsockname()[1])
+        await serving
+    except SystemExit:
+        # uvicorn leaves the whole program when the application does not start.
+        raise Unavailable("web.did_not_start", host=host, port=port) from None
+    finally:
+        stopper.cancel()
+        listener.close()
+
+
+async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=_family(host), backlog=1024)
+    except OSError as fault:
+        raise Unavailable(
+            "web.cannot_listen", host=host, port=port, reason=fault.strerror or type(fault).__name__
+        ) from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
