@@ -1,0 +1,181 @@
+"""Connections to the two databases, set up explicitly and read back: nothing is left to a default."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from twokey.core.errors import Invalid, Unavailable
+from twokey.store.failures import database_failures
+
+BUSY_MS = 10_000
+_CHANGE_LOCK = 0x2B0_0001  # pg_advisory_xact_lock keys: changes of the record, takes from the queue
+_QUEUE_LOCK = 0x2B0_0002
+
+# WAL with FULL: an answered commit has reached the disk. SQLite's and SQLAlchemy's defaults differ.
+_SQLITE = {"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": str(BUSY_MS)}
+# The queue's marks may be lost in a power cut: then a job runs again, which jobs allow. So they need
+# no sync of their own, and one event costs one sync for its intake and one for its sorting.
+_SQLITE_QUEUE = {**_SQLITE, "synchronous": "1"}
+_SQLITE_READ = {**_SQLITE, "query_only": "1"}
+
+_POSTGRES = {
+    "synchronous_commit": "on",
+    "TimeZone": "UTC",
+    "lock_timeout": "30s",
+    # A process that was stopped in the middle of a change must not hold up all the others.
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+def parsed(url: str) -> URL:
+    """Return a database URL with the driver that is used; refuse what is neither SQLite nor Postgres."""
+    try:
+        made = make_url(url)
+    except ArgumentError as error:
+        raise Invalid("store.url", url=_without_password(url)) from error
+    if made.drivername == "sqlite":
+        if not made.database or made.database == ":memory:":
+            raise Invalid("store.url", url="sqlite://")
+        return made
+    if made.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return made.set(drivername="postgresql+psycopg")
+    raise Invalid("store.url", url=_without_password(url))
+
+
+def _without_password(url: str) -> str:
+    return url.split("://", 1)[0] + "://..."
+
+
+class Database:
+    """One database and the three ways into it: reading, changing the record, and marking jobs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = parsed(url)
+        self.is_sqlite = self.url.drivername == "sqlite"
+        self._turn = _Turn()
+        if self.is_sqlite:
+            self._read = _sqlite(self.url, _SQLITE_READ, "BEGIN", size=8)
+            self._write = _sqlite(self.url, _SQLITE, "BEGIN IMMEDIATE", size=2)
+            self._queue = _sqlite(self.url, _SQLITE_QUEUE, "BEGIN IMMEDIATE", size=2)
+        else:
+            self._read = _postgres(self.url, size=8, isolation="REPEATABLE READ", readonly=True)
+            self._write = _postgres(self.url, size=4, isolation="READ COMMITTED")
+            self._queue = self._write
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Look at one consistent state; nothing can be written through it."""
+        with database_failures(), self._read.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def changing(self) -> Iterator[Connection]:
+        """Change the record: one at a time, in this process and among all processes."""
+        # SQLite waits by polling with growing sleeps; within one process a lock hands over at once.
+        with self._turn.taken(), self._one_by_one(self._write, _CHANGE_LOCK) as connection:
+            yield connection
+
+    @contextmanager
+    def marking(self) -> Iterator[Connection]:
+        """Mark jobs as taken or settled."""
+        turn = self._turn.taken() if self.is_sqlite else nullcontext()
+        with turn, self._one_by_one(self._queue, _QUEUE_LOCK) as connection:
+            yield connection
+
+    @contextmanager
+    def _one_by_one(self, engine: Engine, lock: int) -> Iterator[Connection]:
+        with database_failures(), engine.begin() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (lock,))
+            yield connection
+
+    def check_settings(self) -> None:
+        """Read back what durability rests on, and refuse to work without it."""
+        for engine, wanted in self._wanted():
+            with database_failures(), engine.connect() as connection:
+                for name, value in wanted.items():
+                    statement = f"PRAGMA {name}" if self.is_sqlite else f"SHOW {name}"
+                    found = str(connection.exec_driver_sql(statement).scalar()).lower()
+                    if found != value:
+                        raise Unavailable("store.setting", name=name, found=found, wanted=value)
+
+    def _wanted(self) -> list[tuple[Engine, dict[str, str]]]:
+        if self.is_sqlite:
+            return [(self._read, _SQLITE_READ), (self._write, _SQLITE), (self._queue, _SQLITE_QUEUE)]
+        return [(self._write, {"synchronous_commit": "on", "fsync": "on"})]
+
+    def close(self) -> None:
+        """Give every connection back."""
+        for engine in (self._read, self._write, self._queue):
+            engine.dispose()
+
+
+class _Turn:
+    """A lock that notices a change inside a change, which would wait for itself for ever."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        if self._owner == threading.get_ident():
+            raise RuntimeError("a change inside a change: finish the first one")
+        if not self._lock.acquire(timeout=BUSY_MS * 3 / 1000):
+            raise Unavailable("store.unavailable", reason="database is locked")
+        self._owner = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._owner = None
+            self._lock.release()
+
+
+def one_connection(url: str) -> Engine:
+    """Return an engine for a migration: a connection of its own, set up as for changes."""
+    made = parsed(url)
+    if made.drivername == "sqlite":
+        return _sqlite(made, _SQLITE, "BEGIN IMMEDIATE", size=0)
+    return _postgres(made, size=0, isolation="READ COMMITTED")
+
+
+def _sqlite(url: URL, pragmas: dict[str, str], begin: str, *, size: int) -> Engine:
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if size:
+        pool = {"poolclass": QueuePool, "pool_size": size, "max_overflow": 24, "pool_timeout": 30}
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}, **pool)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _: Any) -> None:
+        # The driver's own idea of when a transaction begins is switched off: ours is said below.
+        connection.isolation_level = None
+        for name, value in pragmas.items():
+            connection.execute(f"PRAGMA {name}={value}")
+
+    @event.listens_for(engine, "begin")
+    def begin_(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgres(url: URL, *, size: int, isolation: str, readonly: bool = False) -> Engine:
+    options = " ".join(f"-c {name}={value}" for name, value in _POSTGRES.items())
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if size:
+        pool = {"pool_size": size, "max_overflow": 24, "pool_timeout": 30, "pool_pre_ping": True}
+    return create_engine(
+        url,
+        isolation_level=isolation,
+        connect_args={"options": options, "connect_timeout": 10, "application_name": "twokey"},
+        execution_options={"postgresql_readonly": True} if readonly else {},
+        **pool,
+    )

@@ -1,0 +1,40 @@
+"""Alembic revisions: how the tables came to be what they are. Loaded only when something migrates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from twokey.store.databases import one_connection
+from twokey.store.failures import database_failures
+from twokey.store.schema import revision
+
+_MIGRATE_LOCK = 0x2B0_0003
+
+
+def upgrade(url: str) -> tuple[str, str]:
+    """Bring the tables to the newest revision, in one transaction; return the revision before and after."""
+    engine = one_connection(url)
+    try:
+        with database_failures(), engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                # Two processes that start at once must not both create the tables.
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATE_LOCK,))
+            before = revision(connection)
+            command.upgrade(alembic_config(connection), "head")
+            return before, revision(connection)
+    finally:
+        engine.dispose()
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Return what Alembic needs to know, without a file."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,76 @@
+"""Nouns to JSON text and back, without loss: frozen dataclasses, enums, UTC moments, tuples, sets, bytes."""
+
+from __future__ import annotations
+
+import json
+import typing
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import UnionType
+from typing import Any, TypeVar
+
+from cattrs import Converter
+
+from twokey.core.signals import RawNotification
+
+T = TypeVar("T")
+
+
+def _is_json(kind: Any) -> bool:
+    """Recognise `Json`, which refers to itself and so reaches us as a union that is never fully resolved."""
+    if _origin(kind) not in (UnionType, typing.Union):
+        return False
+    members = typing.get_args(kind)
+    return float in members and any(_origin(member) is dict for member in members)
+
+
+def _origin(kind: Any) -> Any:
+    return typing.get_origin(kind)
+
+
+def _moment(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError("a moment without a time zone is not a moment")
+    return value.astimezone(UTC).isoformat()
+
+
+def _converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    converter.register_unstructure_hook(datetime, _moment)
+    converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+    converter.register_unstructure_hook(bytes, lambda value: b64encode(value).decode())
+    converter.register_structure_hook(bytes, lambda value, _: b64decode(value, validate=True))
+    converter.register_unstructure_hook_func(_is_json, lambda value: value)
+    converter.register_structure_hook_func(_is_json, lambda value, _: value)
+    converter.register_unstructure_hook_func(
+        lambda kind: _origin(kind) is frozenset, lambda value: sorted(map(str, value))
+    )
+    return converter
+
+
+CONVERTER = _converter()
+
+
+def to_text(noun: object) -> str:
+    """Return a noun as one line of JSON; ASCII only, so that any database keeps any text."""
+    return json.dumps(CONVERTER.unstructure(noun), separators=(",", ":"))
+
+
+def from_text(kind: type[T], text: str) -> T:
+    """Return the noun that a line of JSON holds; what is missing in an older one takes its default."""
+    return CONVERTER.structure(json.loads(text), kind)
+
+
+def raw_to_text(raw: RawNotification) -> str:
+    """Return a notification as JSON without its bytes: those have their own column."""
+    fields = CONVERTER.unstructure(replace(raw, body=b""))
+    del fields["body"]
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def raw_from_text(text: str, content: bytes) -> RawNotification:
+    """Return the notification from its JSON and its bytes."""
+    fields: Mapping[str, Any] = json.loads(text)
+    return CONVERTER.structure({**fields, "body": b64encode(content).decode()}, RawNotification)

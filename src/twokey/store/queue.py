@@ -1,0 +1,180 @@
+"""Owed jobs as a queue: take one, keep it, settle it. Only the last hand may settle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Row, and_, bindparam, exists, or_, select, true, update
+
+from twokey.core.jobs import Job, JobKind
+from twokey.store.databases import Database
+from twokey.store.tables import JOB
+from twokey.store.types import storable
+
+_other = JOB.alias("other")
+_j = JOB.c
+
+# A kind that only a newer version knows waits for that version.
+_KNOWN = _j.kind.in_([kind.value for kind in JobKind])
+_DUE = and_(_j.state == "waiting", _j.due <= bindparam("now"), _KNOWN)
+_ITS_TURN = or_(
+    _j.lock == "",
+    ~exists().where(
+        _other.c.lock == _j.lock,
+        or_(
+            _other.c.state == "running",
+            and_(
+                _other.c.state == "waiting",
+                _other.c.position < _j.position,
+                or_(_other.c.holds == true(), _other.c.due <= bindparam("now")),
+            ),
+        ),
+        # Said again for the partial index of jobs that are not settled.
+        _other.c.state.in_(("waiting", "running")),
+    ),
+)
+_NEXT = select(JOB).where(_DUE, _ITS_TURN).order_by(_j.due, _j.position).limit(1)
+_RUN_OUT = and_(_j.state == "running", _j.lease_until <= bindparam("now"))
+# A process does not take from itself: its clock may have jumped, or it may have stood still.
+_ABANDONED = and_(_RUN_OUT, _j.worker != bindparam("by"))
+_IS_ANY = select(exists().where(_DUE) | exists().where(_ABANDONED))
+_GIVE_BACK = (
+    update(JOB)
+    .where(_ABANDONED)
+    .values(state="waiting", attempts=_j.attempts + 1, error="its worker stopped in the middle", worker="")
+)
+_TAKE = (
+    update(JOB)
+    .where(_j.position == bindparam("it"))
+    .values(
+        state="running",
+        holds=true(),
+        turn=_j.turn + 1,
+        worker=bindparam("by"),
+        lease_until=bindparam("until"),
+    )
+)
+_HAND = and_(_j.position == bindparam("it"), _j.turn == bindparam("of_turn"), _j.state == "running")
+_RENEW = update(JOB).where(_HAND).values(lease_until=bindparam("until"))
+_SETTLE = (
+    update(JOB)
+    .where(_HAND)
+    .values(
+        state=bindparam("to"),
+        due=bindparam("at"),
+        attempts=bindparam("failed"),
+        error=bindparam("why"),
+        worker="",
+        lease_until=None,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """A job that one worker holds."""
+
+    job: Job
+    attempts: int
+    turn: int
+    position: int
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedJob:
+    """A job that was given up, and why."""
+
+    job: Job
+    attempts: int
+    error: str
+
+
+class SqlQueue:
+    """The jobs of one record. Its marks are small transactions of their own, never part of a change."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watchers: list[Callable[[int], None]] = []
+
+    def take(self, worker: str, now: datetime, lease_until: datetime) -> InHand | None:
+        """Take the next job that is due; what a dead worker held is due again."""
+        who = {"now": now, "by": storable(worker)}
+        with self._database.reading() as connection:
+            if not connection.execute(_IS_ANY, who).scalar():
+                return None  # looking is cheap, and holds up nobody
+        with self._database.marking() as connection:
+            connection.execute(_GIVE_BACK, who)
+            row = connection.execute(_NEXT, {"now": now}).first()
+            if row is None:
+                return None
+            connection.execute(_TAKE, {"it": row.position, "by": who["by"], "until": lease_until})
+        return InHand(_job(row), row.attempts, row.turn + 1, row.position, row.due)
+
+    def renew(self, taken: InHand, until: datetime) -> bool:
+        """Go on holding a job; False when another worker has it."""
+        with self._database.marking() as connection:
+            values = {"it": taken.position, "of_turn": taken.turn, "until": until}
+            return connection.execute(_RENEW, values).rowcount == 1
+
+    def done(self, taken: InHand) -> bool:
+        """Owe it no longer; its row stays, so that the same id is never owed again."""
+        return self._settle(taken, "done")
+
+    def later(self, taken: InHand, due: datetime) -> bool:
+        """Owe it again from then on, without counting this as a failure."""
+        return self._settle(taken, "waiting", due=due)
+
+    def fail(self, taken: InHand, due: datetime, error: str) -> bool:
+        """Owe it again from then on, one attempt more."""
+        return self._settle(taken, "waiting", due=due, failed=1, error=error)
+
+    def park(self, taken: InHand, error: str) -> bool:
+        """Give it up; it stays visible."""
+        return self._settle(taken, "parked", failed=1, error=error)
+
+    def parked(self, limit: int = 100) -> list[ParkedJob]:
+        """Return the jobs that were given up, oldest first."""
+        query = select(JOB).where(_j.state == "parked").order_by(_j.position).limit(limit)
+        with self._database.reading() as connection:
+            return [ParkedJob(_job(row), row.attempts, row.error) for row in connection.execute(query)]
+
+    def release(self, job_id: str, now: datetime) -> bool:
+        """Owe a parked job again, when a person has mended what was in its way."""
+        values = {"state": "waiting", "due": now, "attempts": 0, "error": ""}
+        statement = update(JOB).where(_j.id == job_id, _j.state == "parked").values(**values)
+        with self._database.marking() as connection:
+            is_released = connection.execute(statement).rowcount == 1
+        if is_released:
+            self.wake(1)
+        return is_released
+
+    def watch(self, called: Callable[[int], None]) -> None:
+        """Have a function called whenever this process owes new jobs."""
+        self._watchers.append(called)
+
+    def wake(self, count: int) -> None:
+        """Tell the watchers of new jobs."""
+        for called in self._watchers:
+            called(count)
+
+    def _settle(
+        self, taken: InHand, state: str, *, due: datetime | None = None, failed: int = 0, error: str = ""
+    ) -> bool:
+        values = {
+            "it": taken.position,
+            "of_turn": taken.turn,
+            "to": state,
+            "at": due or taken.due,
+            "failed": taken.attempts + failed,
+            "why": storable(error)[:2000],
+        }
+        with self._database.marking() as connection:
+            return connection.execute(_SETTLE, values).rowcount == 1
+
+
+def _job(row: Row[tuple[object, ...]]) -> Job:
+    return Job(row.id, JobKind(row.kind), json.loads(row.payload), row.lock, row.not_before)
