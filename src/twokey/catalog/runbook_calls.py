@@ -108,15 +108,21 @@ class Calls:
 
 
 def refuse_open_attach(part: Part, action: str, inputs: Mapping[str, Json], scope: Scope) -> None:
-    """Note a policy attachment whose target was not created by this very runbook: the accident this prevents
+    """Note an attachment or a move to what was not created by this very runbook: the accident this prevents
     was a Deny policy attached to the organisation's Root although two people had looked."""
     parts = action.split(".")
-    if "organizations" not in parts or not parts[-1].startswith("attach"):
+    if "organizations" not in parts:
         return
-    names = whole(inputs.get("target_id")).split(".")
+    if parts[-1].startswith("attach"):
+        goes_to = "target_id"
+    elif parts[-1].startswith("move") and not scope.has_prior:  # an undo moves back to where it was
+        goes_to = "destination_parent_id"
+    else:
+        return
+    names = whole(inputs.get(goes_to)).split(".")
     made = scope.steps.get(names[1]) if len(names) == 4 and names[0] == "steps" else None
     if not (made and names[2] == "outputs" and made.is_create and "organizations" in made.action.split(".")):
-        _place(part, "with", "target_id").fault("runbook.attach_not_created", action=action)
+        _place(part, "with", goes_to).fault("runbook.attach_not_created", action=action)
 
 
 def _place(part: Part, *names: str) -> Part:

@@ -21,7 +21,7 @@ def read_document(template: Part, values: Part | None, folder: Path) -> tuple[st
     name = template.text()
     content = content_of(name, folder) if name else b""
     if isinstance(content, str):
-        template.fault(content, path=shown(name), folder=FOLDER)
+        template.fault(content, document=shown(name), folder=FOLDER)
         return name, b""
     given = {key for key, _ in values.entries()} if values else set[str]()
     try:
@@ -29,18 +29,18 @@ def read_document(template: Part, values: Part | None, folder: Path) -> tuple[st
         wanted = placeholders(text)
         roots = [found[0] for string in strings(text) for found in ROOT_ID.finditer(string)]
     except UnicodeDecodeError:
-        template.fault("runbook.document_invalid", path=shown(name), problem="not UTF-8")
+        template.fault("runbook.document_invalid", document=shown(name), problem="not UTF-8")
         return name, b""
     except Invalid as error:
         if name:
-            template.fault("runbook.document_invalid", path=shown(name), problem=error)
+            template.fault("runbook.document_invalid", document=shown(name), problem=error)
         return name, b""
     if roots:
         template.fault("runbook.root_literal", value=roots[0])
     for missing in sorted(wanted - given):
-        (values or template).fault("runbook.document_value_missing", name=missing, path=shown(name))
+        (values or template).fault("runbook.document_value_missing", name=missing, document=shown(name))
     for unused in sorted(given - wanted):
-        (values or template).fault("runbook.document_value_unused", name=shown(unused), path=shown(name))
+        (values or template).fault("runbook.document_value_unused", name=shown(unused), document=shown(name))
     return name, content
 
 

@@ -51,10 +51,11 @@ class StepReader:
     def step(self, part: Part, scope: Scope) -> Step:
         """Return one step."""
         found = part.fields(_STEP, _STEP_OPTIONAL)
-        scope = replace(scope, has_item="for_each" in found)
+        own_id = found["id"].text(STEP_ID) if "id" in found else ""
+        scope = replace(scope, has_item="for_each" in found, own_id=own_id)
         action = self.calls.action(found.get("action"))
         step = Step(
-            id=found["id"].text(STEP_ID) if "id" in found else "",
+            id=own_id,
             phase=found["phase"].choice(*PHASES) if "phase" in found else PHASES[0],
             action=action,
             effect=self.effect(found.get("effect"), action),
@@ -76,7 +77,7 @@ class StepReader:
 
     def surrounded(self, step: Step, found: dict[str, Part], scope: Scope) -> Step:
         """Return the step with what holds before and after it, and what happens when that fails."""
-        after = replace(scope, own=_shape(step), own_id=step.id)
+        after = replace(scope, own=_shape(step))
         pre = found["pre"].items() if "pre" in found else []
         return replace(
             step,
