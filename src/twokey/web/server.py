@@ -16,13 +16,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from twokey.core.errors import Unavailable
 from twokey.web.doors import HideSecrets
 
-HEADERS_WITHIN_S = 5.0
 MAX_HEADER_BYTES = 16 * 1024
 
 
 class ImpatientProtocol(H11Protocol):
     """HTTP/1.1 that closes a connection whose request head does not come: uvicorn waits for ever."""
 
+    head_s = 5.0
     _head_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -48,7 +48,7 @@ class ImpatientProtocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _expect_head(self) -> None:
-        self._head_due = self.loop.call_later(HEADERS_WITHIN_S, self._give_up)
+        self._head_due = self.loop.call_later(self.head_s, self._give_up)
 
     def _head_came(self) -> None:
         if self._head_due is not None:
@@ -62,6 +62,13 @@ class ImpatientProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, or say that it did not: uvicorn would leave the whole program."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            raise Unavailable("web.did_not_start", host=self.config.host, port=self.config.port) from None
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the program."""
@@ -77,6 +84,7 @@ async def serve(
     on_ready: Callable[[int], None] | None = None,
     limit_concurrency: int = 512,
     graceful_s: int = 8,
+    head_s: float = 5.0,
     **more: Any,
 ) -> None:
     """Serve until `stop` is set; requests in hand are answered first, for at most `graceful_s`.
@@ -86,7 +94,9 @@ async def serve(
     listener = _listen(host, port)
     config = uvicorn.Config(
         app,
-        http=ImpatientProtocol,
+        host=host,
+        port=port,
+        http=type("Protocol", (ImpatientProtocol,), {"head_s": head_s}),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -99,7 +109,7 @@ async def serve(
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         **more,
     )
-    for name in ("uvicorn.error", "uvicorn.access", "twokey.web"):
+    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "twokey.web"):
         logger = logging.getLogger(name)
         if not any(isinstance(known, HideSecrets) for known in logger.filters):
             logger.addFilter(HideSecrets())
@@ -112,9 +122,6 @@ async def serve(
         if server.started and on_ready:
             on_ready(listener.getsockname()[1])
         await serving
-    except SystemExit:
-        # uvicorn leaves the whole program when the application does not start.
-        raise Unavailable("web.did_not_start", host=host, port=port) from None
     finally:
         stopper.cancel()
         listener.close()
