@@ -1,0 +1,122 @@
+"""The Slack bot: real Bolt, our listeners, and the two ways in (Socket Mode, signed HTTP)."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.http_retry.builtin_async_handlers import (
+    AsyncConnectionErrorRetryHandler,
+    AsyncRateLimitErrorRetryHandler,
+)
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from twokey.chat.slack.desk import Desk
+from twokey.chat.slack.listeners import listen
+from twokey.chat.slack.options import Flows, SlackOptions
+from twokey.chat.slack.threads import Threads
+from twokey.chat.slack.workers import Watch, Workers
+from twokey.ports import Clock, Rosters, Store
+
+log = logging.getLogger("twokey.slack")
+
+
+@dataclass(frozen=True)
+class SlackBot:
+    """The parts of a running bot. `watch` goes to readiness; `desk` is what the sender shares."""
+
+    app: AsyncApp
+    desk: Desk
+    watch: Watch
+    options: SlackOptions
+
+    async def connect(self) -> SocketDoor:
+        """Open Socket Mode and keep it open."""
+        door = SocketDoor(self)
+        await door.handler.connect_async()  # type: ignore[no-untyped-call]
+        return door
+
+    async def close(self) -> None:
+        """Finish what is in hand, then stop."""
+        await self.watch.stop()
+        self.desk.workers.close()
+
+
+def slack_bot(
+    flows: Flows,
+    options: SlackOptions,
+    *,
+    store: Store,
+    clock: Clock,
+    rosters: Rosters,
+    watch: Watch | None = None,
+) -> SlackBot:
+    """Make the bot; nothing is contacted before something arrives. Call it inside the running loop."""
+    watch = watch or Watch()
+    client = web_client(options)
+    app = AsyncApp(
+        name="twokey",
+        client=client,
+        signing_secret=options.signing_secret,
+        logger=log,
+        raise_error_for_unhandled_request=False,
+    )
+    workers = Workers(options.quick_workers, options.slow_workers)
+    desk = Desk(
+        flows, options, client, store=store, clock=clock, rosters=rosters, workers=workers, watch=watch
+    )
+    listen(app, desk, Threads(store, workers))
+    return SlackBot(app, desk, watch, options)
+
+
+def web_client(options: SlackOptions) -> AsyncWebClient:
+    """Return the client for answers: it repeats after a broken connection and waits out a 429.
+
+    The sender has its own, which never repeats by itself: a repeat there would be a second message.
+    """
+    return AsyncWebClient(
+        token=options.bot_token,
+        base_url=options.api_url,
+        timeout=10,
+        retry_handlers=[
+            AsyncConnectionErrorRetryHandler(),
+            AsyncRateLimitErrorRetryHandler(max_retry_count=2),
+        ],
+    )
+
+
+class SocketDoor:
+    """One Socket Mode connection, whose tasks are held and whose health readiness sees."""
+
+    def __init__(self, bot: SlackBot) -> None:
+        self._watch = bot.watch
+        self.handler = _Handler(bot.app, bot.options.app_token, logger=log)
+        self.handler.watch = bot.watch
+        self._watch.ask("socket", self.fault)
+
+    def fault(self) -> str:
+        """Say what is wrong with the connection, "" when nothing is."""
+        client = self.handler.client
+        tasks = (client.message_processor, client.message_receiver, client.current_session_monitor)
+        if client.closed:
+            return "closed"
+        if any(task is not None and task.done() for task in tasks):
+            return "a task of the connection has ended"
+        if client.current_session is None or client.current_session.closed or client.stale:
+            return "not connected"
+        return ""
+
+    async def close(self) -> None:
+        """End the connection; Slack delivers what is not acknowledged to another one, or again."""
+        await self.handler.close_async()  # type: ignore[no-untyped-call]
+
+
+class _Handler(AsyncSocketModeHandler):
+    watch: Watch
+
+    async def handle(self, client: object, req: SocketModeRequest) -> None:
+        self.watch.adopt_current()
+        await super().handle(client, req)  # type: ignore[arg-type]

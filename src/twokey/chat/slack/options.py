@@ -1,0 +1,46 @@
+"""What the chat is given: its settings, and the flows it speaks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from twokey.flow.containment import Containment
+from twokey.flow.intake import Intake
+from twokey.flow.response import Response
+from twokey.flow.review import Review
+
+
+@dataclass(frozen=True, slots=True)
+class SlackOptions:
+    """One workspace. Channels are ids, so that nothing has to be listed to find them."""
+
+    bot_token: str = field(repr=False)
+    team: str  # our workspace: accounts and payloads of another are foreign
+    channel: str
+    security_channel: str = ""  # where security findings go; "" is `channel`
+    fallback_channel: str = ""  # where cards go when their own channel is gone
+    app_token: str = field(default="", repr=False)  # Socket Mode
+    signing_secret: str = field(default="", repr=False)  # signed HTTP
+    command: str = "/twokey"
+    language: str = "en"  # of channel messages; one's own messages are in one's own language
+    api_url: str = "https://slack.com/api/"
+    enterprise: str = ""
+    per_second: float = 1.0  # messages per channel
+    card_every_s: float = 5.0  # updates of one card
+    quick_workers: int = 8  # threads for the record
+    slow_workers: int = 4  # threads for what reads clouds
+    people_timeout_s: float = 2.0  # how long Slack may take to say who somebody is
+
+    def channel_for(self, *, is_security: bool) -> str:
+        """Return where an incident's card is posted."""
+        return (self.security_channel or self.channel) if is_security else self.channel
+
+
+@dataclass(frozen=True)
+class Flows:
+    """The stretches of the flow that people reach through the chat."""
+
+    intake: Intake
+    response: Response
+    containment: Containment
+    review: Review

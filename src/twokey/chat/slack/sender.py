@@ -1,0 +1,396 @@
+"""The outbox's sender: what was committed is said, in order, at Slack's pace, once, or twice with a mark.
+
+Before a call the row says `sending`, after it `sent`. A row found `sending` by a new process may stand in
+Slack already: it is sent again with words that say so. An update can be repeated without harm."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from twokey.chat.slack.options import Flows, SlackOptions
+from twokey.chat.slack.pace import Pace
+from twokey.chat.slack.posts import (
+    GONE_ERRORS,
+    OURS_ERRORS,
+    PLACE_ERRORS,
+    SHAPE_ERRORS,
+    Drawing,
+    Outcome,
+    Post,
+    call,
+)
+from twokey.chat.slack.threads import address
+from twokey.chat.slack.workers import Watch, Workers
+from twokey.core.errors import TwokeyError
+from twokey.core.notices import Notice, NoticeKind, NoticeState
+from twokey.core.people import system
+from twokey.ports import Clock, Rosters, Store, Transaction
+
+log = logging.getLogger("twokey.slack")
+
+SENDER = system("slack")
+POLL_S = 1.0
+CALL_S = 10  # how long Slack may take to answer
+BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+LOOKED_AT = 2000
+TRIED_AGAIN_FOR = timedelta(days=1)  # failed notices of this age get another chance at a start
+UPDATES_PER_S, UPDATES_AT_ONCE = 0.8, 10.0  # chat.update: 50 a minute for all channels together
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A notice that is the next of its lane, with the card it hangs under."""
+
+    notice: Notice
+    card: Notice | None
+    channel: str
+
+
+def always() -> bool:
+    """Be the only sender there is."""
+    return True
+
+
+class Sender:
+    """Sends what the outbox owes. One at a time may lead in a workspace: `lease` says whether we do."""
+
+    def __init__(
+        self,
+        flows: Flows,
+        options: SlackOptions,
+        *,
+        store: Store,
+        clock: Clock,
+        rosters: Rosters,
+        workers: Workers,
+        watch: Watch,
+        announced: Callable[[str], None],
+        lease: Callable[[], bool] = always,
+        client: AsyncWebClient | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # No handler may repeat a call here: only the row knows whether a repeat needs a mark.
+        self._client = client or AsyncWebClient(
+            token=options.bot_token, base_url=options.api_url, timeout=CALL_S, retry_handlers=[]
+        )
+        self._options = options
+        self._store = store
+        self._clock = clock
+        self._workers = workers
+        self._watch = watch
+        self._announced = announced
+        self._lease = lease
+        self._now = monotonic
+        self._drawing = Drawing(flows, rosters, options)
+        self._posts = Pace(options.per_second, 1.0, monotonic)
+        self._updates = Pace(UPDATES_PER_S, UPDATES_AT_ONCE, monotonic)
+        self._flying: dict[str, str] = {}  # notice id -> channel
+        self._held: dict[str, float] = {}  # notice id -> not before (monotonic)
+        self._tries: dict[str, int] = {}
+        self._updated: dict[str, float] = {}
+        self._unsure: set[str] = set()  # answers that were lost in this process
+        self._failed: dict[str, str] = {}
+        self._broken = ""
+        self._leading = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken: asyncio.Event | None = None
+
+    def wake(self) -> None:
+        """Say that something was committed; from any thread."""
+        if self._loop is not None and self._woken is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    def fault(self) -> str:
+        """Say why nothing can be sent, for readiness; "" when it can."""
+        return self._broken
+
+    def warnings(self) -> dict[str, str]:
+        """Return the notices that could not be sent, with the reason."""
+        return dict(self._failed)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
+        self._watch.ask("sender", self.fault)
+        while True:
+            self._woken.clear()
+            try:
+                wait = await self._turn()
+                if self._broken.startswith("record: "):
+                    self._broken = ""
+            except Exception as error:  # the record is away: the outbox is still there when it comes back
+                log.exception("the outbox could not be read")
+                self._broken, self._leading, wait = f"record: {type(error).__name__}", False, POLL_S
+            await self._pause(wait)
+
+    async def _turn(self) -> float:
+        """Begin what can be sent now and return the seconds until there may be more."""
+        if not await self._workers.quick(self._lease):
+            self._leading = False
+            return POLL_S
+        if not self._leading:
+            await self._workers.quick(self._recover)
+            self._leading = True
+        wait = POLL_S
+        for owed in await self._workers.quick(self._owed):
+            delay = self._delay(owed)
+            if delay > 0:
+                wait = min(wait, delay)
+                continue
+            self._begin(owed)
+        return wait
+
+    async def _pause(self, seconds: float) -> None:
+        if self._woken is None:
+            return
+        try:
+            await asyncio.wait_for(self._woken.wait(), max(seconds, 0.001))
+        except TimeoutError:
+            return
+
+    # What is next
+
+    def _owed(self) -> list[Owed]:
+        with self._store.read() as look:
+            pending = look.find(Notice, state=NoticeState.PENDING, limit=LOOKED_AT)
+            heads = list(_heads(pending))
+            cards = {
+                n.incident_id: look.get(Notice, f"card:{n.incident_id}")
+                for n in heads
+                if n.incident_id and n.kind is not NoticeKind.CARD
+            }
+        owed = []
+        for notice in heads:
+            card = cards.get(notice.incident_id)
+            if card is not None and not card.sent_as and _hangs(notice):
+                continue  # its card comes first
+            owed.append(Owed(notice, card, self._drawing.channel_of(notice, card)))
+        return owed
+
+    def _delay(self, owed: Owed) -> float:
+        notice, now = owed.notice, self._now()
+        if notice.id in self._flying or (not notice.sent_as and owed.channel in self._flying.values()):
+            return POLL_S  # its end wakes us
+        delay = self._held.get(notice.id, now) - now
+        if notice.not_before is not None:
+            delay = max(delay, (notice.not_before - self._clock.now()).total_seconds())
+        if not notice.sent_as:
+            return max(delay, self._posts.wait(owed.channel))
+        every = self._options.card_every_s if notice.kind is NoticeKind.CARD else 1.0
+        due = self._updated.get(notice.id, now - every) + every
+        return max(delay, due - now, self._updates.wait(""), self._posts.wait(f"closed:{owed.channel}"))
+
+    def _begin(self, owed: Owed) -> None:
+        if owed.notice.sent_as:
+            self._updates.take("")
+            self._updated[owed.notice.id] = self._now()
+        else:
+            self._posts.take(owed.channel)
+        self._flying[owed.notice.id] = owed.channel
+        self._watch.hold(self._fly(owed), f"slack:send:{owed.notice.id}")
+
+    # One notice
+
+    async def _fly(self, owed: Owed) -> None:
+        try:
+            claimed = await self._workers.quick(self._claim, owed)
+            if claimed is None:
+                return
+            notice, post = claimed
+            outcome = await self._said(post)
+            await self._workers.quick(self._settle, notice, post, outcome)
+            self._remember(notice, outcome, owed.channel)
+        except Exception:  # the edge of a task: whatever it was, the row is still owed and is tried again
+            log.exception("sending %s failed", owed.notice.id)
+            self._hold(owed.notice.id)
+            self._unsure.add(owed.notice.id)
+            await self._workers.quick(self._release, owed.notice.id)
+        finally:
+            self._flying.pop(owed.notice.id, None)
+            self.wake()
+
+    async def _said(self, post: Post) -> Outcome:
+        """Say it; what Slack finds badly shaped is said in plain words, what has no place elsewhere."""
+        outcome = await call(self._client, post)
+        if outcome.error in SHAPE_ERRORS and post.blocks:
+            log.error("Slack refused the blocks of a message: %s", outcome.error)
+            outcome = await call(self._client, replace(post, blocks=[]))
+        if outcome.error in PLACE_ERRORS and (other := self._drawing.elsewhere(post, outcome.error)):
+            outcome = await call(self._client, other)
+        return outcome
+
+    def _claim(self, owed: Owed) -> tuple[Notice, Post] | None:
+        try:
+            post = self._drawing.post(owed.notice, owed.card, self._mark(owed.notice))
+        except TwokeyError as error:
+            self._give_up(owed.notice, str(error))
+            return None
+        with self._store.change() as tx:
+            now = tx.get(Notice, owed.notice.id)
+            if now is None or now.state is not NoticeState.PENDING:
+                tx.append(
+                    SENDER,
+                    "notice.passed",
+                    incident_id=owed.notice.incident_id,
+                    data={"notice": owed.notice.id},
+                )
+                return None
+            claimed = replace(now, state=NoticeState.SENDING, attempts=now.attempts + 1)
+            tx.put(claimed)
+            self._log(tx, claimed, "notice.sending")
+        return claimed, post
+
+    def _settle(self, notice: Notice, post: Post, outcome: Outcome) -> None:
+        if outcome.is_sent and notice.kind is NoticeKind.CARD and not notice.sent_as:
+            self._announced(
+                notice.incident_id
+            )  # before `sent`: a crash between the two says it again, not never
+        with self._store.change() as tx:
+            now = tx.get(Notice, notice.id) or notice
+            untouched = now.state is NoticeState.SENDING
+            if outcome.is_sent:
+                sent = replace(
+                    now,
+                    state=NoticeState.SENT if untouched else now.state,
+                    sent_as=address(outcome.channel, outcome.ts),
+                    sent_at=self._clock.now(),
+                    attempts=0,
+                    error="",
+                )
+                tx.put(sent)
+                self._log(tx, sent, "notice.sent", ts=outcome.ts, channel=outcome.channel)
+            elif outcome.error in GONE_ERRORS or (outcome.error in PLACE_ERRORS and self._can_move(post)):
+                self._anew(tx, now, outcome.error)
+            elif outcome.is_final:
+                failed = replace(now, state=NoticeState.FAILED, error=outcome.error, attempts=0)
+                tx.put(failed)
+                self._log(tx, failed, "notice.failed", error=outcome.error)
+            else:
+                attempts = now.attempts if outcome.may_be_done else max(0, now.attempts - 1)
+                tx.put(replace(now, state=NoticeState.PENDING, attempts=attempts, error=outcome.error))
+                self._log(tx, now, "notice.delayed", error=outcome.error)
+
+    def _can_move(self, post: Post) -> bool:
+        """Say whether a message whose channel was closed can follow its card to the fallback channel."""
+        hangs = bool(post.thread_ts or post.ts)
+        return (
+            hangs and bool(self._options.fallback_channel) and post.channel != self._options.fallback_channel
+        )
+
+    def _anew(self, tx: Transaction, notice: Notice, error: str) -> None:
+        """Our message was deleted, or its channel closed: post it again, and its card first."""
+        tx.put(replace(notice, state=NoticeState.PENDING, sent_as="", attempts=0, error=error))
+        card = tx.get(Notice, f"card:{notice.incident_id}")
+        if card is not None and card.id != notice.id and card.sent_as and not notice.sent_as:
+            tx.put(replace(card, state=NoticeState.PENDING, sent_as="", attempts=0, error=error))
+        self._log(tx, notice, "notice.lost", error=error)
+
+    def _give_up(self, notice: Notice, error: str) -> None:
+        with self._store.change() as tx:
+            failed = replace(notice, state=NoticeState.FAILED, error=error[:300])
+            tx.put(failed)
+            self._log(tx, failed, "notice.failed", error=error[:300])
+        self._failed[notice.id] = error[:300]
+
+    def _release(self, notice_id: str) -> None:
+        with self._store.change() as tx:
+            now = tx.get(Notice, notice_id)
+            if now is not None and now.state is NoticeState.SENDING:
+                now = replace(now, state=NoticeState.PENDING)
+                tx.put(now)
+            tx.append(SENDER, "notice.delayed", data={"notice": notice_id, "error": "fault"})
+
+    def _remember(self, notice: Notice, outcome: Outcome, channel: str) -> None:
+        if outcome.is_sent:
+            for memory in (self._tries, self._held, self._failed):
+                memory.pop(notice.id, None)
+            self._unsure.discard(notice.id)
+            self._broken = ""
+            return
+        if outcome.error in OURS_ERRORS:
+            self._broken = outcome.error
+        if outcome.is_final and outcome.error not in GONE_ERRORS:
+            self._failed[notice.id] = outcome.error
+            log.error("%s could not be sent: %s", notice.id, outcome.error)
+            return
+        if outcome.retry_after:
+            self._posts.close(f"closed:{channel}" if notice.sent_as else channel, outcome.retry_after)
+            return
+        if outcome.may_be_done:
+            self._unsure.add(notice.id)
+        self._hold(notice.id)
+
+    def _hold(self, notice_id: str) -> None:
+        tries = self._tries.get(notice_id, 0)
+        self._tries[notice_id] = tries + 1
+        self._held[notice_id] = self._now() + BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]
+
+    def _mark(self, notice: Notice) -> str:
+        if notice.sent_as or not notice.attempts:
+            return ""
+        return "chat.sent_again_lost" if notice.id in self._unsure else "chat.sent_again_restart"
+
+    # After a start
+
+    def _recover(self) -> None:
+        """Take over what an earlier sender left: half-sent rows, and failed ones that may be mended now."""
+        since = self._clock.now() - TRIED_AGAIN_FOR
+        with self._store.read() as look:
+            left = look.find(Notice, state=NoticeState.SENDING, limit=LOOKED_AT)
+            failed = look.find(Notice, state=NoticeState.FAILED, limit=LOOKED_AT, newest_first=True)
+        again = [n for n in failed if n.created_at >= since]
+        self._failed = {n.id: n.error for n in failed if n.created_at < since}
+        left = [n for n in left if n.id not in self._flying]
+        if not left and not again:
+            return
+        with self._store.change() as tx:
+            for notice in left:
+                tx.put(replace(notice, state=NoticeState.PENDING, attempts=max(1, notice.attempts)))
+            for notice in again:
+                tx.put(replace(notice, state=NoticeState.PENDING, attempts=0, error=""))
+            tx.append(
+                SENDER,
+                "notices.recovered",
+                data={"sending": len(left), "failed": len(again)},
+            )
+
+    def _log(self, tx: Transaction, notice: Notice, action: str, **data: str) -> None:
+        tx.append(
+            SENDER,
+            action,
+            incident_id=notice.incident_id,
+            plan_id=notice.plan_id,
+            data={"notice": notice.id, "kind": notice.kind.value, **data},
+        )
+
+
+def _heads(pending: list[Notice]) -> Iterator[Notice]:
+    """Return the first of every lane: what must be said in order is in one lane."""
+    seen: set[str] = set()
+    for notice in sorted(pending, key=lambda n: n.order):
+        lane = _lane(notice)
+        if lane not in seen:
+            seen.add(lane)
+            yield notice
+
+
+def _lane(notice: Notice) -> str:
+    if notice.sent_as or notice.kind is NoticeKind.CARD:
+        return notice.id
+    if notice.kind is NoticeKind.PRIVATE:
+        return f"person:{notice.person_id}"
+    return f"thread:{notice.incident_id}" if _hangs(notice) else notice.kind.value
+
+
+def _hangs(notice: Notice) -> bool:
+    """Say whether a notice is written under its incident's card."""
+    return notice.kind in (NoticeKind.THREAD, NoticeKind.BROADCAST, NoticeKind.APPROVAL) and bool(
+        notice.incident_id
+    )

@@ -1,0 +1,167 @@
+"""Text for Slack: other people's words made harmless, cut to limits, and our own words in two languages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from twokey.core.errors import Message, message
+from twokey.words import say, word
+
+SECTION = 2900  # Slack takes 3000; the rest is for what stands around it
+HEADER = 150
+PARAMETER = 600  # one parameter inside a sentence
+PLAIN_OPTION = 75
+
+# Letters that show nothing, though Unicode does not call them formatting.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\u02cb"}
+# Slack reads no markup in plain text, but clients differ on entities there: look-alikes are dead in all.
+_LOOKALIKES = {"<": "\u2039", ">": "\u203a"}
+
+
+def visible(text: str) -> str:
+    """Show control, bidi and zero-width characters as their code points; keep line breaks."""
+    return "".join(map(_seen, text.replace("\r\n", "\n")))
+
+
+def escape(text: str) -> str:
+    """Make a text harmless inside mrkdwn: no mention, no link, no code fence, nothing hidden."""
+    return "".join(_ENTITIES.get(char) or _seen(char) for char in text.replace("\r\n", "\n"))
+
+
+def shown(text: str, limit: int = PARAMETER, language: str = "en") -> str:
+    """Return an escaped text of at most `limit` characters, saying how many are left out."""
+    return _cut(text, limit, language, escape)
+
+
+def plain(text: str, limit: int = HEADER, language: str = "en") -> str:
+    """Return one line for a plain_text object, cut to its limit."""
+    flat = " ".join(text[: limit * 20].split())
+    return _cut(flat, limit, language, _dead, len(text) - len(text[: limit * 20])) or "-"
+
+
+def code(text: str, limit: int = PARAMETER, language: str = "en") -> str:
+    """Return a text as inline code on one line."""
+    flat = " ".join(text[: limit * 4].split())
+    inner = _cut(flat, limit, language, escape, max(0, len(text) - limit * 4))
+    return f"`{inner}`" if inner else "-"
+
+
+def fenced(text: str, limit: int = SECTION, language: str = "en") -> str:
+    """Return a text as a code block."""
+    return "```" + _cut(text, limit - 6, language, escape) + "```"
+
+
+def when(moment: datetime | None, language: str = "en") -> str:
+    """Return a moment in the reader's own time zone; where Slack cannot, in UTC."""
+    if moment is None:
+        return word("chat.not_recorded", language)
+    stamp = int(moment.timestamp())
+    return f"<!date^{stamp}^{{date_num}} {{time_secs}}|{utc(moment)}>"
+
+
+def utc(moment: datetime) -> str:
+    """Return a moment in UTC for plain text."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+# Stored values that people read, by message code and parameter.
+_VALUES: Mapping[str, Mapping[str, str]] = {
+    "response.moved": {"before": "chat.state", "after": "chat.state", "reason": "chat.cancel"},
+    "response.assigned": {"role": "chat.role"},
+    "intake.reclassified": {"before": "chat.label", "after": "chat.label"},
+    "refused.provider_side": {"label": "chat.label"},
+    "refused.incident_over": {"state": "chat.state"},
+    "refused.not_asking": {"state": "chat.plan_state"},
+    "refused.not_undoable": {"state": "chat.plan_state"},
+    "chat.card.cancelled_because": {"reason": "chat.cancel"},
+}
+# What str(Message) looks like: the flow keeps a reason inside a reason that way.
+_MESSAGE = re.compile(r"([a-z_]+(?:\.[a-z_0-9]+)+)((?: [a-z_]+=(?:'[^']*'|\"[^\"]*\"))*)")
+_PARAM = re.compile(r"([a-z_]+)=('[^']*'|\"[^\"]*\")")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Our own words in one language; parameters are escaped for where they go."""
+
+    language: str = "en"
+
+    def __call__(self, code: str, **params: object) -> str:
+        """Return a sentence for mrkdwn."""
+        return self.of(message(code, **params))
+
+    def of(self, said: Message) -> str:
+        """Return a message for mrkdwn."""
+        return say(self._named(said), self.language, lambda text: shown(text, PARAMETER, self.language))
+
+    def plain(self, code: str, limit: int = HEADER, **params: object) -> str:
+        """Return a sentence for a plain_text object."""
+        return plain(say(message(code, **params), self.language, _dead), limit, self.language)
+
+    def plain_of(self, said: Message, limit: int = 2000) -> str:
+        """Return a message for a plain_text object or a field error."""
+        return plain(say(self._named(said), self.language, _dead), limit, self.language)
+
+    def _named(self, said: Message) -> Message:
+        """Put words in the place of stored values (`triage`) and of reasons that are messages themselves."""
+        names = _VALUES.get(said.code, {})
+        params = {name: value or "-" for name, value in said.params.items()}
+        for name, prefix in names.items():
+            known = f"{prefix}.{params.get(name, '')}"
+            if self.has(known):
+                params[name] = word(known, self.language)
+        if "why" in params:
+            params["why"] = "; ".join(map(self._nested, params["why"].split("; ")))
+        return Message(said.code, params)
+
+    def _nested(self, text: str) -> str:
+        match = _MESSAGE.fullmatch(text)
+        if not match or not self.has(match[1]):
+            return text
+        params = {name: value[1:-1] for name, value in _PARAM.findall(match[2])}
+        return say(Message(match[1], params), self.language)
+
+    def has(self, code: str) -> bool:
+        """Say whether there are words for a code."""
+        return word(code, self.language) != code
+
+
+def _seen(char: str) -> str:
+    if char == "\n" or " " <= char <= "~":
+        return char
+    if char == "\t":
+        return " "
+    if char in _BLANK or unicodedata.category(char) in _UNSEEN:
+        return f"[U+{ord(char):04X}]"
+    return char
+
+
+def _dead(text: str) -> str:
+    return "".join(_LOOKALIKES.get(char) or _seen(char) for char in text)
+
+
+def _cut(text: str, limit: int, language: str, harmless: Callable[[str], str], left_out: int = 0) -> str:
+    """Cut before escaping, so that no entity is split."""
+    head = harmless(text[: limit + 1])
+    if left_out == 0 and len(text) <= limit and len(head) <= limit:
+        return head
+    room = limit - len(_more(len(text) + left_out, language))
+    kept: list[str] = []
+    used = 0
+    for char in text[:limit]:
+        piece = harmless(char)
+        if used + len(piece) > room:
+            break
+        kept.append(piece)
+        used += len(piece)
+    return "".join(kept) + _more(len(text) + left_out - len(kept), language)
+
+
+def _more(count: int, language: str) -> str:
+    return say(message("chat.more_characters", count=count), language)
