@@ -71,7 +71,12 @@ def _cloud(name: str) -> DemoCloud:
         ("organizations.delete_policy", delete, {"policy_id": "text"}, ()),
         ("organizations.attach_policy", modify, {"policy_id": "text", "target_id": ou}, ()),
         ("organizations.detach_policy", modify, {"policy_id": "text", "target_id": ou}, ()),
-        ("keys.find_user", read, {"key_id": key, "all_regions": "bool?", "lookback": "duration?"}, ("user_name",)),
+        (
+            "keys.find_user",
+            read,
+            {"key_id": key, "all_regions": "bool?", "lookback": "duration?"},
+            ("user_name",),
+        ),
         ("keys.update_key", modify, {"key_id": key, "user_name": "text", "status": "text"}, ("status",)),
         ("keys.end_sessions", delete, {"user_name": "text"}, ()),
         ("buckets.protect", modify, {"bucket": bucket, "levels": "list"}, ()),

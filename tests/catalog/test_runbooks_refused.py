@@ -125,11 +125,11 @@ def _read(runbook_id: str, text: str, folder: Path, clouds: Mapping[str, Cloud])
     return read_runbook(text, f"runbooks/{runbook_id}.yaml", folder, clouds)
 
 
-@pytest.mark.parametrize(("runbook_id", "old", "new", "code", "key", "marker"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])  # fmt: skip
+@pytest.mark.parametrize("case", CASES, ids=[case[0] for case in CASES])
 def test_a_broken_runbook_is_refused_with_file_line_and_key(
-    runbook_id: str, old: str, new: str, code: str, key: str, marker: str,
-    good: Callable[[str], str], folder: Path, clouds: Mapping[str, Cloud],
-) -> None:  # fmt: skip
+    case: Case, good: Callable[[str], str], folder: Path, clouds: Mapping[str, Cloud]
+) -> None:
+    _, runbook_id, old, new, code, key, marker = case
     text = good(runbook_id)
     assert text.count(old) >= 1, "the case no longer fits its file"
     broken = text.replace(old, new, 1)

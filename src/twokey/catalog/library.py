@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twokey.catalog.lock import NAME, LockLine, read_lock
+from twokey.catalog.lock import NAME, LockLine, named, read_lock
 from twokey.catalog.runbook_documents import content_of
 from twokey.catalog.runbooks import ID, Reading, read_runbook
-from twokey.catalog.schema import nearest
+from twokey.catalog.schema import nearest, where
 from twokey.catalog.strict_yaml import MAX_BYTES
 from twokey.core.errors import Invalid, NotFound, Refused
 from twokey.core.runbooks import Runbook
@@ -34,7 +34,7 @@ class FileLibrary:
         """Return an approved runbook; Refused when faulty or not approved as it is, NotFound otherwise."""
         reading = self.reading(runbook_id)
         if reading.runbook is None:
-            first = reading.faults[0].message
+            first = where(reading.faults[0])
             raise Refused("runbook.faulty", id=runbook_id, faults=len(reading.faults), first=first)
         self._approved(reading.runbook, self._lock())
         return reading.runbook
@@ -49,14 +49,14 @@ class FileLibrary:
         """Return every fault of every file in the folder, the lock's included, for those who mend them."""
         found = [fault for reading in self.readings() for fault in reading.faults]
         for path in self._files("*.yml"):
-            found.append(Invalid("runbook.file_name", file=str(path), line=1, key=""))
+            found.append(Invalid("runbook.file_name", file=named(path), line=1, key=""))
         try:
             ids = {reading.runbook.id for reading in self.readings() if reading.runbook}
             files = {path.stem for path in self._files("*.yaml")}
             for entry in read_lock(self.folder).values():
                 if entry.id not in ids | files:
-                    where = str(self.folder / NAME)
-                    found.append(Invalid("lock.no_such_runbook", file=where, line=1, key=entry.id))
+                    place = named(self.folder / NAME)
+                    found.append(Invalid("lock.no_such_runbook", file=place, line=1, key=entry.id))
         except Invalid as fault:
             found.append(fault)
         return found
@@ -91,7 +91,7 @@ class FileLibrary:
         try:
             return read_lock(self.folder)
         except Invalid as fault:
-            raise Refused("runbook.lock_faulty", why=fault) from None
+            raise Refused("runbook.lock_faulty", place=where(fault)) from None
 
     def _approved(self, runbook: Runbook, lock: Mapping[str, LockLine]) -> None:
         if not _is_approved(runbook, lock):
@@ -99,7 +99,7 @@ class FileLibrary:
             raise Refused("runbook.not_approved", id=runbook.id, digest=runbook.digest, command=command)
 
     def _read(self, path: Path) -> Reading:
-        name = str(path)
+        name = named(path)
         try:
             with path.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)

@@ -36,6 +36,11 @@ class LockLine:
         return f"{self.id} {self.version} sha256:{self.digest} {self.by} {self.date}"
 
 
+def named(path: Path) -> str:
+    """Return a file's name with its folder's: what people need, without the machine's own paths."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name
+
+
 def read_lock(folder: Path) -> dict[str, LockLine]:
     """Return approved runbooks by id; none when there is no file, Invalid with the line when one is wrong."""
     path = folder / NAME
@@ -44,8 +49,8 @@ def read_lock(folder: Path) -> dict[str, LockLine]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid("lock.unreadable", file=str(path), line=1, key="", problem=error) from None
-    return parse_lock(text, str(path))
+        raise Invalid("lock.unreadable", file=named(path), line=1, key="", problem=error) from None
+    return parse_lock(text, named(path))
 
 
 def parse_lock(text: str, name: str) -> dict[str, LockLine]:

@@ -153,3 +153,10 @@ class Part:
 def top(doc: Document, faults: list[Invalid]) -> Part:
     """Return the whole of a document."""
     return Part(doc, (), doc.data, faults)
+
+
+def where(fault: Invalid) -> str:
+    """Return file, line and key of a fault, as compilers do: runbooks/aws.x.yaml:12: spec.risk."""
+    params = fault.message.params
+    place = f"{params.get('file', '?')}:{params.get('line', '1')}"
+    return f"{place}: {params['key']}" if params.get("key") else place

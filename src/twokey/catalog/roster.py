@@ -1,0 +1,121 @@
+"""The roster file: the people who may act, read again at every question and never remembered past a fault."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from twokey.catalog.schema import Part, shown, top, where
+from twokey.catalog.strict_yaml import MAX_BYTES, load
+from twokey.core.errors import Invalid, Refused
+from twokey.core.people import ChatAccount, Person, Role, Roster
+
+PERSON_ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}"
+TEAM = r"[TE][A-Z0-9]{1,20}"
+USER = r"[UW][A-Z0-9]{1,20}"
+SCOPE = r"\*|[0-9]{12}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+LANGUAGES = ("en", "ja")
+
+_PERSON = "id name slack roles scopes"
+_PERSON_OPTIONAL = "step_up language"
+
+
+def load_roster(text: str | bytes, name: str) -> Roster:
+    """Return a roster; raise the first of its faults."""
+    roster, faults = read_roster(text, name)
+    if faults:
+        raise faults[0]
+    return roster
+
+
+def read_roster(text: str | bytes, name: str) -> tuple[Roster, list[Invalid]]:
+    """Return the people in a roster file and every fault, in the order of lines; empty is nobody."""
+    try:
+        doc = load(text, name)
+    except Invalid as fault:
+        return Roster(), [fault]
+    raw = text.encode() if isinstance(text, str) else text
+    digest = hashlib.sha256(raw).hexdigest()
+    if doc.data in (None, ""):
+        return Roster(digest=digest), []
+    faults: list[Invalid] = []
+    found = top(doc, faults).fields("people")
+    parts = found["people"].items() if "people" in found and found["people"].value != "" else []
+    people = tuple(_person(part) for part in parts)
+    _refuse_doubles(parts, people)
+    faults.sort(key=lambda fault: int(fault.message.params["line"]))
+    return (Roster() if faults else Roster(people, digest)), faults
+
+
+def _person(part: Part) -> Person:
+    found = part.fields(_PERSON, _PERSON_OPTIONAL)
+    step_up = found["step_up"].choice("totp", "none") if "step_up" in found else "none"
+    return Person(
+        id=found["id"].text(PERSON_ID) if "id" in found else "",
+        name=found["name"].text(r"[^\x00-\x1f]{1,80}") if "name" in found else "",
+        accounts=_accounts(found["slack"]) if "slack" in found else (),
+        roles=frozenset(item.one_of(Role) for item in found["roles"].items())
+        if "roles" in found
+        else frozenset(),
+        scopes=tuple(item.text(SCOPE) for item in found["scopes"].items()) if "scopes" in found else (),
+        has_step_up=step_up == "totp",
+        language=found["language"].choice(*LANGUAGES) if "language" in found else "",
+    )
+
+
+def _accounts(part: Part) -> tuple[ChatAccount, ...]:
+    accounts = []
+    for item in part.items():
+        found = item.fields("team user")
+        team = found["team"].text(TEAM) if "team" in found else ""
+        user = found["user"].text(USER) if "user" in found else ""
+        accounts.append(ChatAccount(team, user))
+    if not accounts and isinstance(part.value, list):
+        part.fault("roster.no_account")
+    return tuple(accounts)
+
+
+def _refuse_doubles(parts: list[Part], people: tuple[Person, ...]) -> None:
+    """Note one id for two people and one account for two people: two keys are compared by these.
+
+    Ids that differ only in the size of their letters are one id, because directories treat them so.
+    """
+    ids: dict[str, str] = {}
+    owners: dict[ChatAccount, str] = {}
+    for part, person in zip(parts, people, strict=True):
+        folded = person.id.casefold()
+        if person.id and folded in ids:
+            part.at("id", person.id).fault("roster.duplicate_person", person=person.id)
+        ids[folded] = person.id
+        for index, account in enumerate(person.accounts):
+            place = part.at("slack", None).at(index, None)
+            if account.user and account in owners:
+                place.fault("roster.duplicate_account", user=account.user, person=shown(owners[account]))
+            owners[account] = person.id
+
+
+@dataclass(frozen=True)
+class FileRosters:
+    """The roster file. What is kept is only the parsing of bytes that have not changed since."""
+
+    path: Path
+    _kept: dict[bytes, Roster] = field(default_factory=dict, repr=False, compare=False)
+
+    def current(self) -> Roster:
+        """Read the roster again; Refused when it cannot be read or has a fault: then nobody may act."""
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise Refused("refused.roster_unreadable", reason=error.strerror or "?") from None
+        kept = self._kept.get(content)
+        if kept is not None:
+            return kept
+        try:
+            roster = load_roster(content, self.path.name)
+        except Invalid as fault:
+            raise Refused("refused.roster_unreadable", reason=where(fault)) from None
+        self._kept.clear()
+        self._kept[content] = roster
+        return roster

@@ -1,0 +1,353 @@
+"""Rule files: what a rule is, and reading them; each fault names file, line and key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from twokey.catalog.strict_yaml import Document, load
+from twokey.core import patterns
+from twokey.core.errors import Invalid, Json, Message, message
+from twokey.core.patterns import Pattern
+from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
+
+try:
+    from cel_expr_python import cel
+except ImportError:  # the extra `cel`
+    cel = None  # type: ignore[assignment]  # asked for before it is used
+
+API_VERSION = "twokey.dev/v1"
+_ID = re.compile(r"[a-z0-9][a-z0-9.\-]{0,79}")
+_KEYS = (
+    "id",
+    "order",
+    "label",
+    "origin",
+    "plan",
+    "action_owner",
+    "confidence",
+    "reason",
+    "opens",
+    "match",
+    "when",
+    "fields",
+    "examples",
+)
+_EXAMPLE_KEYS = ("given", "matches")
+_MODELS = ("IaaS", "PaaS", "SaaS")
+_USUAL_ORDER = 500
+# Text by contract: a number there never matches, and an account id without quotes is a number.
+_TEXT_FIELDS = tuple(
+    f"signal.{name}"
+    for name in ("id", "provider", "family", "type", "service", "region", "account", "tenant", "tracking_id")
+)
+
+# What a label says when a rule says nothing: origin, plan, who acts, and whether it opens an incident.
+_DEFAULTS: Mapping[Label, tuple[Origin, Planned, ActionOwner, bool]] = {
+    Label.PROVIDER_MAINTENANCE: (Origin.PROVIDER, Planned.PLANNED, ActionOwner.PROVIDER, True),
+    Label.PROVIDER_OUTAGE: (Origin.PROVIDER, Planned.UNPLANNED, ActionOwner.PROVIDER, True),
+    Label.PROVIDER_ADVISORY: (Origin.SHARED, Planned.PLANNED, ActionOwner.CUSTOMER, False),
+    Label.CUSTOMER_SECURITY: (Origin.CUSTOMER, Planned.UNPLANNED, ActionOwner.CUSTOMER, True),
+    Label.CUSTOMER_CONFIG: (Origin.CUSTOMER, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, True),
+    Label.CUSTOMER_INITIATED: (Origin.CUSTOMER, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, False),
+    Label.INFORMATIONAL: (Origin.UNDETERMINED, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, False),
+    Label.UNKNOWN: (Origin.UNDETERMINED, Planned.NOT_APPLICABLE, ActionOwner.BOTH, True),
+}
+
+E = TypeVar("E", bound=StrEnum)
+When = Callable[[Mapping[str, Json]], "Message | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A document that a rule must match, or must not."""
+
+    given: Mapping[str, Json]
+    matches: bool
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, as its file says."""
+
+    id: str
+    order: int
+    label: Label
+    origin: Origin
+    plan: Planned
+    action_owner: ActionOwner
+    confidence: Confidence
+    reason: str
+    opens: bool
+    pattern: Pattern
+    fields: tuple[str, ...]
+    examples: tuple[Example, ...]
+    when: str
+    file: str
+    line: int
+    when_refuses: When = field(default=lambda _document: None, repr=False)
+
+    def matched(self, document: Mapping[str, Json]) -> Mapping[str, Json] | None:
+        """Return the deciding fields when the rule matches, else None."""
+        fields = self.pattern.matched(document)
+        return fields if fields is not None and self.when_refuses(document) is None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a set of rule files says."""
+
+    rules: tuple[Rule, ...]
+    service_models: Mapping[tuple[str, str], str]  # (provider, service) -> IaaS, PaaS or SaaS
+
+
+def read(paths: Iterable[Path]) -> Contents:
+    """Read rule files and folders of them; rules come by `order`, then by file name and place."""
+    rules: list[Rule] = []
+    models: dict[tuple[str, str], str] = {}
+    for path in _files(paths):
+        document = load(path.read_bytes(), path.name)
+        kind = _header(document)
+        if kind == "Rules":
+            rules.extend(_rules(document))
+        else:
+            models.update(_models(document))
+    _refuse_twins(rules)
+    return Contents(tuple(sorted(rules, key=lambda rule: rule.order)), models)
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        listed = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        if not listed or not listed[0].is_file():
+            raise Invalid("rules.no_files", path=path)
+        found.extend(listed)
+    return found
+
+
+def _header(document: Document) -> str:
+    data = document.data
+    if not isinstance(data, dict) or data.get("apiVersion") != API_VERSION:
+        raise document.fault("rules.version", ("apiVersion",), version=API_VERSION)
+    kind = data.get("kind")
+    if kind not in ("Rules", "ServiceModels"):
+        raise document.fault("rules.kind", ("kind",))
+    listed = "rules" if kind == "Rules" else "models"
+    for key in data:
+        if key not in ("apiVersion", "kind", listed):
+            raise document.fault("rules.unknown_key", (key,), nearest=listed)
+    if not isinstance(data.get(listed), list if kind == "Rules" else dict):
+        raise document.fault("rules.missing", (listed,), name=listed)
+    return str(kind)
+
+
+def _refuse_twins(rules: list[Rule]) -> None:
+    first: dict[str, Rule] = {}
+    for rule in rules:
+        earlier = first.setdefault(rule.id, rule)
+        if earlier is not rule:
+            raise Invalid(
+                "rules.duplicate_id",
+                file=rule.file,
+                line=rule.line,
+                key="id",
+                rule=rule.id,
+                first=f"{earlier.file}:{earlier.line}",
+            )
+
+
+def _rules(document: Document) -> Iterable[Rule]:
+    assert isinstance(document.data, dict)
+    listed = document.data["rules"]
+    assert isinstance(listed, list)
+    compile_when = _When()
+    return [_Reader(document, index).rule(compile_when) for index in range(len(listed))]
+
+
+class _Reader:
+    """Reads one rule."""
+
+    def __init__(self, document: Document, index: int) -> None:
+        self.document = document
+        self.path = ("rules", index)
+        data = document.json(self.path)
+        if not isinstance(data, dict):
+            raise document.fault("rules.not_mapping", self.path)
+        self.data = data
+        for key in data:
+            if key not in _KEYS:
+                raise self.fault("rules.unknown_key", key, nearest=_nearest(key, _KEYS))
+        for key in ("id", "label", "reason", "match"):
+            if key not in data:
+                raise self.fault("rules.missing", name=key)
+
+    def fault(self, code: str, *keys: str | int, **params: object) -> Invalid:
+        return self.document.fault(code, (*self.path, *keys), **params)
+
+    def rule(self, compile_when: _When) -> Rule:
+        rule_id = self.text("id")
+        if not _ID.fullmatch(rule_id):
+            raise self.fault("rules.id", "id", rule=rule_id)
+        label = self.word("label", Label, None)
+        origin, plan, owner, opens = _DEFAULTS[label]
+        when = self.text("when") if "when" in self.data else ""
+        return Rule(
+            id=rule_id,
+            order=self.order(),
+            label=label,
+            origin=self.word("origin", Origin, origin),
+            plan=self.word("plan", Planned, plan),
+            action_owner=self.word("action_owner", ActionOwner, owner),
+            confidence=self.word("confidence", Confidence, Confidence.HIGH),
+            reason=self.text("reason"),
+            opens=self.flag("opens", opens),
+            pattern=self.pattern(),
+            fields=self.fields(),
+            examples=self.examples(),
+            when=when,
+            file=self.document.name,
+            line=self.document.line(self.path),
+            when_refuses=compile_when(when, self) if when else lambda _document: None,
+        )
+
+    def text(self, key: str) -> str:
+        value = self.data.get(key)
+        if not isinstance(value, str) or not value.strip():
+            raise self.fault("rules.text_wanted", key)
+        return " ".join(value.split())
+
+    def word(self, key: str, words: type[E], usual: E | None) -> E:
+        if key not in self.data and usual is not None:
+            return usual
+        value = self.data.get(key)
+        if value not in list(words):
+            known = [word.value for word in words]
+            raise self.fault("rules.word", key, value=value, known=", ".join(known))
+        return words(value)
+
+    def flag(self, key: str, usual: bool) -> bool:
+        value = self.data.get(key, usual)
+        if not isinstance(value, bool):
+            raise self.fault("rules.flag", key)
+        return value
+
+    def order(self) -> int:
+        value = self.data.get("order", _USUAL_ORDER)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.fault("rules.order", "order")
+        return value
+
+    def pattern(self) -> Pattern:
+        match = self.data["match"]
+        names = set(match) - {"signal", "raw", "$or"} if isinstance(match, dict) else set()
+        if names:
+            name = sorted(names)[0]
+            raise self.fault("rules.match_root", "match", name, name=name)
+        try:
+            pattern = patterns.compile(match)
+        except Invalid as fault:
+            code, params = fault.message.code, dict(fault.message.params)
+            raise self.fault(code, "match", *_keys(params.get("where", "")), **params) from None
+        for path in pattern.paths():
+            if path in _TEXT_FIELDS and pattern.has_other_than_text(path):
+                raise self.fault("rules.text_field", "match", *path.split("."), path=path)
+        return pattern
+
+    def fields(self) -> tuple[str, ...]:
+        value = self.data.get("fields", [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.fault("rules.fields", "fields")
+        paths = tuple(str(item) for item in value)
+        if any(path.partition(".")[0] not in ("signal", "raw") for path in paths):
+            raise self.fault("rules.fields", "fields")
+        return paths
+
+    def examples(self) -> tuple[Example, ...]:
+        value = self.data.get("examples", [])
+        if not isinstance(value, list):
+            raise self.fault("rules.examples", "examples")
+        return tuple(self.example(item, index) for index, item in enumerate(value))
+
+    def example(self, item: Json, index: int) -> Example:
+        given = item.get("given") if isinstance(item, dict) else None
+        matches = item.get("matches", True) if isinstance(item, dict) else None
+        if not isinstance(item, dict) or not isinstance(given, dict) or not isinstance(matches, bool):
+            raise self.fault("rules.examples", "examples", index)
+        for key in item:
+            if key not in _EXAMPLE_KEYS:
+                raise self.fault(
+                    "rules.unknown_key", "examples", index, key, nearest=_nearest(key, _EXAMPLE_KEYS)
+                )
+        return Example(given, matches, self.document.line((*self.path, "examples", index)))
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    return max(known, key=lambda word: difflib.SequenceMatcher(None, name[:64], word).ratio())
+
+
+def _keys(where: str) -> tuple[str | int, ...]:
+    """Turn a pattern's `$.signal.type[0].prefix` into keys; `document.line` forgives what is not there."""
+    found: list[str | int] = []
+    for part in where.removeprefix("$").lstrip(".").split("."):
+        name, *indexes = part.split("[")
+        found += [name] if name else []
+        found += [int(index.rstrip("]")) for index in indexes if index.rstrip("]").isdigit()]
+    return tuple(found)
+
+
+class _When:
+    """Compiles `when` expressions: CEL, through an optional package that only such a rule needs."""
+
+    def __init__(self) -> None:
+        self._env: cel.Env | None = None
+
+    def __call__(self, expression: str, reader: _Reader) -> When:
+        if cel is None:
+            raise reader.fault("rules.cel_missing", "when")
+        if self._env is None:
+            self._env = cel.NewEnv(variables={"signal": cel.Type.DYN, "raw": cel.Type.DYN})
+        try:
+            program = self._env.compile(expression)
+        except RuntimeError as fault:
+            problem = str(fault).partition("\n")[0].partition("ERROR: ")[2]
+            raise reader.fault("rules.cel", "when", problem=problem[:200]) from None
+
+        def refuses(document: Mapping[str, Json]) -> Message | None:
+            data = {"signal": document.get("signal"), "raw": document.get("raw")}
+            try:
+                result = program.eval(data=data)
+                answer, kind = result.value(), result.type()
+            except (RuntimeError, TypeError, ValueError) as fault:
+                return message("rules.when_failed", problem=str(fault)[:200])
+            if answer is True:
+                return None
+            if answer is False:
+                return message("rules.when_false", expression=expression)
+            return message("rules.when_failed", problem=f"{kind}: {str(answer)[:200]}")
+
+        return refuses
+
+
+def _models(document: Document) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    data = document.data
+    models = data.get("models") if isinstance(data, dict) else None
+    assert isinstance(models, dict)
+    for provider, by_model in models.items():
+        if not isinstance(by_model, dict):
+            raise document.fault("rules.not_mapping", ("models", provider))
+        for model, services in by_model.items():
+            if model not in _MODELS or not isinstance(services, list):
+                raise document.fault("rules.service_model", ("models", provider, model))
+            for index, service in enumerate(services):
+                if not isinstance(service, str):
+                    raise document.fault("rules.service_model", ("models", provider, model, index))
+                found[provider, service.casefold()] = model
+    return found

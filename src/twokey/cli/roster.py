@@ -1,0 +1,85 @@
+"""`twokey roster`: the people who may act, and their one-time-code secrets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(help="The people who may act.", no_args_is_help=True, rich_markup_mode=None)
+
+_FILE = typer.Argument(None, help="A roster file; the configured one when none is named.")
+
+
+@app.command()
+def check(
+    file: Path | None = _FILE,
+) -> None:
+    """Name file, line and key of every fault; exit 0 when there is none, else 2."""
+    from twokey.catalog.roster import read_roster
+    from twokey.catalog.schema import where
+    from twokey.cli.incidents import printable
+    from twokey.settings import load
+    from twokey.words import say
+
+    path = file or load().roster_file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        typer.echo(f"{path}:1: {error.strerror}", err=True)
+        raise typer.Exit(2) from None
+    roster, faults = read_roster(content, str(path))
+    for fault in faults:
+        typer.echo(printable(f"{where(fault)}: {say(fault.message)}"))
+    if faults:
+        typer.echo(f"{len(faults)} faults: nobody may act while there is one", err=True)
+        raise typer.Exit(2)
+    typer.echo(f"{len(roster.people)} people, no fault")
+
+
+@app.command("list")
+def list_(json_: bool = typer.Option(False, "--json", help="One JSON object a line.")) -> None:
+    """List everybody who may act, with their roles and what these hold for."""
+    from twokey.catalog.roster import FileRosters
+    from twokey.settings import load
+
+    for person in FileRosters(load().roster_file).current().people:
+        row = {
+            "id": person.id,
+            "name": person.name,
+            "roles": sorted(role.value for role in person.roles),
+            "scopes": list(person.scopes),
+            "accounts": [f"{account.team}/{account.user}" for account in person.accounts],
+            "step_up": "totp" if person.has_step_up else "none",
+        }
+        if json_:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            texts = (value if isinstance(value, str) else ",".join(value) or "-" for value in row.values())
+            typer.echo("  ".join(texts))
+
+
+@app.command()
+def totp(
+    person: str = typer.Argument(..., metavar="PERSON", help="The person's id in the roster."),
+    replace: bool = typer.Option(False, "--replace", help="Make a new secret; the old one stops working."),
+) -> None:
+    """Make a person's one-time-code secret, and print once the address that their app reads."""
+    from twokey.catalog.roster import FileRosters
+    from twokey.catalog.schema import nearest
+    from twokey.core.errors import NotFound
+    from twokey.settings import load
+    from twokey.stepup import new_secret
+
+    settings = load()
+    roster = FileRosters(settings.roster_file).current()
+    if roster.person(person) is None:
+        near = nearest(person, (p.id for p in roster.people))
+        raise NotFound(
+            "roster.unknown_person_near" if near else "roster.unknown_person", person=person, nearest=near
+        )
+    typer.echo(new_secret(settings.totp_file, person, replace=replace))
+    typer.echo(
+        "Give this to the person alone: who has it can make their codes. It is not shown again.", err=True
+    )

@@ -1,0 +1,176 @@
+"""`twokey runbook`: look at runbooks, name every fault, approve one by its digest, export it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from twokey.catalog.library import FileLibrary
+    from twokey.core.errors import Invalid
+    from twokey.core.runbooks import Runbook
+
+app = typer.Typer(
+    help="Containments written down: review, check, approve.", no_args_is_help=True, rich_markup_mode=None
+)
+
+_FILES = typer.Argument(None, help="Runbook files; all of the folder when none is named.")
+_BY = typer.Option(..., "--by", help="Who has reviewed it: a name without spaces, as in your directory.")
+
+
+@app.command("list")
+def list_(json_: bool = typer.Option(False, "--json", help="One JSON object a line.")) -> None:
+    """List every runbook file, and whether it may be proposed."""
+    library = _library()
+    for reading in library.readings():
+        book = reading.runbook
+        row = {
+            "id": book.id if book else Path(reading.name).stem,
+            "version": book.version if book else "",
+            "status": library.status(book) if book else "faulty",
+            "risk": book.risk.value if book else "",
+            "title": book.title if book else f"{len(reading.faults)} faults: twokey runbook check",
+        }
+        typer.echo(json.dumps(row) if json_ else "  ".join(value for value in row.values() if value))
+
+
+@app.command()
+def show(
+    runbook_id: str = typer.Argument(..., metavar="ID"),
+    json_: bool = typer.Option(False, "--json", help="The runbook as it was read."),
+) -> None:
+    """Show one runbook: what it asks of people, and every step with its undo."""
+    library = _library()
+    book = _faultless(library, runbook_id)
+    if json_:
+        from dataclasses import asdict
+
+        typer.echo(json.dumps(asdict(book), ensure_ascii=False))
+        return
+    keys = (
+        "two approvers, the proposer not counted" if not book.approval.requester_may_approve else "two keys"
+    )
+    if book.approval.min_approvals > 2:
+        keys = f"{book.approval.min_approvals} keys"
+    typer.echo(f"{book.id} {book.version}  {library.status(book)}\n{book.title}")
+    typer.echo(f"risk {book.risk.value}: {keys}, within {book.approval.expires_in_s / 60:.0f} min")
+    typer.echo(f"reversible {book.reversible}   break-glass {'yes' if book.break_glass else 'no'}")
+    typer.echo("never more than: " + (", ".join(f"{n} {name}" for name, n in book.blast_max.items()) or "-"))
+    typer.echo(f"digest sha256:{book.digest}")
+    for param in book.params:
+        need = "required" if param.required else "optional"
+        typer.echo(
+            f"  param {param.name}: {param.type}, {need}" + (f", from {param.source}" if param.source else "")
+        )
+    for guard in book.guards:
+        typer.echo(f"  guard {guard.id}: {guard.check}")
+    for step in book.steps:
+        back = f"undo {step.undo.action}" if step.undo else f"irreversible: {step.irreversible}"
+        typer.echo(f"  {step.phase:<8} {step.id}: {step.action} ({step.effect.value})")
+        if step.effect.is_write:
+            typer.echo(f"           verify {step.verify.check if step.verify else '-'}; {back}")
+
+
+@app.command()
+def check(
+    files: list[Path] | None = _FILES,
+) -> None:
+    """Name file, line and key of every fault; exit 0 when there is none, else 2."""
+    if files:
+        from twokey.app import clouds_for_checking
+        from twokey.catalog.runbooks import read_runbook
+
+        faults, count = [], len(files)
+        for path in files:
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                typer.echo(f"{path}:1: {error.strerror}", err=True)
+                raise typer.Exit(2) from None
+            faults += read_runbook(content, str(path), path.parent, clouds_for_checking()).faults
+    else:
+        library = _library()
+        faults, count = library.faults(), len(library.readings())
+    for fault in faults:
+        typer.echo(_told(fault))
+    if faults:
+        typer.echo(f"{len(faults)} faults in {count} files", err=True)
+        raise typer.Exit(2)
+    typer.echo(f"{count} runbooks, no fault")
+
+
+@app.command()
+def approve(runbook_id: str = typer.Argument(..., metavar="ID"), by: str = _BY) -> None:
+    """Write a runbook's digest into approved.lock, so that it may be proposed. Commit that file."""
+    from twokey.catalog.lock import LockLine, write_line
+    from twokey.core.errors import Invalid
+
+    library = _library()
+    book = _faultless(library, runbook_id)
+    entry = LockLine(book.id, book.version, book.digest, by, time.strftime("%Y-%m-%d", time.gmtime()))
+    try:
+        before = write_line(library.folder, entry)
+    except Invalid as fault:
+        typer.echo(_told(fault), err=True)
+        raise typer.Exit(2) from None
+    if before:
+        typer.echo(f"- {before}")
+    typer.echo(f"+ {entry}")
+    if before and before.digest == entry.digest:
+        typer.echo("the same content was approved before")
+    elif before and before.version == entry.version:
+        typer.echo("note: the content has changed, the version has not", err=True)
+
+
+@app.command()
+def export(
+    runbook_id: str = typer.Argument(..., metavar="ID"),
+    cacao: bool = typer.Option(False, "--cacao", help="As a CACAO 2.0 playbook, for people: manual steps."),
+) -> None:
+    """Export one runbook for other tools; what is exported is read there, never executed by us."""
+    from twokey.catalog.cacao import playbook
+
+    if not cacao:
+        typer.echo("say which format: --cacao", err=True)
+        raise typer.Exit(2)
+    library = _library()
+    book = _faultless(library, runbook_id)
+    typer.echo(json.dumps(playbook(book, created=_created(library, book)), indent=2, ensure_ascii=False))
+
+
+def _created(library: FileLibrary, book: Runbook) -> str:
+    """Return the day of the approval, so that the same runbook exports to the same bytes."""
+    from twokey.catalog.lock import read_lock
+
+    entry = read_lock(library.folder).get(book.id)
+    day = entry.date if entry and entry.digest == book.digest else time.strftime("%Y-%m-%d", time.gmtime())
+    return f"{day}T00:00:00.000Z"
+
+
+def _library() -> FileLibrary:
+    from twokey.app import clouds_for_checking
+    from twokey.catalog.library import FileLibrary
+    from twokey.settings import load
+
+    return FileLibrary(load().runbooks_dir, clouds_for_checking())
+
+
+def _faultless(library: FileLibrary, runbook_id: str) -> Runbook:
+    reading = library.reading(runbook_id)
+    if reading.runbook is None:
+        for fault in reading.faults:
+            typer.echo(_told(fault), err=True)
+        raise typer.Exit(2)
+    return reading.runbook
+
+
+def _told(fault: Invalid) -> str:
+    from twokey.catalog.schema import where
+    from twokey.cli.incidents import printable
+    from twokey.words import say
+
+    return printable(f"{where(fault)}: {say(fault.message)}")
