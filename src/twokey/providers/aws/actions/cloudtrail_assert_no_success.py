@@ -1,0 +1,58 @@
+"""aws.cloudtrail.assert_no_success: watch for a while that a key which is off does nothing any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from twokey.core.errors import Json, Refused
+from twokey.core.runbooks import Target
+from twokey.ports import Clock
+from twokey.providers.aws.actions.cloudtrail_export_events import duration
+from twokey.providers.aws.actions.reads import Reads
+from twokey.providers.aws.session import Calls, text
+from twokey.providers.aws.trail import Event, events, regions_for
+
+MAX_WATCH = timedelta(minutes=2)
+"""A run is not held up longer. CloudTrail tells after 5 to 15 minutes: only what it tells by then is seen."""
+
+_EVERY_S = 5.0
+
+
+class AssertNoSuccess(Reads):
+    """Refused when CloudTrail shows a call that succeeded after the watch began."""
+
+    name = "aws.cloudtrail.assert_no_success"
+    permissions: tuple[str, ...] = ("cloudtrail:LookupEvents",)
+    inputs: Mapping[str, str] = {"access_key_id": "aws.access_key_id", "for": "duration"}
+    outputs: tuple[str, ...] = ("successes", "watched_s")
+
+    def __init__(self, calls: Calls, clock: Clock, sleep: Callable[[float], object]) -> None:
+        super().__init__(calls)
+        self.clock = clock
+        self.sleep = sleep
+
+    def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+        """Ask again and again until the time is over."""
+        key_id = text(inputs, "access_key_id")
+        began = self.clock.now()
+        end = began + min(duration(text(inputs, "for")), MAX_WATCH)
+        while True:
+            seen = self._successes(target, key_id, began)
+            if seen:
+                names = ", ".join(sorted({event.name for event in seen})[:10])
+                raise Refused("aws.cloudtrail.still_used", key=key_id, count=len(seen), names=names)
+            if self.clock.now() >= end:
+                return {"successes": 0, "watched_s": int((self.clock.now() - began).total_seconds())}
+            self.sleep(_EVERY_S)
+
+    def _successes(self, target: Target, key_id: str, since: datetime) -> list[Event]:
+        found, _more = events(
+            self.calls,
+            target.account,
+            regions_for(self.calls, target.region),
+            since=since,
+            until=self.clock.now() + timedelta(minutes=1),
+            key_id=key_id,
+        )
+        return [event for event in found if not event.error]
