@@ -178,11 +178,11 @@ def test_a_document_behind_a_link_that_leaves_the_folder_is_refused(
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        ("{", "runbook.document_invalid"),
-        ("[]", "runbook.document_invalid"),
-        ('{"a": "{responder}", "a": "x"}', "runbook.document_invalid"),
-        ('{"a": NaN, "b": "{responder}"}', "runbook.document_invalid"),
-        ('{"{responder}": "x"}', "runbook.document_invalid"),
+        ("{", "document.not_json"),
+        ("[]", "document.not_json"),
+        ('{"a": "{responder}", "a": "x"}', "document.not_json"),
+        ('{"a": NaN, "b": "{responder}"}', "document.not_json"),
+        ('{"{responder}": "x"}', "document.placeholder_in_key"),
         ('{"a": "{responder}", "target": "r-ab12"}', "runbook.root_literal"),
         ('{"a": "{Responder}"}', "runbook.document_value_unused"),
     ],

@@ -29,11 +29,11 @@ def read_document(template: Part, values: Part | None, folder: Path) -> tuple[st
         wanted = placeholders(text)
         roots = [found[0] for string in strings(text) for found in ROOT_ID.finditer(string)]
     except UnicodeDecodeError:
-        template.fault("runbook.document_invalid", document=shown(name), problem="not UTF-8")
+        template.fault("document.not_json", problem="not UTF-8")
         return name, b""
     except Invalid as error:
         if name:
-            template.fault("runbook.document_invalid", document=shown(name), problem=error)
+            template.fault(error.message.code, **error.message.params)
         return name, b""
     if roots:
         template.fault("runbook.root_literal", value=roots[0])
