@@ -196,12 +196,16 @@ def in_our_words(error: az.AzureError, resource: str) -> TwokeyError:
     """Say what an Azure error means to us: not allowed, not there, not understood, or worth another try."""
     if isinstance(error, az.ClientAuthenticationError):
         return Unavailable("azure.sign_in_failed", reason=type(error).__name__)
-    if isinstance(error, az.ServiceResponseError | az.DecodeError):
-        # Sent, but not (wholly) answered: a write may have been done. Whoever wrote must read back.
-        return Unavailable("azure.answer_lost", resource=resource)
-    if isinstance(error, az.HttpResponseError) and error.status_code:
+    if isinstance(error, az.ServiceRequestError):
+        return Unavailable("azure.unreachable", resource=resource, reason=type(error).__name__)
+    if (
+        isinstance(error, az.HttpResponseError)
+        and not isinstance(error, az.DecodeError)
+        and error.status_code
+    ):
         return _answered(error, error.status_code, resource)
-    return Unavailable("azure.unreachable", resource=resource, reason=type(error).__name__)
+    # Sent, but not (wholly) answered: a write may have been done. Whoever wrote must read back.
+    return Unavailable("azure.answer_lost", resource=resource)
 
 
 def _answered(error: az.HttpResponseError, status: int, resource: str) -> TwokeyError:
