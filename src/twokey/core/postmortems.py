@@ -178,12 +178,18 @@ _BEFORE = (
 def faults(record: Record, now: datetime) -> tuple[Message, ...]:
     """Name everything in the times of a record that must be put right before it is published.
 
-    Three checks: a moment that is required is missing, one lies in the future, one comes before its predecessor.
+    Three checks: a moment that is required is missing, one lies in the future, one is before its predecessor.
     """
-    times = _moments(record)
-    found = [message("postmortem.time_missing", name=name) for name in _required(record) if not times.get(name)]
+    which, times = record.incident.id, _moments(record)
+    found = [
+        message("postmortem.time_missing", incident=which, name=name)
+        for name in _required(record)
+        if not times.get(name)
+    ]
     found += [
-        message("postmortem.time_future", name=name, at=_iso(at)) for name, at in times.items() if at and at > now
+        message("postmortem.time_future", incident=which, name=name, at=_iso(at))
+        for name, at in times.items()
+        if at and at > now
     ]
     pairs = [(early, late, times.get(early), times.get(late)) for early, late in _BEFORE]
     for kept in record.containments:
@@ -191,7 +197,14 @@ def faults(record: Record, now: datetime) -> tuple[Message, ...]:
             (f"{m.start_name}:{m.of}", f"{m.end_name}:{m.of}", m.start, m.end) for m in plan_metrics(kept)
         ]
     found += [
-        message("postmortem.time_order", name=late, at=_iso(end), before=early, before_at=_iso(start))
+        message(
+            "postmortem.time_order",
+            incident=which,
+            name=late,
+            at=_iso(end),
+            before=early,
+            before_at=_iso(start),
+        )
         for early, late, start, end in pairs
         if start and end and end < start
     ]
@@ -224,7 +237,7 @@ def _iso(at: datetime) -> str:
 
 
 def has_contained(kept: Containment) -> bool:
-    """Say whether a plan's write is verified: the world is different because of it. An undo contains nothing."""
+    """Say whether a plan's write is verified: the world is different for it. An undo contains nothing."""
     writes = {step.id for step in kept.plan.writes}
     return not kept.plan.undo_of and any(
         row.step_id in writes and row.state is StepState.VERIFIED for row in kept.journal

@@ -1,0 +1,378 @@
+"""Draft, revise, publish: what happened becomes a post-mortem, from the record alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from twokey.core.audit import AuditEntry
+from twokey.core.errors import Invalid, Json, Message, NotFound, Refused, TwokeyError, message
+from twokey.core.incidents import Incident, State, Times
+from twokey.core.jobs import Job, JobKind
+from twokey.core.people import (
+    Actor,
+    ChatAccount,
+    ChatIdentity,
+    Person,
+    Role,
+    Roster,
+    acting,
+    identify,
+    system,
+)
+from twokey.core.postmortems import (
+    AUDIENCES,
+    LANGUAGES,
+    Postmortem,
+    Record,
+    faults,
+    named_in,
+    postmortem_id,
+    text_digest,
+)
+from twokey.flow import outbox
+from twokey.flow.records import gather, names_of
+from twokey.flow.response import canonical_id, found
+from twokey.ports import (
+    Checkpoint,
+    Clock,
+    Publisher,
+    Reading,
+    Rosters,
+    Store,
+    no_checkpoint,
+)
+
+MAX_TEXT_BYTES = 2_000_000
+FINISH_AFTER = timedelta(minutes=1)
+_OWN = "postmortem."  # what this file writes into the trail
+# What may come after a draft without making its text untrue.
+_HARMLESS = ("joined", "announced", "noted", "confirmation.checked")
+
+
+class NotReadyError(Refused):
+    """Not fit to be published yet: `faults` names all there is to put right, the message the first."""
+
+    def __init__(self, faults: tuple[Message, ...]) -> None:
+        self.faults = faults
+        super().__init__(faults[0].code, **faults[0].params)
+
+
+@dataclass(frozen=True)
+class Review:
+    """The last stretch. It never stands in the way of closing an incident: it only reads it."""
+
+    store: Store
+    clock: Clock
+    rosters: Rosters
+    publisher: Publisher
+    languages: tuple[str, ...] = LANGUAGES
+    audiences: tuple[str, ...] = AUDIENCES
+    checkpoint: Checkpoint = no_checkpoint
+
+    def record(self, incident_id: str) -> Record:
+        """Gather everything that is on record about an incident; what is unknown stays unknown."""
+        with self.store.read() as look:
+            return gather(look, incident_id, self._roster(), self.clock.now())
+
+    def drafts(self, incident_id: str) -> list[Postmortem]:
+        """Return the versions that exist, drafted, revised or published."""
+        with self.store.read() as look:
+            return look.find(Postmortem, incident_id=canonical_id(incident_id))
+
+    def preview(self, incident_id: str, language: str, audience: str) -> str:
+        """Return the text as it would be drafted now; nothing is stored."""
+        return self.publisher.render(self.record(incident_id), language, audience)
+
+    def draft(self, incident_id: str, by: Actor) -> list[Postmortem]:
+        """Draft every version anew from the record. What a person revised, and what was published, stays."""
+        record = self.record(incident_id)
+        record = replace(record, drafted_by=record.names.get(by.id, by.id))
+        head = record.head[0] if record.head else 0
+        texts = {
+            (language, audience): self.publisher.render(record, language, audience)
+            for language in self.languages
+            for audience in self.audiences
+        }
+        with self.store.change() as tx:
+            kept, drawn = [], []
+            for (language, audience), text in texts.items():
+                name = postmortem_id(record.incident.id, language, audience)
+                known = tx.get(Postmortem, name)
+                if known and known.revised_at:
+                    kept.append(known)
+                    continue
+                fresh = known or Postmortem(
+                    name, record.incident.id, language, audience, "", self.clock.now(), by.id
+                )
+                drawn.append(
+                    replace(fresh, text=text, drafted_at=self.clock.now(), drafted_by=by.id, head=head)
+                )
+            for version in drawn:
+                tx.put(version)
+            digests: dict[str, Json] = {_version(one): text_digest(one.text) for one in drawn}
+            entry = tx.append(by, f"{_OWN}drafted", incident_id=record.incident.id, data=digests)
+            versions = ", ".join(_version(one) for one in drawn) or "-"
+            outbox.tell_thread(
+                tx, entry, message("postmortem.drafted", incident=record.incident.id, versions=versions)
+            )
+        return sorted(kept + drawn, key=lambda version: version.id)
+
+    def revise(
+        self, incident_id: str, language: str, audience: str, text: str, who: ChatIdentity | Actor
+    ) -> Postmortem:
+        """Put a person's own words in place of a draft; later drafts leave them alone."""
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if not text.strip():
+            raise Refused("postmortem.text_empty")
+        if size > MAX_TEXT_BYTES:
+            raise Refused("postmortem.text_too_long", size=size, limit=MAX_TEXT_BYTES)
+        actor, name = self._who(incident_id, who, audience="internal")
+        with self.store.change() as tx:
+            known = _drafted(tx, incident_id, language, audience)
+            revised = replace(
+                known, text=text, head=tx.head()[0], revised_at=self.clock.now(), revised_by=actor.id
+            )
+            tx.put(revised)
+            data: dict[str, Json] = {"language": language, "audience": audience, "sha256": text_digest(text)}
+            entry = tx.append(actor, f"{_OWN}revised", incident_id=known.incident_id, data=data)
+            outbox.tell_thread(tx, entry, _told("postmortem.revised", revised, person=name))
+        return revised
+
+    def correct(
+        self, incident_id: str, name: str, at: datetime, reason: str, who: ChatIdentity | Actor
+    ) -> Incident:
+        """Put one of an incident's seven times right, closed or not; the trail keeps the old one."""
+        if name not in Times.__dataclass_fields__:
+            raise Refused("postmortem.no_such_time", name=name, legal=", ".join(Times.__dataclass_fields__))
+        if at.tzinfo is None:
+            raise Refused("postmortem.zone_missing", at=at.isoformat())
+        if len(reason.strip()) < 10:
+            raise Refused("postmortem.reason_missing")
+        actor, person = self._who(incident_id, who, audience="internal")
+        if at > self.clock.now():
+            raise Refused(
+                "postmortem.time_future", incident=canonical_id(incident_id), name=name, at=at.isoformat()
+            )
+        with self.store.change() as tx:
+            before = found(tx.get(Incident, canonical_id(incident_id)), incident_id)
+            was: datetime | None = getattr(before.times, name)
+            after = replace(before, times=replace(before.times, **{name: at}))
+            tx.put(after)
+            shown = was.isoformat() if was else "-"
+            data: dict[str, Json] = {
+                "name": name,
+                "was": shown,
+                "now": at.isoformat(),
+                "reason": reason[:2000],
+            }
+            entry = tx.append(actor, "time.corrected", incident_id=after.id, data=data)
+            said = {"incident": after.id, "person": person, **data}
+            outbox.tell_thread(tx, entry, message("postmortem.corrected", **said))
+        return after
+
+    def publish(
+        self, incident_id: str, language: str, audience: str, who: ChatIdentity | Actor
+    ) -> Postmortem:
+        """Publish one version where the team reads it. The same text twice is once.
+
+        Before that, everything that FireFighter's three checks find is named and refused, and so is a
+        public text of a person's that still names people, accounts or resources of ours.
+        """
+        actor, _ = self._who(incident_id, who, audience=audience)
+        record = self.record(incident_id)
+        with self.store.read() as look:
+            draft = _drafted(look, record.incident.id, language, audience)
+        if draft.is_published:
+            return draft
+        try:
+            self._refuse_unfit(record, draft)
+        except Refused as refusal:
+            self._keep_refusal(record.incident.id, actor, refusal)
+            raise
+        self._intend(draft, actor)
+        self.checkpoint("publish:intended")
+        try:
+            return self._act_and_record(draft, actor)
+        except (Refused, Invalid) as refusal:
+            self._keep_refusal(record.incident.id, actor, refusal, text_digest(draft.text))
+            raise
+
+    def run(self, job: Job) -> None:
+        """Do what the engine owes: a draft, or a publication that a crash cut short."""
+        if job.kind is JobKind.DRAFT:
+            self._owed_draft(job)
+        elif job.kind is JobKind.PUBLISH:
+            self._owed_publication(job)
+
+    # -- publishing in three moves ------------------------------------------------------------------
+
+    def _refuse_unfit(self, record: Record, draft: Postmortem) -> None:
+        named = faults(record, self.clock.now())
+        if named:
+            raise NotReadyError(named)
+        news = [entry.seq for entry in record.entries if entry.seq > draft.head and _is_news(entry)]
+        if news:
+            raise Refused("postmortem.stale", incident=record.incident.id, first=news[0], count=len(news))
+        if draft.audience == "public" and draft.revised_at:
+            said = named_in(draft.text, record)
+            if said:  # the names stay out of the message: it is shown where the text may be seen
+                raise Refused("postmortem.says_names", incident=record.incident.id, count=len(said))
+
+    def _intend(self, draft: Postmortem, actor: Actor) -> None:
+        account = actor.account
+        with self.store.change() as tx:
+            entry = tx.append(actor, f"{_OWN}publishing", incident_id=draft.incident_id, data=_facts(draft))
+            tx.enqueue(
+                Job(
+                    id=f"publish:{draft.id}:{entry.seq}",
+                    kind=JobKind.PUBLISH,
+                    payload={
+                        "postmortem_id": draft.id,
+                        "digest": text_digest(draft.text),
+                        "intended": str(entry.seq),
+                        "person_id": actor.id,
+                        "team": account.team if account else "",
+                        "user": account.user if account else "",
+                    },
+                    lock=f"publish:{draft.id}",
+                    not_before=self.clock.now() + FINISH_AFTER,  # the person's own call is quicker
+                )
+            )
+
+    def _act_and_record(self, draft: Postmortem, actor: Actor) -> Postmortem:
+        where = self.publisher.publish(draft)
+        self.checkpoint("publish:acted")
+        digest = text_digest(draft.text)
+        with self.store.change() as tx:
+            now = tx.get(Postmortem, draft.id) or draft
+            if now.published_at and now.published_digest == digest:
+                tx.append(actor, f"{_OWN}published.again", incident_id=draft.incident_id, data=_facts(draft))
+                return now
+            published = replace(
+                now,
+                published_at=self.clock.now(),
+                published_by=actor.id,
+                published_to=where,
+                published_digest=digest,
+            )
+            tx.put(published)
+            data: dict[str, Json] = {**_facts(draft), "where": where}
+            entry = tx.append(actor, f"{_OWN}published", incident_id=draft.incident_id, data=data)
+            name = names_of(self._roster()).get(actor.id, actor.id)
+            outbox.tell_thread(tx, entry, _told("postmortem.published", published, person=name, where=where))
+        return published
+
+    def _owed_publication(self, job: Job) -> None:
+        """Finish what was intended, unless it is done, was refused, or the text is another by now."""
+        digest, intended = job.payload["digest"], int(job.payload["intended"])
+        with self.store.read() as look:
+            draft = look.get(Postmortem, job.payload["postmortem_id"])
+            if draft is None or draft.published_digest == digest:
+                return
+            since = look.audit(incident_id=draft.incident_id, after=intended)
+        if any(one.action == f"{_OWN}refused" and one.data.get("sha256") == digest for one in since):
+            return  # the person was told why
+        actor = _actor_of(job)
+        if text_digest(draft.text) != digest:
+            with self.store.change() as tx:
+                tx.append(actor, f"{_OWN}lapsed", incident_id=draft.incident_id, data=_facts(draft))
+            return
+        self._act_and_record(draft, actor)
+
+    def _owed_draft(self, job: Job) -> None:
+        incident_id, after = job.payload["incident_id"], int(job.payload.get("after", "0"))
+        versions = self.drafts(incident_id)
+        wanted = len(self.languages) * len(self.audiences)
+        if len(versions) >= wanted and all(one.head >= after or one.revised_at for one in versions):
+            return  # an earlier attempt, or a person, was quicker
+        self.draft(incident_id, system("review"))
+
+    # -- who ----------------------------------------------------------------------------------------
+
+    def _who(self, incident_id: str, who: ChatIdentity | Actor, *, audience: str) -> tuple[Actor, str]:
+        """Say who acts, as the roster is now; publishing outside is for those who may also turn a key."""
+        roster = self._roster() if isinstance(who, Actor) else self.rosters.current()
+        if isinstance(who, Actor):
+            return who, names_of(roster).get(who.id, who.id)
+        with self.store.read() as look:
+            incident = found(look.get(Incident, canonical_id(incident_id)), incident_id)
+        try:
+            person = identify(who, roster)
+            _may_review(person, incident, audience)
+        except Refused as refusal:
+            known = roster.behind(who.account)
+            self._keep_refusal(incident.id, Actor(known.id if known else "unknown", who.account), refusal)
+            raise
+        return acting(person, who.account), person.name
+
+    def _roster(self) -> Roster:
+        """Return the roster for names only: unreadable, it gives ids instead, and stops nothing."""
+        try:
+            return self.rosters.current()
+        except Refused:
+            return Roster()
+
+    def _keep_refusal(self, incident_id: str, actor: Actor, refusal: TwokeyError, digest: str = "") -> None:
+        with self.store.change() as tx:
+            data: dict[str, Json] = {**refusal.message.params, "code": refusal.message.code, "sha256": digest}
+            tx.append(actor, f"{_OWN}refused", incident_id=incident_id, data=data)
+
+
+def draft_job(incident_id: str, after: int = 0) -> Job:
+    """Name the job that drafts an incident's post-mortems; `after` is the audit entry that made it owed."""
+    return Job(
+        id=f"draft:{incident_id}:{after}",
+        kind=JobKind.DRAFT,
+        payload={"incident_id": incident_id, "after": str(after)},
+        lock=f"draft:{incident_id}",
+    )
+
+
+def _may_review(person: Person, incident: Incident, audience: str) -> None:
+    scope = incident.account
+    roles = [role for role in Role if person.is_(role, scope) or (not scope and role in person.roles)]
+    if not roles and incident.commander != person.id:
+        raise Refused("postmortem.not_yours", person=person.name, scope=scope or "-", incident=incident.id)
+    leads = incident.commander == person.id or Role.COMMANDER in roles or Role.APPROVER in roles
+    if audience == "public" and not leads:
+        raise Refused("postmortem.public_needs_lead", person=person.name, incident=incident.id)
+
+
+def _drafted(look: Reading, incident_id: str, language: str, audience: str) -> Postmortem:
+    if language not in LANGUAGES or audience not in AUDIENCES:
+        raise NotFound("postmortem.no_such_version", language=language, audience=audience)
+    incident = canonical_id(incident_id)
+    draft = look.get(Postmortem, postmortem_id(incident, language, audience))
+    if draft is None:
+        raise NotFound("postmortem.not_drafted", incident=incident, language=language, audience=audience)
+    return draft
+
+
+def _is_news(entry: AuditEntry) -> bool:
+    """Say whether an entry tells of something that a draft from before does not know."""
+    if entry.action == "moved" and entry.data.get("state") in (State.POSTMORTEM.value, State.CLOSED.value):
+        return False
+    return (
+        not entry.action.startswith(_OWN)
+        and not entry.action.endswith(".again")
+        and entry.action not in _HARMLESS
+    )
+
+
+def _version(one: Postmortem) -> str:
+    return f"{one.language}/{one.audience}"
+
+
+def _facts(draft: Postmortem) -> dict[str, Json]:
+    return {"language": draft.language, "audience": draft.audience, "sha256": text_digest(draft.text)}
+
+
+def _told(code: str, one: Postmortem, **params: object) -> Message:
+    return message(code, incident=one.incident_id, language=one.language, audience=one.audience, **params)
+
+
+def _actor_of(job: Job) -> Actor:
+    payload = job.payload
+    user = payload.get("user", "")
+    return Actor(payload["person_id"], ChatAccount(payload["team"], user) if user else None)

@@ -1,0 +1,78 @@
+"""Post-mortems as files in a folder: internal ones in one sub-folder, what outsiders may read in another."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from twokey.core.errors import Invalid, Refused, Unavailable
+from twokey.core.postmortems import AUDIENCES, LANGUAGES, Postmortem
+
+_INCIDENT = re.compile(r"[A-Za-z][A-Za-z0-9]{0,15}-[0-9]{1,12}")
+
+
+def file_name(postmortem: Postmortem) -> str:
+    """Return `INC-12.en.internal.md`; an id that is not one of ours never becomes a path."""
+    parts = (postmortem.incident_id, postmortem.language, postmortem.audience)
+    known = postmortem.language in LANGUAGES and postmortem.audience in AUDIENCES
+    if not known or not _INCIDENT.fullmatch(postmortem.incident_id):
+        raise Invalid("publish.bad_name", name=".".join(parts)[:80])
+    return ".".join((*parts, "md"))
+
+
+class Folder:
+    """Writes post-mortems into `<root>/internal` and `<root>/public`, whole or not at all.
+
+    A page that is replaced is kept in `earlier/`: somebody may have written into it.
+    """
+
+    def __init__(self, root: Path, *, keep_earlier: bool = True) -> None:
+        self.root = root
+        self._keep_earlier = keep_earlier
+
+    def path(self, postmortem: Postmortem) -> Path:
+        """Return where a post-mortem belongs; refuse a folder that a link leads elsewhere."""
+        place = self.root / postmortem.audience / file_name(postmortem)
+        if place.parent.resolve().parent != self.root.resolve() or place.is_symlink():
+            raise Refused("publish.outside", path=place)
+        return place
+
+    def publish(self, postmortem: Postmortem) -> str:
+        """Write the file and return its path; the same text again changes nothing."""
+        place, text = self.path(postmortem), postmortem.text.encode("utf-8", "replace")
+        try:
+            before = place.read_bytes() if place.is_file() else None
+            if before is not None and before != text and self._keep_earlier:
+                digest = hashlib.sha256(before).hexdigest()[:12]
+                _write(place.parent / "earlier" / f"{place.stem}.{digest}.md", before)
+            if before != text:
+                _write(place, text)
+        except OSError as fault:
+            raise Unavailable("publish.cannot_write", path=place, problem=fault.strerror or fault) from fault
+        return str(place)
+
+
+def _write(place: Path, text: bytes) -> None:
+    """Write beside and rename: a reader sees the old page or the new one, also after a power cut."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).chmod(0o644)
+        os.replace(beside, place)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise
+    folder = os.open(place.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,342 @@
+"""What outsiders may read: a record of its own, made of closed sets, numbers and times; no text is copied."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from markupsafe import Markup
+
+from twokey.core.executions import undoable
+from twokey.core.incidents import Severity, State, Times
+from twokey.core.postmortems import Containment, Metric, Record, has_contained, metrics
+from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
+from twokey.core.runbooks import PlanState
+from twokey.publish.markdown import ready, yaml_text
+from twokey.publish.redact import without_names
+from twokey.publish.words import Words
+
+Fact: TypeAlias = "bool | int | str | list[Fact] | dict[str, Fact] | None"
+Facts: TypeAlias = dict[str, Fact]
+
+_INCIDENT = re.compile(r"[A-Z]{2,6}-[0-9]{1,9}")
+_TRACKING = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{3}")  # Azure's public tracking id
+_AWS_REGION = re.compile(
+    r"(?:us|eu|ap|sa|ca|me|af|il|mx|cn|us-gov)-(?:(?:north|south)?(?:east|west)?|central)-[1-9]"
+)
+_SERVICE_MODELS = ("IaaS", "PaaS", "SaaS")
+_PROVIDERS = {"aws": "AWS", "azure": "Microsoft Azure"}
+_AZURE_REGIONS = frozenset(
+    [
+        "australiacentral",
+        "australiaeast",
+        "australiasoutheast",
+        "brazilsouth",
+        "canadacentral",
+        "canadaeast",
+        "centralindia",
+        "centralus",
+        "eastasia",
+        "eastus",
+        "eastus2",
+        "francecentral",
+        "germanywestcentral",
+        "israelcentral",
+        "italynorth",
+        "japaneast",
+        "japanwest",
+        "koreacentral",
+        "koreasouth",
+        "mexicocentral",
+        "northcentralus",
+        "northeurope",
+        "norwayeast",
+        "polandcentral",
+        "qatarcentral",
+        "southafricanorth",
+        "southcentralus",
+        "southeastasia",
+        "southindia",
+        "spaincentral",
+        "swedencentral",
+        "switzerlandnorth",
+        "uaenorth",
+        "uksouth",
+        "ukwest",
+        "westcentralus",
+        "westeurope",
+        "westindia",
+        "westus",
+        "westus2",
+        "westus3",
+    ]
+)
+_SERVICES = {
+    "apigateway": "Amazon API Gateway",
+    "athena": "Amazon Athena",
+    "cloudfront": "Amazon CloudFront",
+    "cloudtrail": "AWS CloudTrail",
+    "cloudwatch": "Amazon CloudWatch",
+    "directconnect": "AWS Direct Connect",
+    "dynamodb": "Amazon DynamoDB",
+    "ebs": "Amazon EBS",
+    "ec2": "Amazon EC2",
+    "ecs": "Amazon ECS",
+    "eks": "Amazon EKS",
+    "elasticache": "Amazon ElastiCache",
+    "elasticloadbalancing": "Elastic Load Balancing",
+    "iam": "AWS IAM",
+    "kinesis": "Amazon Kinesis",
+    "kms": "AWS KMS",
+    "lambda": "AWS Lambda",
+    "organizations": "AWS Organizations",
+    "rds": "Amazon RDS",
+    "redshift": "Amazon Redshift",
+    "route53": "Amazon Route 53",
+    "s3": "Amazon S3",
+    "secretsmanager": "AWS Secrets Manager",
+    "sns": "Amazon SNS",
+    "sqs": "Amazon SQS",
+    "sts": "AWS STS",
+    "vpc": "Amazon VPC",
+    "vpn": "AWS Site-to-Site VPN",
+    "app service": "Azure App Service",
+    "azure active directory": "Microsoft Entra ID",
+    "azure kubernetes service": "Azure Kubernetes Service",
+    "azure sql database": "Azure SQL Database",
+    "cosmos db": "Azure Cosmos DB",
+    "key vault": "Azure Key Vault",
+    "microsoft entra id": "Microsoft Entra ID",
+    "sql database": "Azure SQL Database",
+    "storage": "Azure Storage",
+    "virtual machines": "Azure Virtual Machines",
+    "virtual network": "Azure Virtual Network",
+}
+_TOUCHES = frozenset(
+    [
+        "access-key",
+        "account",
+        "bucket",
+        "database",
+        "function",
+        "instance",
+        "network-interface",
+        "network-security-group",
+        "organizational-unit",
+        "policy",
+        "principal",
+        "role",
+        "security-group",
+        "storage-account",
+        "user",
+        "virtual-machine",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicContainment:
+    """One containment, told without names: when, how many people agreed, what kind of things it touched."""
+
+    requested_at: datetime | None
+    approved_at: datetime | None
+    done_at: datetime | None
+    people: int
+    state: PlanState
+    touched: tuple[tuple[str, int], ...]  # (kind from the closed set, or "other"; how many)
+    can_be_undone: bool
+    is_undo: bool
+    took_effect: bool
+    broke_glass: bool
+    confirmed: bool  # by a second person, after the glass was broken
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRecord:
+    """Everything the public template may know. Each text field holds a value of a closed set, or nothing."""
+
+    incident_id: str
+    severity: Severity
+    state: State
+    label: Label
+    origin: Origin
+    planned: Planned
+    action_owner: ActionOwner
+    confidence: Confidence
+    service_model: str
+    provider: str
+    service: str
+    region: str
+    tracking_id: str
+    times: Times
+    metrics: tuple[Metric, ...]
+    containments: tuple[PublicContainment, ...]
+    resources: int
+    drafted_at: datetime | None
+
+
+def public_record(record: Record) -> PublicRecord:
+    """Copy what is allowed out of a record; what is not on the list does not exist here."""
+    incident, verdict = record.incident, record.incident.verdict
+    is_theirs = verdict.origin in (Origin.PROVIDER, Origin.SHARED)
+    return PublicRecord(
+        incident_id=incident.id if _INCIDENT.fullmatch(incident.id) else "",
+        severity=Severity(incident.severity),
+        state=State(incident.state),
+        label=Label(verdict.label),
+        origin=Origin(verdict.origin),
+        planned=Planned(verdict.plan),
+        action_owner=ActionOwner(verdict.action_owner),
+        confidence=Confidence(verdict.confidence),
+        service_model=verdict.service_model if verdict.service_model in _SERVICE_MODELS else "",
+        provider=_PROVIDERS.get(incident.provider, ""),
+        service=_SERVICES.get(incident.service.strip().lower(), ""),
+        region=_region(incident.region),
+        tracking_id=incident.tracking_id if is_theirs and _TRACKING.fullmatch(incident.tracking_id) else "",
+        times=incident.times,
+        metrics=metrics(incident.times),
+        containments=tuple(_containment(kept) for kept in record.containments if kept.keys),
+        resources=len(incident.resources),
+        drafted_at=record.drafted_at,
+    )
+
+
+def _region(region: str) -> str:
+    if _AWS_REGION.fullmatch(region):
+        return region
+    squeezed = region.replace(" ", "").lower()
+    return squeezed if squeezed in _AZURE_REGIONS else ""
+
+
+def _containment(kept: Containment) -> PublicContainment:
+    kinds = Counter(touch.kind if touch.kind in _TOUCHES else "other" for touch in kept.plan.touches)
+    return PublicContainment(
+        requested_at=kept.plan.requested_at,
+        approved_at=kept.approved_at,
+        done_at=kept.done_at,
+        people=len({name for name, _, _ in kept.keys}),
+        state=PlanState(kept.plan.state),
+        touched=tuple(sorted(kinds.items())),
+        can_be_undone=bool(undoable(kept.plan, {row.step_id: row for row in kept.journal})),
+        is_undo=bool(kept.plan.undo_of),
+        took_effect=has_contained(kept),
+        broke_glass=bool(kept.plan.break_glass_by),
+        confirmed=bool(kept.plan.confirmed_by),
+    )
+
+
+def public_facts(record: Record, words: Words) -> Facts:
+    """Return everything the public template prints, from the sanitised record alone."""
+    public = public_record(record)
+    times = public.times
+    return _swept(
+        {
+            "id": public.incident_id or None,
+            "front": _front(public, words),
+            "title": words.label("public_title", public.label.value),
+            "severity": public.severity.value,
+            "state": words.label("state", public.state.value),
+            "label": words.label("label", public.label.value),
+            "label_code": public.label.value,
+            "origin": words.label("origin", public.origin.value),
+            "plan": words.label("planned", public.planned.value),
+            "action_owner": words.label("action_owner", public.action_owner.value),
+            "confidence": words.label("confidence", public.confidence.value),
+            "service_model": public.service_model or None,
+            "provider": public.provider or None,
+            "service": public.service or None,
+            "region": public.region or None,
+            "tracking_id": public.tracking_id or None,
+            "ours": words.label("ours", public.label.value),
+            "resources": public.resources,
+            "times": {name: words.utc(getattr(times, name)) for name in times.__dataclass_fields__},
+            "duration": words.duration(
+                next((one.value for one in public.metrics if one.name == "ttr"), None)
+            ),
+            "metrics": [_metric(one, words) for one in public.metrics],
+            "timeline": _timeline(public, words),
+            "plans": [_plan(number, kept, words) for number, kept in enumerate(public.containments, start=1)],
+            "emergency": any(kept.broke_glass for kept in public.containments),
+            "emergency_open": any(kept.broke_glass and not kept.confirmed for kept in public.containments),
+            "took_effect": sum(kept.took_effect for kept in public.containments),
+        }
+    )
+
+
+def _front(public: PublicRecord, words: Words) -> list[Fact]:
+    front = [
+        ("id", public.incident_id),
+        ("title", str(words.label("public_title", public.label.value) or "")),
+        ("date", f"{public.times.started:%Y-%m-%d}" if public.times.started else ""),
+        ("severity", public.severity.value),
+        ("status", "Draft"),
+        ("audience", "public"),
+        ("language", words.language),
+        ("drafted", f"{public.drafted_at:%Y-%m-%dT%H:%M:%SZ}" if public.drafted_at else ""),
+    ]
+    return [{"key": ready(key), "value": yaml_text(value or words.not_recorded)} for key, value in front]
+
+
+def _metric(one: Metric, words: Words) -> Facts:
+    return {
+        "name": words.label("metric", one.name),
+        "start_name": words.label("moment", one.start_name),
+        "start": words.utc(one.start),
+        "end_name": words.label("moment", one.end_name),
+        "end": words.utc(one.end),
+        "value": words.duration(one.value),
+        "plan": None,
+    }
+
+
+def _timeline(public: PublicRecord, words: Words) -> list[Fact]:
+    moments = [
+        (getattr(public.times, name), words.label("moment", name)) for name in Times.__dataclass_fields__
+    ]
+    for number, kept in enumerate(public.containments, start=1):
+        for name, at in (
+            ("requested", kept.requested_at),
+            ("approved", kept.approved_at),
+            ("done", kept.done_at),
+        ):
+            what = words.label("public_moment", name) or Markup("")
+            moments.append((at, what + ready(f" ({number})")))
+    known = sorted((at, str(what)) for at, what in moments if at)
+    return [{"utc": words.utc(at), "local": words.local(at), "what": ready(what)} for at, what in known]
+
+
+def _plan(number: int, kept: PublicContainment, words: Words) -> Facts:
+    touched: list[Fact] = [
+        {"kind": words.label("touch", kind), "count": count} for kind, count in kept.touched
+    ]
+    return {
+        "number": number,
+        "people": kept.people,
+        "state": words.label("plan", kept.state.value),
+        "touched": touched,
+        "can_be_undone": kept.can_be_undone,
+        "is_undo": kept.is_undo,
+        "requested": words.utc(kept.requested_at),
+        "approved": words.utc(kept.approved_at),
+        "done": words.utc(kept.done_at),
+    }
+
+
+def _swept(facts: Facts) -> Facts:
+    """Take names and addresses out of every text that is left: a second net under the first."""
+    return {name: _sweep(value) for name, value in facts.items()}
+
+
+def _sweep(value: Fact) -> Fact:
+    if isinstance(value, Markup):
+        return ready(without_names(str(value)))
+    if isinstance(value, str):
+        return without_names(value)
+    if isinstance(value, list):
+        return [_sweep(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _sweep(item) for name, item in value.items()}
+    return value
