@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from twokey.catalog.strict_yaml import Document, load
 from twokey.core import patterns
 from twokey.core.errors import Invalid, Json, Message, message
 from twokey.core.patterns import Pattern
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
-
-try:
-    from cel_expr_python import cel
-except ImportError:  # the extra `cel`
-    cel = None  # type: ignore[assignment]  # asked for before it is used
 
 API_VERSION = "twokey.dev/v1"
 _ID = re.compile(r"[a-z0-9][a-z0-9.\-]{0,79}")
@@ -306,12 +302,14 @@ class _When:
     """Compiles `when` expressions: CEL, through an optional package that only such a rule needs."""
 
     def __init__(self) -> None:
-        self._env: cel.Env | None = None
+        self._env: Any = None
 
     def __call__(self, expression: str, reader: _Reader) -> When:
-        if cel is None:
-            raise reader.fault("rules.cel_missing", "when")
         if self._env is None:
+            try:
+                cel = importlib.import_module("cel_expr_python.cel")
+            except ImportError:
+                raise reader.fault("rules.cel_missing", "when") from None
             self._env = cel.NewEnv(variables={"signal": cel.Type.DYN, "raw": cel.Type.DYN})
         try:
             program = self._env.compile(expression)

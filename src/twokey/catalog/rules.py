@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -137,7 +138,7 @@ class Rules:
 
     @staticmethod
     def _may_open(signal: Signal, decided: dict[str, Json]) -> bool:
-        """Samples, muted findings and what is over keep their class and open nothing; the verdict says why."""
+        """Samples, muted findings and what is over keep their class but open nothing; the fields say why."""
         if signal.is_test:
             decided["is_test"] = True
         if signal.is_muted:
@@ -172,10 +173,11 @@ class _Document(dict[str, Json]):
         super().__init__(signal=signal_view(signal))
         self._read = payload
 
-    def get(self, name: str, otherwise: object = None) -> Json:  # type: ignore[override]
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        """Return a part of the document; reading the payload waits until somebody asks for it."""
         if name == "raw" and "raw" not in self:
             self["raw"] = self._read()
-        return super().get(name, otherwise)  # type: ignore[arg-type]
+        return super().get(name, otherwise)
 
 
 def _body(_signal: Signal, raw: RawNotification) -> Json:

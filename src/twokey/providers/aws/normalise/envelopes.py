@@ -1,0 +1,184 @@
+"""How AWS notifications arrive: EventBridge, SNS around it, Lambda records, put-events entries, API pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from twokey.core.errors import Invalid, Json
+from twokey.core.signals import RawNotification
+from twokey.providers.reading import Obj, embedded, items, obj, text, texts, unreadable
+
+_MAX_WRAPPERS = 4
+UNREADABLE = "Unreadable part"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What stood around a document."""
+
+    seed: str  # tells this document from others when it has no id of its own
+    document: Obj  # the document as a whole, unwrapped: what rules see as `raw`
+    account: str = ""
+    tenant: str = ""
+    region: str = ""
+    time: str = ""
+    id: str = ""
+    source: str = ""
+    detail_type: str = ""
+    resources: tuple[str, ...] = ()
+    subject: str = ""  # of an SNS message
+    topic: str = ""
+    attributes: tuple[str, ...] = ()  # names of SNS message attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One document out of a notification: an event's detail, a finding, a record, or a text."""
+
+    detail: Obj
+    envelope: Envelope
+    message: str = ""  # a text that is not JSON
+
+
+def units(body: Json, raw: RawNotification) -> Iterator[Unit]:
+    """Yield every document in a notification."""
+    start = Envelope(seed=raw.id, document={}, account=raw.account, tenant=raw.tenant)
+    yield from _opened(body, start, 0, "$")
+
+
+def _opened(value: Json, around: Envelope, depth: int, where: str) -> Iterator[Unit]:
+    if isinstance(value, list):
+        if depth >= _MAX_WRAPPERS:
+            raise unreadable("lists in lists", where)
+        yield from _each(value, around, where, lambda item, env, at: _opened(item, env, depth + 1, at))
+        return
+    if not isinstance(value, dict):
+        raise unreadable("not an object", where)
+    if depth >= _MAX_WRAPPERS:
+        yield Unit(value, replace(around, document=value))
+        return
+    yield from _object(value, around, depth, where)
+
+
+def _each(
+    values: list[Json], around: Envelope, where: str, read: Callable[[Json, Envelope, str], Iterator[Unit]]
+) -> Iterator[Unit]:
+    """Read every item; one that cannot be read does not hide the others, and is not lost either."""
+    faults: list[tuple[Envelope, Invalid]] = []
+    found = False
+    for index, item in enumerate(values):
+        inner = replace(around, seed=f"{around.seed}/{index}")
+        try:
+            for unit in read(item, inner, f"{where}[{index}]"):
+                found = True
+                yield unit
+        except Invalid as fault:
+            faults.append((inner, fault))
+    if faults and not found:
+        raise faults[0][1]
+    for inner, missed in faults:
+        yield broken(inner, missed.message.params.get("where", where))
+
+
+def broken(around: Envelope, where: str) -> Unit:
+    """Make the unit that stands for a part of a notification that could not be read."""
+    marked = replace(around, id="", detail_type=UNREADABLE, seed=f"{around.seed}{where}")
+    return Unit({}, marked, message=f"could not be read: {where}")
+
+
+def _object(value: Obj, around: Envelope, depth: int, where: str) -> Iterator[Unit]:
+    if "detail-type" in value or ("detail" in value and "source" in value):
+        yield _event(value, around, where)
+    elif "DetailType" in value and "Detail" in value:
+        yield _event(_delivered(value), around, where)
+    elif isinstance(value.get("Records"), list):
+        records = items(value, "Records")
+        yield from _each(
+            records, around, f"{where}.Records", lambda item, env, at: _record(item, env, depth, at)
+        )
+    elif isinstance(value.get("Message"), str) and ("TopicArn" in value or "MessageId" in value):
+        yield from _sns(value, around, depth, where)
+    else:
+        yield from _page(value, around, depth, where)
+
+
+def _record(record: Json, around: Envelope, depth: int, where: str) -> Iterator[Unit]:
+    """Open one record of a Lambda event (SNS, SQS) or of a CloudTrail file."""
+    if isinstance(record, dict) and isinstance(record.get("Sns"), dict):
+        yield from _sns(obj(record, "Sns"), around, depth + 1, f"{where}.Sns")
+    elif isinstance(record, dict) and isinstance(record.get("body"), str) and "eventSource" in record:
+        inner = embedded(record["body"])
+        if inner is None:
+            yield Unit({}, replace(around, document=record), message=text(record, "body", limit=10_000))
+        else:
+            yield from _opened(inner, around, depth + 1, f"{where}.body")
+    else:
+        yield from _opened(record, around, depth + 1, where)
+
+
+def _sns(value: Obj, around: Envelope, depth: int, where: str) -> Iterator[Unit]:
+    topic = text(value, "TopicArn")
+    parts = topic.split(":")
+    around = replace(
+        around,
+        document=value,
+        account=around.account or (parts[4] if len(parts) > 5 else ""),
+        region=around.region or (parts[3] if len(parts) > 5 else ""),
+        time=text(value, "Timestamp"),
+        id=text(value, "MessageId"),
+        subject=text(value, "Subject"),
+        topic=topic,
+        attributes=tuple(list(obj(value, "MessageAttributes"))[:20]),
+    )
+    inner = embedded(value.get("Message"))
+    if inner is None or text(value, "Type") in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
+        kind = text(value, "Type") if text(value, "Token") else ""
+        yield Unit({}, replace(around, detail_type=kind), message=text(value, "Message", limit=10_000) or " ")
+    else:
+        yield from _opened(inner, around, depth + 1, f"{where}.Message")
+
+
+def _page(value: Obj, around: Envelope, depth: int, where: str) -> Iterator[Unit]:
+    """Open what the APIs return: GetFindings, DescribeEvents, DescribeEventDetails."""
+    for name in ("Findings", "findings", "events", "successfulSet"):
+        listed = value.get(name)
+        if isinstance(listed, list) and not {"Id", "id", "arn"} & value.keys():
+            if not listed:
+                yield Unit(value, replace(around, document=value, detail_type="Empty page"))
+            yield from _opened(listed, around, depth + 1, f"{where}.{name}")
+            return
+    yield Unit(value, replace(around, document=value))
+
+
+def _delivered(entry: Obj) -> Obj:
+    """Turn an entry for put-events into the event that EventBridge would deliver."""
+    return {
+        "detail-type": entry.get("DetailType"),
+        "source": entry.get("Source"),
+        "time": entry.get("Time"),
+        "resources": entry.get("Resources"),
+        "detail": entry.get("Detail"),
+    }
+
+
+def _event(value: Obj, around: Envelope, where: str) -> Unit:
+    detail = value.get("detail")
+    if isinstance(detail, str):
+        detail = embedded(detail)
+    if not isinstance(detail, dict):
+        raise unreadable("the event has no detail", f"{where}.detail")
+    return Unit(
+        detail,
+        replace(
+            around,
+            document=value if detail is value.get("detail") else {**value, "detail": detail},
+            account=text(value, "account") or around.account,
+            region=text(value, "region") or around.region,
+            time=text(value, "time") or around.time,
+            id=text(value, "id") or around.id,
+            source=text(value, "source"),
+            detail_type=text(value, "detail-type"),
+            resources=tuple(texts(value, "resources")),
+        ),
+    )

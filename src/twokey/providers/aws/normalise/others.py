@@ -1,0 +1,114 @@
+"""What else arrives on AWS's ways: other EventBridge sources, SNS texts, and documents of no known kind."""
+
+from __future__ import annotations
+
+from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
+from twokey.providers.aws.normalise.envelopes import Unit
+from twokey.providers.reading import (
+    DESCRIPTION,
+    TITLE,
+    Obj,
+    digest,
+    identity,
+    known,
+    moment,
+    number,
+    obj,
+    shortened,
+    text,
+)
+
+
+def event(unit: Unit) -> Signal:
+    """Read anything: what it says about itself, and nothing that it does not say."""
+    detail, around = unit.detail, unit.envelope
+    kind, service = _kind(unit)
+    state = _state(detail)
+    name = identity("other", around.source or service, around.account, _name(unit))
+    alarm = text(detail, "AlarmArn", "AlarmName", "alarmName")
+    subject = identity("other", "alarm", around.region, around.account, alarm) if alarm else name
+    severity = number(detail.get("severity"))
+    return Signal(
+        id=name,
+        subject=subject,
+        kind=SignalKind.EVENT,
+        provider="aws",
+        family="other",
+        type=kind,
+        title=_title(unit, kind, state),
+        description=shortened(
+            unit.message.strip() or text(detail, "message", "Event Message", "Description")
+        )[:DESCRIPTION],
+        service=service,
+        region=(around.region or _alarm_region(detail)).lower(),
+        account=text(detail, "accountId", "AWSAccountId") or around.account,
+        tenant=around.tenant,
+        severity=severity if severity is not None and 0 <= severity <= 10 else None,
+        status=SignalStatus.RESOLVED if state == "OK" else SignalStatus.OPEN,
+        started_at=moment(around.time),
+        detected_at=moment(around.time, detail.get("StateChangeTime")),
+        updated_at=moment(around.time, detail.get("StateChangeTime")),
+        resources=tuple(Resource(found) for found in around.resources),
+        facts=known(
+            source=around.source,
+            detailType=around.detail_type,
+            state=state,
+            subject=around.subject,
+            topic=around.topic,
+            attributes=list(around.attributes),
+        ),
+    )
+
+
+def _name(unit: Unit) -> str:
+    """Return what identifies it: the event's or the message's id, else what it says."""
+    around = unit.envelope
+    return around.id or digest([unit.detail, unit.message], around.seed)
+
+
+def _kind(unit: Unit) -> tuple[str, str]:
+    detail, around = unit.detail, unit.envelope
+    if around.detail_type:
+        return around.detail_type, around.source.removeprefix("aws.")
+    if "AlarmName" in detail and "NewStateValue" in detail:
+        return "CloudWatch Alarm", "CloudWatch"
+    if "configRuleName" in detail or "configRuleArn" in detail:
+        return "Config Rule Evaluation", "Config"
+    if "Event Source" in detail and "Event Message" in detail:
+        return "DMS Notification", "DMS"
+    if unit.message:
+        return _text_kind(unit)
+    return "Unknown document", ""
+
+
+def _text_kind(unit: Unit) -> tuple[str, str]:
+    """Texts over SNS are told apart by their subject and attributes, which the sending service sets."""
+    around = unit.envelope
+    subject = around.subject.lower()
+    if "aws backup" in subject or "BACKUP_JOB" in unit.message or "RecoveryPoint" in around.attributes:
+        return "Backup Notification", "Backup"
+    if "budget" in subject:
+        return "Budget Notification", "Budgets"
+    return "Text message", "SNS"
+
+
+def _state(detail: Obj) -> str:
+    """Return what changed to what, from the places where senders put it."""
+    found = text(detail, "NewStateValue", "state", "status", "lastStatus", "complianceType", "StatusCode")
+    if found:
+        return found
+    return text(obj(detail, "state"), "value") or text(obj(detail, "newEvaluationResult"), "complianceType")
+
+
+def _title(unit: Unit, kind: str, state: str) -> str:
+    around = unit.envelope
+    named = text(unit.detail, "AlarmName", "alarmName", "configRuleName", "title", limit=200)
+    first = unit.message.strip().partition("\n")[0]
+    words = ": ".join(part for part in (kind, named or around.subject or first, state) if part)
+    return shortened(words, TITLE)
+
+
+def _alarm_region(detail: Obj) -> str:
+    """An alarm's ARN has the Region's code; its Region field has a name for people."""
+    parts = text(detail, "AlarmArn").split(":")
+    return parts[3] if len(parts) > 5 else ""

@@ -1,0 +1,104 @@
+"""How Azure notifications arrive: webhooks in two schemas, Event Grid, log records, API pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from twokey.core.errors import Invalid, Json
+from twokey.core.signals import RawNotification
+from twokey.providers.reading import Obj, obj, text, texts, unreadable
+
+_MAX_WRAPPERS = 4
+UNREADABLE = "Unreadable part"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One document out of a notification, and what stood around it."""
+
+    entry: Obj
+    seed: str  # tells this document from others when it has no id of its own
+    document: Obj = field(default_factory=dict)  # as it arrived: what rules see as `raw`
+    essentials: Obj = field(default_factory=dict)  # of the common alert schema
+    schema: str = ""
+    account: str = ""
+    tenant: str = ""
+    fault: str = ""  # where it could not be read
+
+    @property
+    def subscription(self) -> str:
+        """Return the subscription, from whatever names it."""
+        entry = self.entry
+        named = text(entry, "subscriptionId")
+        if named:
+            return named.lower()
+        targets = texts(self.essentials, "alertTargetIDs")
+        places = [value(entry, "resourceId"), *targets, text(entry, "id"), text(self.essentials, "alertId")]
+        found = next((subscription_of(place) for place in places if subscription_of(place)), "")
+        return found or self.account.lower()
+
+
+def value(entry: Obj, name: str) -> str:
+    """Return a field that is text, or the activity log's pair of value and localizedValue."""
+    found = entry.get(name)
+    return text(found, "value") if isinstance(found, dict) else text(entry, name)
+
+
+def subscription_of(resource_id: str) -> str:
+    """Return the subscription in a resource id."""
+    head, _, rest = resource_id.lower().partition("/subscriptions/")
+    return rest.partition("/")[0] if rest and not head else ""
+
+
+def units(body: Json, raw: RawNotification) -> Iterator[Unit]:
+    """Yield every document in a notification."""
+    start = Unit({}, seed=raw.id, account=raw.account, tenant=raw.tenant)
+    yield from _opened(body, start, 0, "$")
+
+
+def _opened(found: Json, around: Unit, depth: int, where: str) -> Iterator[Unit]:
+    if isinstance(found, list):
+        yield from _each(found, around, depth, where)
+        return
+    if not isinstance(found, dict):
+        raise unreadable("not an object", where)
+    listed = found.get("records", found.get("value"))
+    data = obj(found, "data")
+    if isinstance(listed, list) and "schemaId" not in found:
+        if not listed:
+            yield replace(around, entry=found, document=found, schema="Empty page")
+        yield from _each(listed, around, depth, where)
+    elif "alertContext" in data or "essentials" in data:
+        schema = text(found, "schemaId")
+        context, essentials = obj(data, "alertContext"), obj(data, "essentials")
+        yield replace(around, entry=context, document=found, essentials=essentials, schema=schema)
+    elif isinstance(found.get("alertContext"), dict):
+        essentials = obj(found, "essentials")
+        yield replace(around, entry=obj(found, "alertContext"), document=found, essentials=essentials)
+    elif obj(data, "context", "activityLog"):
+        schema = text(found, "schemaId")
+        yield replace(around, entry=obj(data, "context", "activityLog"), document=found, schema=schema)
+    else:
+        yield replace(around, entry=found, document=found, schema=text(found, "schemaId"))
+
+
+def _each(listed: list[Json], around: Unit, depth: int, where: str) -> Iterator[Unit]:
+    """Read every item; one that cannot be read does not hide the others, and is not lost either."""
+    if depth >= _MAX_WRAPPERS:
+        raise unreadable("lists in lists", where)
+    faults: list[tuple[Unit, Invalid]] = []
+    found = False
+    for index, item in enumerate(listed):
+        inner = replace(around, seed=f"{around.seed}/{index}")
+        try:
+            for unit in _opened(item, inner, depth + 1, f"{where}[{index}]"):
+                found = True
+                yield unit
+        except Invalid as fault:
+            faults.append((inner, fault))
+    if faults and not found:
+        raise faults[0][1]
+    for inner, missed in faults:
+        at = missed.message.params.get("where", where)
+        yield replace(inner, seed=f"{inner.seed}{at}", schema=UNREADABLE, fault=at)

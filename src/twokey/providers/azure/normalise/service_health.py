@@ -1,0 +1,254 @@
+"""Azure Service Health: one event in the activity log's shapes, and as the Resource Health API returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
+from twokey.providers.azure.normalise import places
+from twokey.providers.azure.normalise.envelopes import Unit, subscription_of, value
+from twokey.providers.reading import (
+    TITLE,
+    Obj,
+    digest,
+    embedded,
+    identity,
+    is_true,
+    known,
+    moment,
+    obj,
+    objects,
+    plain,
+    text,
+    texts,
+    unique,
+)
+
+# One spelling per kind; a kind that is not known stays as it is and is nobody's error.
+_TYPES = {
+    name.lower().replace(" ", ""): name
+    for name in (
+        "ActionRequired",
+        "AssistedRecovery",
+        "Billing",
+        "EmergingIssues",
+        "HealthAdvisory",
+        "Incident",
+        "Informational",
+        "Maintenance",
+        "PlannedMaintenance",
+        "RCA",
+        "Security",
+        "SecurityAdvisory",
+        "ServiceIssue",
+    )
+} | {"information": "Informational"}
+_OVER = ("resolved", "complete", "completed", "canceled", "cancelled", "rca")
+_TEST_TITLE = "test action group"
+
+
+def kind_of(name: str) -> str:
+    """Return one spelling of an incident type."""
+    return _TYPES.get(name.lower().replace(" ", ""), name)
+
+
+def is_test(properties: Obj) -> bool:
+    """Say whether Azure made this event up, for the test button of an action group."""
+    if is_true(properties.get("isSynthetic")) or is_true(properties.get("IsSynthetic")):
+        return True
+    return text(properties, "title", "defaultLanguageTitle").lower().startswith(_TEST_TITLE)
+
+
+def entry_signal(unit: Unit, properties: Obj) -> Signal:
+    """Read a Service Health entry of the activity log."""
+    entry = unit.entry
+    kind = kind_of(text(properties, "incidentType"))
+    tracking = text(properties, "trackingId")
+    stage = text(properties, "stage") or value(entry, "status")
+    subscription = unit.subscription
+    unnamed = value(entry, "eventDataId") or value(entry, "correlationId") or digest(entry, unit.seed)
+    subject = identity("servicehealth", tracking or unnamed)
+    communication = text(properties, "communicationId") or unnamed
+    services, regions = _impact(properties)
+    status = value(entry, "status")
+    over = stage.lower() in _OVER or status.lower() == "resolved"
+    return Signal(
+        id=identity(subject, stage, communication, subscription),
+        subject=subject,
+        kind=SignalKind.EVENT,
+        provider="azure",
+        family="servicehealth",
+        type=kind,
+        title=plain(text(properties, "defaultLanguageTitle", "title", limit=2000), TITLE)
+        or f"Azure Service Health {kind}".strip(),
+        description=plain(
+            text(properties, "defaultLanguageContent", "communication", limit=100_000)
+            or value(entry, "description")
+        ),
+        service=services[0] if services else text(properties, "service"),
+        region=_one_region(regions or [text(properties, "region")]),
+        account=subscription,
+        tenant=(text(entry, "tenantId") or unit.tenant).lower(),
+        status=SignalStatus.RESOLVED if over else SignalStatus.OPEN,
+        started_at=moment(properties.get("impactStartTime"), entry.get("eventTimestamp"), entry.get("time")),
+        detected_at=moment(
+            entry.get("eventTimestamp"), entry.get("time"), unit.essentials.get("firedDateTime")
+        ),
+        updated_at=moment(entry.get("submissionTimestamp"), entry.get("eventTimestamp"), entry.get("time")),
+        resources=_targets(unit),
+        tracking_id=tracking,
+        is_test=is_test(properties),
+        facts=known(
+            incidentType=kind,
+            stage=stage,
+            status=status,
+            level=value(entry, "level"),
+            isHIR=is_true(properties.get("isHIR")),
+            eventSubType=text(properties, "eventSubType"),
+            eventTags=unique(texts(properties, "eventTags")),
+            operationName=value(entry, "operationName"),
+            communicationId=text(properties, "communicationId"),
+            impactMitigationTime=text(properties, "impactMitigationTime"),
+            maintenanceId=text(properties, "maintenanceId"),
+            schema=unit.schema,
+            services=unique(services),
+            regions=unique(places.region(name) for name in regions),
+        ),
+    )
+
+
+def _impact(properties: Obj) -> tuple[list[str], list[str]]:
+    """Return services and regions; the list of them is JSON in a string."""
+    found = properties.get("impactedServices")
+    listed = found if isinstance(found, list) else embedded(found)
+    services: list[str] = []
+    regions: list[str] = []
+    for item in objects({"found": listed}, "found"):
+        services.append(text(item, "ServiceName", "serviceName"))
+        for place in objects(item, "ImpactedRegions") or objects(item, "impactedRegions"):
+            regions.append(text(place, "RegionName", "regionName"))
+    regions = regions or [part.strip() for part in text(properties, "region").split(",")]
+    return [name for name in services if name], [name for name in dict.fromkeys(regions) if name]
+
+
+def _one_region(names: list[str]) -> str:
+    """Return the region when it is one; of many, the facts have the list."""
+    folded = {places.region(name) for name in names if name}
+    if len(folded) == 1:
+        return folded.pop()
+    return "global" if "global" in folded else ""
+
+
+def _targets(unit: Unit) -> tuple[Resource, ...]:
+    named = [value(unit.entry, "resourceId"), *texts(unit.essentials, "alertTargetIDs")]
+    ids = dict.fromkeys(name for name in named if places.resource_type(name))
+    return tuple(Resource(name, places.resource_type(name)) for name in ids)
+
+
+# --- the Resource Health API's form
+
+
+def is_arm_event(entry: Obj) -> bool:
+    """Say whether a document is an event as the API or an SDK returns it, or the list of emerging issues."""
+    kind = text(entry, "type").lower()
+    if not kind.startswith(("/providers/microsoft.resourcehealth/", "microsoft.resourcehealth/")):
+        return False
+    return kind.endswith(("/events", "/emergingissues"))
+
+
+def arm_signals(unit: Unit) -> Iterator[Signal]:
+    """Read one event, or every active emerging issue."""
+    entry = unit.entry
+    properties = obj(entry, "properties") or entry
+    if text(entry, "type").lower().endswith("/emergingissues"):
+        for issue in objects(properties, "statusActiveEvents"):
+            yield _emerging(unit, issue)
+        if not objects(properties, "statusActiveEvents"):
+            yield _arm_event(unit, {**properties, "eventType": "Informational", "status": "Resolved"})
+        return
+    yield _arm_event(unit, properties)
+
+
+def _arm_event(unit: Unit, properties: Obj) -> Signal:
+    entry = unit.entry
+    kind = kind_of(text(properties, "eventType"))
+    tracking = text(properties, "trackingId") or text(entry, "name")
+    status = text(properties, "status")
+    services = [text(item, "impactedService") for item in objects(properties, "impact")]
+    affected = [place for item in objects(properties, "impact") for place in objects(item, "impactedRegions")]
+    regions = [text(place, "impactedRegion", "id") for place in affected]
+    subscriptions = sorted({name for place in affected for name in texts(place, "impactedSubscriptions")})
+    subscription = subscription_of(text(entry, "id")) or unit.account
+    subscription = subscription or (subscriptions[0] if len(subscriptions) == 1 else "")
+    updated = text(properties, "lastUpdateTime")
+    subject = identity("servicehealth", tracking or digest(entry, unit.seed))
+    return Signal(
+        id=identity(subject, status, updated or digest(entry, unit.seed), subscription),
+        subject=subject,
+        kind=SignalKind.EVENT,
+        provider="azure",
+        family="servicehealth",
+        type=kind,
+        title=plain(text(properties, "title", limit=2000), TITLE) or f"Azure Service Health {kind}".strip(),
+        description=plain(text(properties, "description", "summary", limit=200_000)),
+        service=services[0] if services else "",
+        region=_one_region(regions),
+        account=subscription.lower(),
+        tenant=unit.tenant.lower(),
+        status=SignalStatus.RESOLVED if status.lower() in _OVER else SignalStatus.OPEN,
+        started_at=moment(properties.get("impactStartTime")),
+        detected_at=moment(properties.get("impactStartTime"), properties.get("lastUpdateTime")),
+        updated_at=moment(properties.get("lastUpdateTime")),
+        tracking_id=tracking,
+        is_test=is_test(properties),
+        facts=known(
+            incidentType=kind,
+            status=status,
+            eventSubType=text(properties, "eventSubType"),
+            eventTags=unique(texts(properties, "eventTags")),
+            level=text(properties, "eventLevel", "level"),
+            isHIR=is_true(properties.get("isHIR")),
+            platformInitiated=is_true(properties.get("platformInitiated")),
+            priority=text(properties, "priority"),
+            impactMitigationTime=text(properties, "impactMitigationTime"),
+            services=unique(services),
+            regions=unique(places.region(name) for name in regions),
+            subscriptions=unique(subscriptions),
+        ),
+    )
+
+
+def _emerging(unit: Unit, issue: Obj) -> Signal:
+    services = [text(impact, "name") for impact in objects(issue, "impacts")]
+    regions = [
+        text(place, "id", "name")
+        for impact in objects(issue, "impacts")
+        for place in objects(impact, "regions")
+    ]
+    tracking, stage = text(issue, "trackingId"), text(issue, "stage")
+    subject = identity("servicehealth", tracking or digest(issue, unit.seed))
+    return Signal(
+        id=identity(subject, stage, text(issue, "lastModifiedTime") or digest(issue, unit.seed), "emerging"),
+        subject=subject,
+        kind=SignalKind.EVENT,
+        provider="azure",
+        family="servicehealth",
+        type="EmergingIssues",
+        title=plain(text(issue, "title", limit=2000), TITLE) or "Azure emerging issue",
+        description=plain(text(issue, "description", limit=100_000)),
+        service=services[0] if services else "",
+        region=_one_region(regions),
+        tenant=unit.tenant.lower(),
+        status=SignalStatus.RESOLVED if stage.lower() in _OVER else SignalStatus.OPEN,
+        started_at=moment(issue.get("startTime")),
+        detected_at=moment(issue.get("startTime")),
+        updated_at=moment(issue.get("lastModifiedTime")),
+        tracking_id=tracking,
+        facts=known(
+            incidentType="EmergingIssues",
+            stage=stage,
+            level=text(issue, "severity"),
+            services=unique(services),
+            regions=unique(places.region(name) for name in regions),
+        ),
+    )

@@ -1,0 +1,225 @@
+"""Reading what clouds send: bytes into JSON, and fields that may be missing, null, or of another type.
+
+A notification's text may be an attacker's: nothing here evaluates it or takes more than linear time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_tz
+from typing import TypeAlias
+
+import orjson
+
+from twokey.core.errors import Invalid, Json
+
+Obj: TypeAlias = "dict[str, Json]"
+
+TITLE = 300
+DESCRIPTION = 4000
+MAX_RESOURCES = 200
+
+
+def parsed(body: bytes) -> Json:
+    """Return the JSON in a body, which storage queues also send in base64; Invalid when there is none."""
+    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    if not text:
+        raise unreadable("it is empty")
+    try:
+        return _loads(text)
+    except ValueError as fault:
+        decoded = _from_base64(text)
+        if decoded is None:
+            raise unreadable(f"it is not JSON ({_first_line(fault)})") from None
+    try:
+        return _loads(decoded)
+    except ValueError:
+        raise unreadable("it is neither JSON nor JSON in base64") from None
+
+
+def unreadable(reason: str, where: str = "$") -> Invalid:
+    """Make the error that says what in a notification could not be understood, and where."""
+    return Invalid("signal.unreadable", reason=reason, where=where)
+
+
+def _loads(text: bytes) -> Json:
+    try:
+        return orjson.loads(text)  # type: ignore[no-any-return]
+    except orjson.JSONDecodeError as fault:
+        if "surrogate" not in str(fault):
+            raise
+    # Half of a character pair is legal JSON text, so a hostile name may not make a finding unreadable.
+    try:
+        whole = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
+        return orjson.loads(json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace"))  # type: ignore[no-any-return]
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _first_line(fault: ValueError) -> str:
+    return str(fault).partition("\n")[0][:120]
+
+
+def _from_base64(text: bytes) -> bytes | None:
+    if text[:1] in b'{["' or len(text) < 8:
+        return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+def embedded(value: object) -> Json:
+    """Return the JSON inside a JSON string, or None when it is no such string."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return _loads(value.encode("utf-8", "replace"))
+    except ValueError:
+        return None
+
+
+def obj(value: object, *path: str) -> Obj:
+    """Return the object at a path, an empty one when there is none."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object, *path: str) -> list[Json]:
+    """Return the list at a path, an empty one when there is none."""
+    *above, name = path
+    found = obj(value, *above).get(name)
+    return found if isinstance(found, list) else []
+
+
+def objects(value: object, *path: str) -> list[Obj]:
+    """Return the objects in the list at a path, not more than anybody would look at."""
+    return [item for item in items(value, *path)[:MAX_RESOURCES] if isinstance(item, dict)]
+
+
+def text(value: object, *names: str, limit: int = 1024) -> str:
+    """Return the first of these fields that holds text (or a whole number), shortened; "" when none does."""
+    if isinstance(value, dict):
+        for name in names:
+            found = value.get(name)
+            if isinstance(found, str):
+                if found:
+                    return found if len(found) <= limit else found[:limit]
+            elif isinstance(found, int) and not isinstance(found, bool):
+                return str(found)
+    return ""
+
+
+def texts(value: object, *path: str) -> list[str]:
+    """Return the texts in the list at a path, or the one text that stands there instead."""
+    *above, name = path
+    found = obj(value, *above).get(name)
+    listed = found if isinstance(found, list) else [found]
+    return [item[:1024] for item in listed[:MAX_RESOURCES] if isinstance(item, str) and item]
+
+
+def number(value: object) -> float | None:
+    """Return a number, also one that was written as text."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str) and 0 < len(value) <= 32:
+        try:
+            found = float(value)
+        except ValueError:
+            return None
+        return found if abs(found) < 1e18 else None
+    return None
+
+
+def is_true(value: object) -> bool:
+    """Say whether a flag is set; clouds write it as true and as "true" and "True"."""
+    return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def moment(*values: object) -> datetime | None:
+    """Return the first of these that is a time: ISO 8601, RFC 1123, or seconds or milliseconds since 1970."""
+    for value in values:
+        found = _moment(value)
+        if found is not None:
+            return found
+    return None
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        if isinstance(value, str):
+            if not 8 <= len(value) <= 40:
+                return None
+            return _utc(datetime.fromisoformat(value)) if value[0].isdigit() else _rfc1123(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass  # a time that cannot be read is a time we do not have
+    return None
+
+
+def _rfc1123(value: str) -> datetime | None:
+    try:
+        parts = parsedate_tz(value)
+    except (IndexError, TypeError):  # the standard library's parser trips over some texts
+        return None
+    if parts is None:
+        return None
+    return datetime(*parts[:6], tzinfo=UTC) - timedelta(seconds=parts[9] or 0)
+
+
+def _utc(found: datetime) -> datetime:
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def shortened(value: str, limit: int = DESCRIPTION) -> str:
+    """Cut a text to a length, and show that it was cut."""
+    return value if len(value) <= limit else value[: limit - 1] + "…"
+
+
+def plain(value: str, limit: int = DESCRIPTION) -> str:
+    """Return the words of an HTML text, without its tags."""
+    if "<" not in value:
+        return shortened(" ".join(html.unescape(value[: limit * 4]).split()), limit)
+    head, *rest = value[: limit * 8].split("<")
+    words = [head, *(part.partition(">")[2] for part in rest)]
+    return shortened(" ".join(html.unescape(" ".join(words)).split()), limit)
+
+
+def digest(value: Json, otherwise: str) -> str:
+    """Name a piece of JSON by its content, whatever the order of its keys."""
+    try:
+        content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # nested more deeply than is ever written
+        content = otherwise.encode()
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def identity(*parts: str) -> str:
+    """Make an id of what identifies a thing; upper and lower case are the same, and length has an end."""
+    name = "|".join(parts).casefold()
+    if len(name) <= 400:
+        return name
+    return name[:340] + "|" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def known(**facts: Json) -> Obj:
+    """Keep the facts that there are."""
+    return {name: value for name, value in facts.items() if value not in (None, "", [], {})}
+
+
+def unique(values: Iterable[str]) -> list[Json]:
+    """Return each text once, in the order they came."""
+    return list(dict.fromkeys(value for value in values if value))
