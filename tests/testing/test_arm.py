@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from azure.core.exceptions import ServiceResponseError
 
 from twokey.core.errors import NotFound, Unavailable
 from twokey.providers.azure import storage
@@ -73,8 +74,6 @@ def test_a_setting_that_was_never_made_is_left_out(arm: Arm) -> None:
 
 @pytest.mark.parametrize("after_effect", [True, False])
 def test_a_cut_comes_before_or_after_the_effect_as_ordered(arm: Arm, after_effect: bool) -> None:
-    from azure.core.exceptions import ServiceResponseError
-
     arm.order(Fault(method="PATCH", cut=True, after_effect=after_effect))
     client = arm.session().storage(SUBSCRIPTION)
     with pytest.raises(ServiceResponseError):

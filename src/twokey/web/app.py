@@ -93,8 +93,11 @@ def _azure(
         if door.may_enter is not None:
             token = request.headers.get("authorization", "")
             # It may fetch keys: not in the event loop.
-            if not await asyncio.to_thread(door.may_enter, token):
-                return _closing(401)
+            try:
+                if not await asyncio.to_thread(door.may_enter, token):
+                    return _closing(401)
+            except Unavailable:
+                return _closing(503)
         try:
             body = await read_body(request, limits.max_body, limits.body_s)
         except BodyError as declined:

@@ -22,7 +22,7 @@ class Door:
     """One address, `/azure/<secret>`, and what is known of whatever comes through it.
 
     `may_enter` is asked with the Authorization header, before the body is read, where the caller also has a
-    token (Azure's secure webhook).
+    token (Azure's secure webhook); Unavailable from it is answered with 503.
     """
 
     name: str

@@ -39,7 +39,7 @@ def test_public_access_must_be_asked_with_yes_or_no(
     account: StorageAccount, azure: Cloud, target: Target
 ) -> None:
     check = azure.checks["azure.storage.public_access_equals"]
-    with pytest.raises(Invalid, match="azure.not_yes_or_no"):
+    with pytest.raises(Invalid, match=r"azure\.not_yes_or_no"):
         check.holds(target, {"storage_account_id": account.id, "allow": "false"})
 
 
@@ -92,5 +92,5 @@ def test_the_name_that_is_typed_must_be_the_name_in_the_id(
     assert check.holds(target, given).holds
     result = check.holds(target, {**given, "name": "privateassets"})
     assert not result.holds
-    with pytest.raises(Refused, match="azure.other_subscription"):
+    with pytest.raises(Refused, match=r"azure\.other_subscription"):
         check.holds(Target(OTHER), given)

@@ -140,10 +140,10 @@ def test_text_that_is_not_a_resource_id_never_gets_into_a_filter(
         facts.availability_history,
         facts.events_of_resource,
     ):
-        with pytest.raises(Invalid, match="azure.not_a_resource_id"):
+        with pytest.raises(Invalid, match=r"azure\.not_a_resource_id"):
             ask(resource)
     quoted = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/A.B/c/d' or 'x"
-    with pytest.raises(Invalid, match="azure.not_a_resource_id"):
+    with pytest.raises(Invalid, match=r"azure\.not_a_resource_id"):
         facts.operations_on(quoted)
     assert arm.calls == []
 
@@ -161,7 +161,7 @@ def test_throttling_in_the_middle_of_a_list_is_waited_out_or_said(
     arm.order(throttled("1"))
     assert len(facts.events_of_subscription(SUBSCRIPTION)) == 2
     arm.order(throttled("120", times=9))
-    with pytest.raises(Unavailable, match="azure.throttled"):
+    with pytest.raises(Unavailable, match=r"azure\.throttled"):
         facts.events_of_subscription(SUBSCRIPTION)
 
 

@@ -11,7 +11,9 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
 from twokey.core.errors import Invalid, Refused, Unavailable
+from twokey.providers.azure import storage
 from twokey.providers.azure.facts import AzureFacts
+from twokey.providers.azure.identifiers import storage_account_id
 from twokey.providers.azure.session import AzureOptions, AzureSession
 from twokey.testing.arm import Arm, Fault, StorageAccount, health_event
 from twokey.testing.arm.server import FakeCredential
@@ -22,18 +24,18 @@ SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 
 @pytest.mark.parametrize("subscription", ["", "*", "prod", "11111111-2222-3333-4444-55555555555Z", "../x"])
 def test_a_subscription_that_is_not_an_id_stops_the_start(subscription: str) -> None:
-    with pytest.raises(Invalid, match="azure.subscription_malformed"):
+    with pytest.raises(Invalid, match=r"azure\.subscription_malformed"):
         AzureOptions(tenant="", subscriptions=(subscription,))
 
 
 def test_a_resource_manager_without_tls_stops_the_start() -> None:
-    with pytest.raises(Invalid, match="azure.base_url_not_https"):
+    with pytest.raises(Invalid, match=r"azure\.base_url_not_https"):
         AzureOptions(tenant="", subscriptions=(), base_url="http://127.0.0.1:1")
 
 
 def test_no_subscription_configured_means_none_may_be_read(arm: Arm) -> None:
     session = AzureSession(replace(arm.options(), subscriptions=()), FakeCredential())
-    with pytest.raises(Refused, match="azure.subscription_not_configured"):
+    with pytest.raises(Refused, match=r"azure\.subscription_not_configured"):
         session.storage(SUBSCRIPTION)
 
 
@@ -59,7 +61,7 @@ def test_a_next_page_link_to_another_host_is_not_followed_and_gets_no_token(
         try:
             options = replace(arm.options(SUBSCRIPTION), base_url=real, ca_bundle=str(both))
             session = AzureSession(options, FakeCredential())
-            with pytest.raises(Unavailable, match="azure.unreachable"):
+            with pytest.raises(Unavailable, match=r"azure\.unreachable"):
                 AzureFacts(session, clock).events_of_subscription(SUBSCRIPTION)
         finally:
             arm.base_url = real
@@ -96,13 +98,10 @@ def test_a_failed_sign_in_says_so_and_does_not_repeat_azures_words(arm: Arm, clo
 def test_azures_answer_must_be_about_the_account_that_was_asked_for(
     arm: Arm, account: StorageAccount
 ) -> None:
-    from twokey.providers.azure import storage
-    from twokey.providers.azure.identifiers import storage_account_id
-
     session = arm.session()
     asked = storage_account_id(account.id)
     found = session.storage(SUBSCRIPTION).storage_accounts.get_properties(asked.group, asked.name)
-    with pytest.raises(Invalid, match="azure.other_answer"):
+    with pytest.raises(Invalid, match=r"azure\.other_answer"):
         storage.account_of(found, replace(asked, name="anotheraccount"))
 
 
