@@ -62,7 +62,10 @@ class Settings:
     aws_region: str = "us-east-1"
     aws_endpoint_url: str = ""
     aws_queues: tuple[str, ...] = ()  # SQS queue addresses
-    aws_role_name: str = ""
+    aws_role_name: str = "TwokeyResponder"  # assumed in every other account
+    aws_organizations_role_name: str = ""  # another name for it in the management account
+    aws_organizations_account: str = ""  # where Organizations is called; empty is our own
+    aws_protected_accounts: tuple[str, ...] = ()  # never contained
     aws_external_id: Secret = Secret("")
     aws_quarantine_parent_ou: str = ""
     aws_responder_role_arn: str = ""
@@ -71,6 +74,7 @@ class Settings:
     azure_endpoint_url: str = ""
     # how it works
     workers: int = 4
+    lease_s: float = 15.0  # how long a dead process' work waits for another hand
     storm_window_s: int = 3600
 
     @property
@@ -103,6 +107,7 @@ def _several(text: str) -> tuple[str, ...]:
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "str": str,
     "int": int,
+    "float": float,
     "bool": _yes_or_no,
     "Path": Path,
     "Secret": Secret,
@@ -137,7 +142,9 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("TWOKEY_LANGUAGE: en or ja is wanted")
     for name, secret in settings.doors().items():
         if not name or len(secret) < 32:
-            faults.append(f"TWOKEY_AZURE_WEBHOOKS: {name or '(no name)'}: <name>=<32 or more characters> is wanted")
+            faults.append(
+                f"TWOKEY_AZURE_WEBHOOKS: {name or '(no name)'}: <name>=<32 or more characters> is wanted"
+            )
     for cloud in settings.clouds:
         if cloud not in ("aws", "azure"):
             faults.append(f"TWOKEY_CLOUDS: {cloud}: aws or azure is wanted")

@@ -28,7 +28,9 @@ def bodies(content: bytes) -> list[bytes]:
         whole = json.loads(content)
     except ValueError:
         lines = [line for line in content.splitlines() if line.strip()]
-        return lines if len(lines) > 1 and all(line.lstrip().startswith(b"{") for line in lines) else [content]
+        return (
+            lines if len(lines) > 1 and all(line.lstrip().startswith(b"{") for line in lines) else [content]
+        )
     if isinstance(whole, list):
         return [json.dumps(item).encode() for item in whole]
     return [content]

@@ -1,0 +1,269 @@
+"""Wiring: makes the parts and hands them over; the only module that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twokey.app.bell import Bell
+from twokey.core.signals import RawNotification, raw_id
+from twokey.flow.containment import Containment
+from twokey.flow.duties import duties, parked
+from twokey.flow.execution import Executor
+from twokey.flow.intake import Intake
+from twokey.flow.planning import Planner
+from twokey.flow.response import Response
+from twokey.flow.review import Review
+from twokey.ports import (
+    Checkpoint,
+    Classifier,
+    Clock,
+    Cloud,
+    Engine,
+    Handle,
+    Normaliser,
+    Parked,
+    Rosters,
+    Source,
+    StepUp,
+    Store,
+    no_checkpoint,
+)
+from twokey.settings import Settings
+
+if TYPE_CHECKING:
+    from twokey.catalog.library import FileLibrary
+    from twokey.store import SqlStore
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        return datetime.now(UTC)  # noqa: TID251 - this is the Clock that everybody else asks
+
+
+@dataclass(frozen=True)
+class App:
+    """Every part of one running twokey."""
+
+    settings: Settings
+    clock: Clock
+    store: SqlStore
+    bell: Bell
+    rosters: Rosters
+    intake: Intake
+    response: Response
+    containment: Containment
+    executor: Executor
+    review: Review
+    engine: Engine
+    sources: tuple[Source, ...]
+    leads: Callable[[], bool]  # whether this process is the one that speaks in the chat
+
+
+def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpoint = no_checkpoint) -> App:
+    """Make every part. A cloud, a rule file or a template that cannot load stops the start."""
+    from twokey.store.leading import Leader
+
+    clock = clock or SystemClock()
+    record = open_record(settings, clock)
+    bell = Bell(record)
+    rosters = build_rosters(settings)
+    clouds, sources = _clouds(settings, clock)
+    library = build_library(settings)
+    planner = Planner(clouds, settings.config)
+    intake = Intake(
+        bell,
+        clock,
+        normalisers(),
+        classifier(settings),
+        workspace=settings.slack_team,
+        enterprise=settings.slack_enterprise,
+        storm_window=timedelta(seconds=settings.storm_window_s),
+    )
+    containment = Containment(bell, clock, rosters, library, planner, _step_up(settings))
+    executor = Executor(bell, clock, rosters, library, planner, checkpoint)
+    review = build_review(settings, bell, clock, rosters)
+    handle = duties(intake, containment, executor, review)
+    engine = _engine(settings, record, clock, handle, parked(intake, executor, bell))
+    return App(
+        settings=settings,
+        clock=clock,
+        store=record,
+        bell=bell,
+        rosters=rosters,
+        intake=intake,
+        response=Response(bell, clock, rosters),
+        containment=containment,
+        executor=executor,
+        review=review,
+        engine=engine,
+        sources=sources,
+        leads=Leader(settings.database_url),
+    )
+
+
+def open_record(settings: Settings, clock: Clock | None = None) -> SqlStore:
+    """Open the database; an empty SQLite file is set up, any other must have been migrated."""
+    from twokey.store import open_store
+
+    is_postgres = settings.database_url.startswith("postgres")
+    defer = None
+    if is_postgres:
+        from twokey.engine.deferring import defer_jobs
+
+        defer = defer_jobs
+    return open_store(settings.database_url, clock or SystemClock(), defer=defer, migrate=not is_postgres)
+
+
+def build_response(settings: Settings) -> Response:
+    """Make only what looks at incidents: no cloud, no chat."""
+    clock = SystemClock()
+    return Response(open_record(settings, clock), clock, build_rosters(settings))
+
+
+def build_review(settings: Settings, record: Store, clock: Clock, rosters: Rosters) -> Review:
+    """Make only what writes post-mortems."""
+    from twokey.publish.folder import Folder
+    from twokey.publish.git import GitRepository
+    from twokey.publish.publishers import Publishers
+    from twokey.publish.render import Renderer
+
+    folder = settings.postmortems_dir
+    place = GitRepository(folder) if settings.postmortems_git else Folder(folder)
+    renderer = Renderer(settings.templates_dir, zone=settings.timezone)
+    return Review(record, clock, rosters, Publishers(renderer, [place]))
+
+
+def build_rosters(settings: Settings) -> Rosters:
+    """Make what reads the roster file."""
+    from twokey.catalog.roster import FileRosters
+
+    return FileRosters(settings.roster_file)
+
+
+def build_library(settings: Settings) -> FileLibrary:
+    """Make what reads the runbooks, checked against every cloud that the program knows."""
+    from twokey.catalog.library import FileLibrary
+
+    return FileLibrary(settings.runbooks_dir, clouds_for_checking())
+
+
+def clouds_for_checking() -> dict[str, Cloud]:
+    """Return every cloud's actions and checks, without touching a network or needing a setting."""
+    from twokey.providers import aws, azure
+    from twokey.providers.azure.session import AzureOptions, AzureSession
+
+    return {
+        "aws": aws.provider(aws.AwsOptions(), SystemClock()),
+        "azure": azure.provider(AzureSession(AzureOptions(tenant="", subscriptions=()))),
+    }
+
+
+def normalisers() -> dict[str, Normaliser]:
+    """Return every cloud's reader of notifications; they need no SDK."""
+    from twokey.providers.aws.normalise import AwsNormaliser
+    from twokey.providers.azure.normalise import AzureNormaliser
+
+    return {"aws": AwsNormaliser(), "azure": AzureNormaliser()}
+
+
+def classifier(settings: Settings) -> Classifier:
+    """Load the rules."""
+    from twokey.catalog.rules import load_rules
+
+    return load_rules(settings.rules_dir)
+
+
+def replay(app: App, files: list[Path], provider: str, speed: float) -> int:
+    """Receive recorded notifications from files, as if they had just arrived; return how many were new."""
+    from twokey.catalog.recordings import recorded
+
+    new = 0
+    for body in recorded(files, speed):
+        source = f"{provider}.file:replay"
+        raw = RawNotification(raw_id(source, body), source, body, app.clock.now())
+        new += len(app.intake.receive([raw]))
+    return new
+
+
+def serve(settings: Settings, *, checkpoint: Checkpoint = no_checkpoint) -> None:
+    """Run the bot until SIGTERM or SIGINT."""
+    from twokey.app.running import run_bot
+
+    run_bot(build(settings, checkpoint=checkpoint))
+
+
+def work(settings: Settings, *, checkpoint: Checkpoint = no_checkpoint) -> None:
+    """Run owed work only, until SIGTERM or SIGINT."""
+    from twokey.app.running import run_worker
+
+    run_worker(build(settings, checkpoint=checkpoint))
+
+
+def _clouds(settings: Settings, clock: Clock) -> tuple[dict[str, Cloud], tuple[Source, ...]]:
+    """Load the clouds that are configured, and the queues that are read."""
+    clouds: dict[str, Cloud] = {}
+    sources: tuple[Source, ...] = ()
+    if "aws" in settings.clouds:
+        from twokey.providers import aws
+        from twokey.providers.aws.session import AwsSession
+        from twokey.providers.aws.sources import SqsSource
+
+        options = aws.AwsOptions(
+            region=settings.aws_region,
+            endpoint_url=settings.aws_endpoint_url,
+            role_name=settings.aws_role_name,
+            organizations_role_name=settings.aws_organizations_role_name,
+            organizations_account=settings.aws_organizations_account,
+            protected_accounts=settings.aws_protected_accounts,
+            external_id=settings.aws_external_id,
+            queues=tuple(
+                aws.QueueOptions(name=url.rstrip("/").rpartition("/")[2], url=url)
+                for url in settings.aws_queues
+            ),
+        )
+        session = AwsSession(options)
+        clouds["aws"] = aws.provider(options, clock, session=session)
+        sources = tuple(SqsSource(session, queue, clock) for queue in options.queues)
+    if "azure" in settings.clouds:
+        from twokey.providers import azure
+        from twokey.providers.azure.session import PUBLIC_CLOUD, AzureOptions, AzureSession
+
+        base_url = settings.azure_endpoint_url or PUBLIC_CLOUD
+        clouds["azure"] = azure.provider(
+            AzureSession(AzureOptions(settings.azure_tenant, settings.azure_subscriptions, base_url))
+        )
+    return clouds, sources
+
+
+def _step_up(settings: Settings) -> StepUp:
+    from twokey.stepup import TotpStepUp
+
+    return TotpStepUp(settings.totp_file)
+
+
+def _engine(settings: Settings, record: SqlStore, clock: Clock, handle: Handle, given_up: Parked) -> Engine:
+    if settings.database_url.startswith("postgres"):
+        from twokey.engine.procrastinate import ProcrastinateEngine
+
+        return ProcrastinateEngine(
+            settings.database_url,
+            handle,
+            given_up,
+            clock,
+            workers=settings.workers,
+            heartbeat_s=settings.lease_s / 3,
+            silent_s=settings.lease_s,
+            rescue=f"* * * * * */{max(1, int(settings.lease_s / 3))}",
+        )
+    from twokey.engine.embedded import EmbeddedEngine
+
+    return EmbeddedEngine(
+        record.jobs(), handle, given_up, clock, workers=settings.workers, lease_s=settings.lease_s
+    )
