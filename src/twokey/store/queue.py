@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, and_, bindparam, exists, or_, select, true, update
+from sqlalchemy import ColumnClause, Row, and_, bindparam, exists, literal_column, or_, select, true, update
 
 from twokey.core.jobs import Job, JobKind
 from twokey.store.databases import Database
@@ -16,28 +16,31 @@ from twokey.store.types import storable
 
 _other = JOB.alias("other")
 _j = JOB.c
+# Written out, not bound: a database uses a partial index only for a condition that it can read.
+_WAITING: ColumnClause[str] = literal_column("'waiting'")
+_RUNNING: ColumnClause[str] = literal_column("'running'")
 
 # A kind that only a newer version knows waits for that version.
 _KNOWN = _j.kind.in_([kind.value for kind in JobKind])
-_DUE = and_(_j.state == "waiting", _j.due <= bindparam("now"), _KNOWN)
+_DUE = and_(_j.state == _WAITING, _j.due <= bindparam("now"), _KNOWN)
 _ITS_TURN = or_(
     _j.lock == "",
     ~exists().where(
         _other.c.lock == _j.lock,
         or_(
-            _other.c.state == "running",
+            _other.c.state == _RUNNING,
             and_(
-                _other.c.state == "waiting",
+                _other.c.state == _WAITING,
                 _other.c.position < _j.position,
                 or_(_other.c.holds == true(), _other.c.due <= bindparam("now")),
             ),
         ),
         # Said again for the partial index of jobs that are not settled.
-        _other.c.state.in_(("waiting", "running")),
+        _other.c.state.in_((_WAITING, _RUNNING)),
     ),
 )
 _NEXT = select(JOB).where(_DUE, _ITS_TURN).order_by(_j.due, _j.position).limit(1)
-_RUN_OUT = and_(_j.state == "running", _j.lease_until <= bindparam("now"))
+_RUN_OUT = and_(_j.state == _RUNNING, _j.lease_until <= bindparam("now"))
 # A process does not take from itself: its clock may have jumped, or it may have stood still.
 _ABANDONED = and_(_RUN_OUT, _j.worker != bindparam("by"))
 _IS_ANY = select(exists().where(_DUE) | exists().where(_ABANDONED))
@@ -57,7 +60,7 @@ _TAKE = (
         lease_until=bindparam("until"),
     )
 )
-_HAND = and_(_j.position == bindparam("it"), _j.turn == bindparam("of_turn"), _j.state == "running")
+_HAND = and_(_j.position == bindparam("it"), _j.turn == bindparam("of_turn"), _j.state == _RUNNING)
 _RENEW = update(JOB).where(_HAND).values(lease_until=bindparam("until"))
 _SETTLE = (
     update(JOB)
@@ -138,7 +141,7 @@ class SqlQueue:
 
     def parked(self, limit: int = 100) -> list[ParkedJob]:
         """Return the jobs that were given up, oldest first."""
-        query = select(JOB).where(_j.state == "parked").order_by(_j.position).limit(limit)
+        query = select(JOB).where(_j.state == literal_column("'parked'")).order_by(_j.position).limit(limit)
         with self._database.reading() as connection:
             return [ParkedJob(_job(row), row.attempts, row.error) for row in connection.execute(query)]
 

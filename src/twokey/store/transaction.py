@@ -53,8 +53,8 @@ class SqlTransaction(SqlReading):
         """Keep a new noun; raise AlreadyThere when its id, or another unique field, is taken."""
         kind = kind_of(type(noun))
         # DO NOTHING instead of an error: on Postgres an error would end the whole transaction.
-        statement = self._insert(kind.table).on_conflict_do_nothing()
-        if self._connection.execute(statement, kind.values(noun)).rowcount == 0:
+        statement = self._insert(kind.table).on_conflict_do_nothing().returning(kind.table.c.id)
+        if self._connection.execute(statement, kind.values(noun)).first() is None:
             raise AlreadyThere("store.already_there", kind=kind.noun.__name__, id=noun.id)
         self._is_changed = True
 
@@ -104,9 +104,9 @@ class SqlTransaction(SqlReading):
 
     def enqueue(self, job: Job) -> None:
         """Owe a job; the same id twice owes it once."""
-        statement = self._insert(JOB).on_conflict_do_nothing()
+        statement = self._insert(JOB).on_conflict_do_nothing().returning(JOB.c.id)
         row = job_row(job, self._clock.now(), is_handed=self._defer is not None)
-        if self._connection.execute(statement, row).rowcount:
+        if self._connection.execute(statement, row).first() is not None:
             self.owed.append(job)
         self._is_changed = True
 

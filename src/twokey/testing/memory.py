@@ -181,8 +181,9 @@ class MemoryStore:
                 except (TypeError, ValueError, AttributeError, KeyError):
                     bad.append(str(getattr(raw, "id", "?")))
                     continue
-                seen = {"sha256": hashlib.sha256(raw.body).hexdigest(), "size": len(raw.body)}
-                change.append(actor, "received", data={"source": raw.source, "raw": raw.id, **seen})
+                told: dict[str, Json] = {"source": raw.source, "raw": raw.id, "size": len(raw.body)}
+                told["sha256"] = hashlib.sha256(raw.body).hexdigest()
+                change.append(actor, "received", data=told)
                 change.enqueue(Job(f"sort:{raw.id}", JobKind.SORT, {"raw_id": raw.id}))
                 kept.append(raw.id)
         if bad:
@@ -343,11 +344,18 @@ class MemoryEngine:
     ) -> None:
         self._queue, self._handle, self._parked, self._clock = store.jobs(), handle, parked, clock
         self._retries = retries or Retries()
+        self._is_running = False
 
     def run(self, stop: Stop) -> None:
         """Work until told to stop."""
+        self._is_running = True
         while not stop.wait(0.01):
             self.drain()
+        self._is_running = False
+
+    def alive(self) -> bool:
+        """Say whether it is at work."""
+        return self._is_running
 
     def drain(self, limit: int = 1000) -> int:
         """Run what is due now, until nothing is; return how many jobs ran."""
