@@ -253,8 +253,20 @@ class Plan:
 
 # What people confirm is everything that decides the effects; who asked, when, and display notes are not.
 _NOT_CONFIRMED = frozenset(
-    "id digest notes requester requested_at expires_at state reason break_glass_by break_glass_reason"
-    " confirm_by confirmed_by".split()
+    [
+        "id",
+        "digest",
+        "notes",
+        "requester",
+        "requested_at",
+        "expires_at",
+        "state",
+        "reason",
+        "break_glass_by",
+        "break_glass_reason",
+        "confirm_by",
+        "confirmed_by",
+    ]
 )
 
 

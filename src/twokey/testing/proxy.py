@@ -62,7 +62,7 @@ class CloudProxy:
     def url(self) -> str:
         """Return the address to use in place of the cloud's."""
         host, port = self._server.server_address[:2]
-        return f"http://{str(host)}:{port}"
+        return f"http://{host!s}:{port}"
 
     def operations(self, *names: str) -> list[Call]:
         """Return the answered calls of these operations, in order; all of them without a name."""
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         call = Call(
             self.command, self.path, _operation(self.command, self.path, dict(self.headers), body), body
         )
-        if not all([hook(call) for hook in list(self.owner.before)]):
+        if not _pass(self.owner.before, call):
             self._cut()
             return
         parts = urlsplit(self.owner.upstream)
@@ -97,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
             content = answer.read()
         call = Call(call.method, call.path, call.operation, body, answer.status)
         self.owner.calls.append(call)
-        if not all([hook(call) for hook in list(self.owner.after)]):
+        if not _pass(self.owner.after, call):
             self._cut()
             return
         self.send_response_only(answer.status, answer.reason)
@@ -117,6 +117,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(2)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _forward
+
+
+def _pass(hooks: list[Hook], call: Call) -> bool:
+    """Ask every hook, also those behind one that says no."""
+    answers = [hook(call) for hook in list(hooks)]
+    return all(answers)
 
 
 def _operation(method: str, path: str, headers: dict[str, str], body: bytes) -> str:
