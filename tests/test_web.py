@@ -366,6 +366,28 @@ def test_many_idle_connections_do_not_keep_a_webhook_out(shelf: Shelf) -> None:
     assert shelf.bodies == {b"first"}
 
 
+def test_bodies_that_drip_in_together_do_not_fill_the_memory(shelf: Shelf) -> None:
+    """S18: what is being read is bounded over all connections, and given back."""
+
+    async def story(web: Running) -> None:
+        slow = []
+        for _ in range(4):
+            _, writer = await asyncio.open_connection("127.0.0.1", web.port)
+            head = f"POST /azure/{SECRET} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n"
+            writer.write(head.encode() + b"x" * 400)
+            await writer.drain()
+            slow.append(writer)
+        await asyncio.sleep(0.1)
+        assert await web.post(b"y" * 500) == 503
+        assert await web.post(b"y" * 300) == 202
+        for writer in slow:
+            writer.close()
+        await asyncio.sleep(0.1)
+        assert await web.post(b"y" * 500) == 202
+
+    run(door(shelf, limits=Limits(max_reading_bytes=2000)), story)
+
+
 def test_a_client_that_goes_away_in_the_middle_leaves_nothing(shelf: Shelf) -> None:
     async def story(web: Running) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", web.port)

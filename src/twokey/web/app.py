@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,8 +19,8 @@ from twokey.core.errors import Unavailable
 from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock
 from twokey.web import inbox as inboxes
-from twokey.web.bodies import BodyError, read_body
-from twokey.web.doors import Doors, hidden
+from twokey.web.bodies import BodyError, Room, body_of
+from twokey.web.doors import Door, Doors, hidden
 
 _TIMESTAMP = re.compile(r"[0-9]{1,15}")
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
@@ -34,7 +35,8 @@ class Limits:
     store_s: float = 4.0
     max_batch: int = 100
     max_waiting: int = 1000
-    max_waiting_bytes: int = 32 << 20
+    max_waiting_bytes: int = 24 << 20
+    max_reading_bytes: int = 16 << 20
     readiness_s: float = 2.0
     readiness_kept_s: float = 1.0
 
@@ -85,6 +87,8 @@ def web_app(
 def _azure(
     inbox: inboxes.Inbox, doors: Doors, clock: Clock, limits: Limits
 ) -> Callable[[Request], Awaitable[Response]]:
+    room = Room(limits.max_reading_bytes)
+
     async def azure(request: Request) -> Response:
         """Store what came, whatever it is, and say 202; after a 503 (and no 500) Azure comes again."""
         door = doors.behind(request.path_params["secret"])
@@ -99,17 +103,10 @@ def _azure(
             except Unavailable:
                 return _closing(503)
         try:
-            body = await read_body(request, limits.max_body, limits.body_s)
+            async with body_of(request, room, max_bytes=limits.max_body, within_s=limits.body_s) as body:
+                raw = _raw(door, body, clock.now())
         except BodyError as declined:
             return _closing(declined.status)
-        raw = RawNotification(
-            id=raw_id(door.source, body),
-            source=door.source,
-            body=body,
-            received_at=clock.now(),
-            account=door.account,
-            tenant=door.tenant,
-        )
         try:
             await inbox.put(raw)
         except Unavailable:
@@ -117,6 +114,17 @@ def _azure(
         return Response(status_code=202)
 
     return azure
+
+
+def _raw(door: Door, body: bytes, now: datetime) -> RawNotification:
+    return RawNotification(
+        id=raw_id(door.source, body),
+        source=door.source,
+        body=body,
+        received_at=now,
+        account=door.account,
+        tenant=door.tenant,
+    )
 
 
 async def _healthz(_request: Request) -> Response:
@@ -171,6 +179,7 @@ class _Slack:
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
         self._limits = limits
+        self._room = Room(limits.max_reading_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -179,12 +188,15 @@ class _Slack:
         if not _TIMESTAMP.fullmatch(stamp) or not _SIGNATURE.fullmatch(signature):
             await _closing(401)(scope, receive, send)
             return
-        try:
-            body = await read_body(request, self._limits.max_body, self._limits.body_s)
-        except BodyError as declined:
-            await _closing(declined.status)(scope, receive, send)
-            return
-        await self._app(scope, _again(body, receive), send)
+        limits = self._limits
+        held = body_of(request, self._room, max_bytes=limits.max_body, within_s=limits.body_s)
+        async with AsyncExitStack() as stack:
+            try:
+                body = await stack.enter_async_context(held)
+            except BodyError as declined:
+                await _closing(declined.status)(scope, receive, send)
+                return
+            await self._app(scope, _again(body, receive), send)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

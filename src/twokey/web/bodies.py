@@ -1,8 +1,11 @@
-"""Reading a body from somebody who may be hostile: bounded in size and time, never unpacked."""
+"""Reading a body from somebody who may be hostile: bounded in size, time and memory, never unpacked."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -15,8 +18,19 @@ class BodyError(Exception):
         super().__init__(str(status))
 
 
-async def read_body(request: Request, max_bytes: int, within_s: float) -> bytes:
-    """Return the whole body, or raise BodyError: 413 too large, 408 too slow, 415 packed, 400 cut short."""
+@dataclass(slots=True)
+class Room:
+    """How many bytes of bodies one route may hold at the same time; each route has its own."""
+
+    free: int
+
+
+@asynccontextmanager
+async def body_of(request: Request, room: Room, *, max_bytes: int, within_s: float) -> AsyncIterator[bytes]:
+    """Hold the whole body while the block runs, or raise BodyError.
+
+    413 too large, 408 too slow, 415 packed, 400 cut short, 503 no room just now.
+    """
     packed = request.headers.get("content-encoding", "identity").strip().lower()
     if packed not in ("", "identity"):
         raise BodyError(415)
@@ -25,13 +39,23 @@ async def read_body(request: Request, max_bytes: int, within_s: float) -> bytes:
         raise BodyError(413)
     body = bytearray()
     try:
+        await _read(request, room, body, max_bytes, within_s)
+        yield bytes(body)
+    finally:
+        room.free += len(body)
+
+
+async def _read(request: Request, room: Room, body: bytearray, max_bytes: int, within_s: float) -> None:
+    try:
         async with asyncio.timeout(within_s):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
+                if len(body) + len(chunk) > max_bytes:
                     raise BodyError(413)
+                if len(chunk) > room.free:
+                    raise BodyError(503)
+                room.free -= len(chunk)
+                body += chunk
     except TimeoutError:
         raise BodyError(408) from None
     except ClientDisconnect:
         raise BodyError(400) from None
-    return bytes(body)

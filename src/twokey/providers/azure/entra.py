@@ -28,7 +28,7 @@ class WebhookTokens:
     """Judges Authorization headers: `Door.may_enter` of a secure webhook.
 
     `audience` is the application id or the id URI of our own registration. `signing_key` returns the
-    tenant's public key with that key id, or raises jwt.PyJWTError. An empty `role` means that none is asked for.
+    tenant's public key with a key id, or raises jwt.PyJWTError. An empty `role` means none is asked for.
     """
 
     tenant: str
