@@ -72,8 +72,9 @@ def parse_lock(text: str, name: str) -> dict[str, LockLine]:
 def write_line(folder: Path, entry: LockLine) -> LockLine | None:
     """Put one approval into the lock, atomically; return the line that it replaces."""
     if not _LINE.fullmatch(str(entry)):
-        problem = "lock.by_malformed" if not _BY.fullmatch(entry.by) else "lock.malformed"
-        raise Invalid(problem, file=NAME, line=1, key=entry.id, text=str(entry)[:80], by=entry.by[:80])
+        if not _BY.fullmatch(entry.by):
+            raise Invalid("lock.by_malformed", by=entry.by[:80])
+        raise Invalid("lock.malformed", file=NAME, line=1, key=entry.id, text=str(entry)[:80])
     lines = read_lock(folder)
     before = lines.get(entry.id)
     lines[entry.id] = entry

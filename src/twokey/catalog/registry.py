@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 from twokey.catalog.schema import Part, shown
 from twokey.core.errors import Json
 from twokey.ports import Action, Check, Cloud
 
-BASE_TYPES = frozenset({"text", "bool", "int", "duration", "list", "mapping", "json"})
 _DURATION = re.compile(r"[1-9][0-9]{0,5}[smhd]")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,14})")
 
@@ -49,18 +49,16 @@ class Registry:
         kind = type_name.removesuffix("?")
         if has_reference(part.value) and isinstance(part.value, str):
             return part.value
-        if isinstance(part.value, list):
+        if isinstance(part.value, list) and kind != "json":
             return self._list(part, kind)
         if kind in ("mapping", "json"):
-            return part.doc.json(part.path)
+            return cast("Json", part.value)  # text all through: the digest does not know what was in quotes
         if not isinstance(part.value, str):
             part.fault("runbook.value_type", type=kind, value=shown(part.value))
             return None
         return self._scalar(part, part.value, kind)
 
     def _list(self, part: Part, kind: str) -> Json:
-        if kind == "json":
-            return part.doc.json(part.path)
         if kind == "list":
             return [self.literal(item, "text") for item in part.items()]
         item_kind = kind.removesuffix("s")

@@ -145,9 +145,12 @@ def _can_be_seen_and_undone(part: Part, found: dict[str, Part], step: Step) -> N
 
 
 def _shape(step: Step) -> StepShape:
+    inputs = set(step.inputs)
+    if "template" in inputs:  # a plan holds the document itself
+        inputs = inputs - {"template", "values"} | {"document"}
     return StepShape(
         outputs=frozenset(step.outputs),
-        inputs=frozenset(step.inputs),
+        inputs=frozenset(inputs),
         action=step.action,
         is_create=step.effect is Effect.CREATE,
         is_repeated=bool(step.for_each),

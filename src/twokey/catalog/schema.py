@@ -56,13 +56,15 @@ class Part:
             return {}
         must, known = required.split(), {*required.split(), *optional.split()}
         found: dict[str, Part] = {}
+        meant = set[str]()
         for name, value in self.value.items():
             if name in known:
                 found[name] = self.at(name, value)
             else:
                 self.at(name, value).unknown("schema.unknown_key", name, known)
+                meant.add(nearest(name, known))
         for name in must:
-            if name not in found:
+            if name not in found and name not in meant:  # a misspelt key is one fault, not two
                 self.fault("schema.missing_key", missing=name)
         return found
 
@@ -158,5 +160,7 @@ def top(doc: Document, faults: list[Invalid]) -> Part:
 def where(fault: Invalid) -> str:
     """Return file, line and key of a fault, as compilers do: runbooks/aws.x.yaml:12: spec.risk."""
     params = fault.message.params
-    place = f"{params.get('file', '?')}:{params.get('line', '1')}"
+    if "file" not in params:
+        return ""
+    place = f"{params['file']}:{params.get('line', '1')}"
     return f"{place}: {params['key']}" if params.get("key") else place

@@ -51,21 +51,19 @@ def show(
 
         typer.echo(json.dumps(asdict(book), ensure_ascii=False))
         return
-    keys = (
-        "two approvers, the proposer not counted" if not book.approval.requester_may_approve else "two keys"
-    )
-    if book.approval.min_approvals > 2:
-        keys = f"{book.approval.min_approvals} keys"
+    asked = book.approval
+    keys = f"{asked.min_approvals} keys" + ("" if asked.requester_may_approve else " beside the proposer's")
+    keys += ", with one-time codes" if asked.step_up else ""
     typer.echo(f"{book.id} {book.version}  {library.status(book)}\n{book.title}")
-    typer.echo(f"risk {book.risk.value}: {keys}, within {book.approval.expires_in_s / 60:.0f} min")
+    typer.echo(f"risk {book.risk.value}: {keys}, within {asked.expires_in_s / 60:.0f} min")
     typer.echo(f"reversible {book.reversible}   break-glass {'yes' if book.break_glass else 'no'}")
     typer.echo("never more than: " + (", ".join(f"{n} {name}" for name, n in book.blast_max.items()) or "-"))
     typer.echo(f"digest sha256:{book.digest}")
     for param in book.params:
+        source = f", from {param.source}" if param.source else ""
+        default = f", else {param.default}" if param.default is not None else ""
         need = "required" if param.required else "optional"
-        typer.echo(
-            f"  param {param.name}: {param.type}, {need}" + (f", from {param.source}" if param.source else "")
-        )
+        typer.echo(f"  param {param.name}: {param.type}, {need}{source}{default}")
     for guard in book.guards:
         typer.echo(f"  guard {guard.id}: {guard.check}")
     for step in book.steps:
@@ -173,4 +171,5 @@ def _told(fault: Invalid) -> str:
     from twokey.cli.incidents import printable
     from twokey.words import say
 
-    return printable(f"{where(fault)}: {say(fault.message)}")
+    place = where(fault)
+    return printable(f"{place}: {say(fault.message)}" if place else say(fault.message))
