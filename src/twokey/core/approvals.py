@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from twokey.core.errors import Message, Refused, message
 from twokey.core.incidents import Incident
@@ -59,7 +59,7 @@ def key_id(plan_id: str, person_id: str) -> str:
 
 
 def proposer_counts(plan: Plan) -> bool:
-    """Say whether confirming the preview turned the first key: never for critical, nor where the runbook says no."""
+    """Say whether confirming the preview was a key: never for critical, nor where the runbook says no."""
     return plan.risk is not Risk.CRITICAL and plan.approval.requester_may_approve
 
 
@@ -79,6 +79,17 @@ def needs_typed_target(plan: Plan) -> bool:
     return plan.risk in (Risk.HIGH, Risk.CRITICAL) or bool(plan.approval.typed_confirmation)
 
 
+def is_typed(plan: Plan, typed: str) -> bool:
+    """Say whether the target was typed; nothing typed is never the target."""
+    return bool(plan.typed_target) and typed.strip() == plan.typed_target
+
+
+def is_for(plan: Plan, incident: Incident) -> None:
+    """Refuse a plan of an incident that is over; what was contained can be taken back afterwards too."""
+    if not incident.is_open and not plan.undo_of:
+        raise Refused("refused.incident_over", incident=incident.id, state=incident.state.value)
+
+
 def role_for(person: Person, plan: Plan, incident: Incident) -> str:
     """Return the role in which a person may turn a key for another's plan; "" when in none."""
     scope = plan.target.account
@@ -95,11 +106,14 @@ def may_propose(person: Person, scope: str) -> None:
         raise Refused("refused.not_responder", person=person.name, scope=scope)
 
 
+def is_out_of_time(plan: Plan, now: datetime) -> bool:
+    """Say whether a plan that waits for keys waited too long; one without an end was over before it began."""
+    return plan.state is PlanState.PROPOSED and (plan.expires_at is None or now >= plan.expires_at)
+
+
 def still_waiting(plan: Plan, now: datetime) -> None:
     """Refuse a plan that is over, saying how it ended. Silence is never a yes: time passing ends it."""
-    if plan.state is PlanState.EXPIRED or (
-        plan.state is PlanState.PROPOSED and plan.expires_at is not None and now >= plan.expires_at
-    ):
+    if plan.state is PlanState.EXPIRED or is_out_of_time(plan, now):
         raise Refused("refused.plan_expired", plan=plan.short)
     if plan.state is not PlanState.PROPOSED:
         raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
@@ -120,8 +134,7 @@ def may_approve(
     The step-up code is the caller's to check: it needs a secret, and this page has none.
     """
     still_waiting(plan, now)
-    if not incident.is_open:
-        raise Refused("refused.incident_over", incident=incident.id, state=incident.state.value)
+    is_for(plan, incident)
     if person.id == plan.requester:
         raise Refused("refused.own_plan", person=person.name)
     if any(key.person_id == person.id for key in approvals):
@@ -131,26 +144,27 @@ def may_approve(
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
     if digest != plan.digest:
         raise Refused("refused.plan_changed", plan=plan.short)
-    if needs_typed_target(plan) and typed.strip() != plan.typed_target:
+    if needs_typed_target(plan) and not is_typed(plan, typed):
         raise Refused("refused.typed_wrong", typed=typed.strip()[:80], plan=plan.short)
     return role
 
 
-def standing(
-    plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster
-) -> Standing:
+def standing(plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster) -> Standing:
     """Count the distinct people who stand behind exactly this plan, by the roster as it is now.
 
     A key does not count when its digest is another, when its person has left the roster or lost the role,
-    or when it is the proposer's and the proposer's does not count. Keys of a proposer alone are never enough:
-    at least one must be an approver's or the incident commander's.
+    when it was turned as the proposer's by somebody who is not the proposer (or the other way round), or when
+    the proposer's does not count. Keys of a proposer alone are never enough: at least one must be an
+    approver's or the incident commander's.
     """
     proposer, others, lost = set[str](), set[str](), []
     for key in approvals:
         person = roster.person(key.person_id)
         if key.digest != plan.digest or key.role in ("break-glass", "confirmation"):
             continue
-        if person is None:
+        if (key.role == "proposer") is not (key.person_id == plan.requester):
+            lost.append(message("standing.other_proposer", person=key.person_id))
+        elif person is None:
             lost.append(message("standing.left_roster", person=key.person_id))
         elif key.person_id == plan.requester:
             if proposer_counts(plan) and any(person.is_(role, plan.target.account) for role in Role):
@@ -193,22 +207,44 @@ def may_confirm(plan: Plan, person: Person, incident: Incident) -> None:
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
 
 
+def is_confirmed(plan: Plan, approvals: Iterable[Approval], digest_now: str) -> None:
+    """Refuse a plan whose content is not, to the letter, what its keys were turned on."""
+    turned_on = {key.digest for key in approvals}
+    if not turned_on:
+        raise Refused("refused.keys_void", plan=plan.short, why="-")
+    if digest_now != plan.digest or turned_on != {plan.digest}:
+        raise Refused("refused.plan_changed", plan=plan.short)
+
+
 def may_run(
-    plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster, digest_now: str
+    plan: Plan,
+    approvals: Iterable[Approval],
+    incident: Incident,
+    roster: Roster,
+    digest_now: str,
+    *,
+    now: datetime | None = None,
 ) -> None:
-    """Refuse a run unless the keys hold right now: by this roster, for this digest. Break-glass needs its one."""
+    """Refuse a run unless the keys hold now: by this roster, for this digest, turned not too long ago.
+
+    Break-glass needs its one. Keys grow old like the plan they were turned on: an engine that was down over
+    night does not begin in the morning with what people confirmed in the evening.
+    """
+    keys = tuple(key for key in approvals if key.role != "confirmation")
     if plan.state not in (PlanState.APPROVED, PlanState.RUNNING):
         raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
-    if digest_now != plan.digest:
-        raise Refused("refused.plan_changed", plan=plan.short)
+    is_for(plan, incident)
+    is_confirmed(plan, keys, digest_now)
+    if now is not None and now >= max(key.at for key in keys) + timedelta(seconds=expires_after_s(plan)):
+        raise Refused("refused.plan_expired", plan=plan.short)
     if plan.break_glass_by:
         person = roster.person(plan.break_glass_by)
-        key = next((k for k in approvals if k.role == "break-glass"), None)
+        key = next((k for k in keys if k.role == "break-glass"), None)
         if person is None or key is None or key.digest != plan.digest or key.person_id != person.id:
             raise Refused("refused.keys_void", plan=plan.short, why="break-glass")
         may_break_glass(plan, person, step_up=key.step_up, reason=plan.break_glass_reason)
         return
-    now_standing = standing(plan, approvals, incident, roster)
+    now_standing = standing(plan, keys, incident, roster)
     if not now_standing.is_satisfied:
         why = "; ".join(str(reason) for reason in now_standing.missing)
         raise Refused("refused.keys_void", plan=plan.short, why=why)

@@ -97,9 +97,16 @@ def next_step(plan: Plan, journal: Mapping[str, StepRecord]) -> Step | None:
 
 
 def has_written(plan: Plan, journal: Mapping[str, StepRecord]) -> bool:
-    """Say whether any write of the plan may have reached the cloud."""
+    """Say whether any write of the plan may have reached the cloud: whether one was ever intended, that is.
+
+    A step that failed before it was intended (a guard, a precondition) has no key and touched nothing.
+    """
     untouched = (StepState.SKIPPED, StepState.WAITING)
-    return any(step.id in journal and journal[step.id].state not in untouched for step in plan.writes)
+    reads = {step.id for step in plan.steps if not step.effect.is_write}
+    return any(
+        record.key and record.state not in untouched and step_id not in reads
+        for step_id, record in journal.items()
+    )
 
 
 def step_scope(journal: Mapping[str, StepRecord]) -> dict[str, Json]:

@@ -1,8 +1,9 @@
-"""Propose, ask, approve: how a plan gets its two keys. What a key is worth is decided in core/approvals.py."""
+"""Propose, ask, approve: how a plan gets its two keys. What a key is worth, core/approvals.py decides."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,6 +13,9 @@ from twokey.core.approvals import (
     Standing,
     StepUpUse,
     expires_after_s,
+    is_for,
+    is_out_of_time,
+    is_typed,
     key_id,
     may_approve,
     may_break_glass,
@@ -22,21 +26,23 @@ from twokey.core.approvals import (
     standing,
     still_waiting,
 )
-from twokey.core.errors import AlreadyThere, Json, Message, NotFound, Refused, message
-from twokey.core.executions import StepRecord, StepState
+from twokey.core.errors import AlreadyThere, Json, Later, Message, NotFound, Refused, message
+from twokey.core.executions import Execution, StepRecord, StepState, has_written, next_step, record_id
 from twokey.core.incidents import Incident
 from twokey.core.jobs import Job, JobKind
 from twokey.core.people import Actor, ChatIdentity, Person, Role, Roster, acting, identify, system
-from twokey.core.runbooks import Plan, PlanState, Runbook, digest_of
+from twokey.core.runbooks import Plan, PlanState, Runbook, Step, digest_of
 from twokey.flow import outbox
 from twokey.flow.planning import Planner, new_plan_id
-from twokey.flow.response import canonical_id, found
+from twokey.flow.response import UNKNOWN_PERSON, canonical_id, found, whoever
 from twokey.ports import Clock, Library, Reading, Rosters, StepUp, Store, Transaction
+
+_WRONG_CODES_AN_HOUR = 5
 
 
 @dataclass(frozen=True)
 class Containment:
-    """The third stretch: nothing here touches a cloud but by reading; what is approved is owed to the executor."""
+    """The third stretch: it only reads clouds; what is approved is owed to the executor."""
 
     store: Store
     clock: Clock
@@ -60,34 +66,40 @@ class Containment:
         params: Mapping[str, Json] | None = None,
     ) -> Plan:
         """Make a plan to look at, from fresh reads; nothing is stored and nobody has confirmed anything."""
-        person = identify(who, self.rosters.current())
-        incident = self._incident(incident_id)
-        may_propose(person, incident.account)
-        runbook = self.library.runbook(runbook_id)
-        plan = self.planner.plan(runbook, incident, params or {})
-        may_propose(person, plan.target.account)
-        return replace(plan, requester=person.id)
+        with self._on_record("preview.refused", who, incident_id=incident_id):
+            person = identify(who, self.rosters.current())
+            incident = self._incident(incident_id)
+            may_propose(person, incident.account)
+            runbook = self.library.runbook(runbook_id)
+            plan = self.planner.plan(runbook, incident, params or {})
+            may_propose(person, plan.target.account)
+            return replace(plan, requester=person.id)
 
     def preview_undo(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Make the plan that takes an earlier one back: a plan of its own, with its own two keys."""
-        person = identify(who, self.rosters.current())
-        plan = self.plan(plan_id)
-        may_propose(person, plan.target.account)
-        if plan.state not in (PlanState.DONE, PlanState.FAILED):
-            raise Refused("refused.not_undoable", plan=plan.short, state=plan.state.value)
-        with self.store.read() as look:
-            journal = {record.step_id: record for record in look.find(StepRecord, plan_id=plan.id)}
-        return replace(self.planner.undo_plan(plan, journal), requester=person.id)
+        with self._on_record("preview.refused", who, plan_id=plan_id):
+            person = identify(who, self.rosters.current())
+            plan = self.plan(plan_id)
+            may_propose(person, plan.target.account)
+            if plan.state not in (PlanState.DONE, PlanState.FAILED):
+                raise Refused("refused.not_undoable", plan=plan.short, state=plan.state.value)
+            with self.store.read() as look:
+                journal = _journal(look, plan)
+            return replace(self.planner.undo_plan(plan, journal), requester=person.id)
 
     def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "") -> Plan:
-        """Store a previewed plan and ask for its keys; confirming the preview is the proposer's key, if it counts."""
-        person = identify(who, self.rosters.current())
-        self._is_own_preview(plan, person)
+        """Store a previewed plan and ask for its keys; confirming the preview may be the first."""
+        with self._on_record("proposal.refused", who, incident_id=plan.incident_id):
+            person = identify(who, self.rosters.current())
+            self._is_own_preview(plan, person)
+            return self._propose(plan, who, person, reason)
+
+    def _propose(self, plan: Plan, who: ChatIdentity, person: Person, reason: str) -> Plan:
         now = self.clock.now()
         with self.store.change() as tx:
             incident = self._open_incident(tx, plan)
             _no_twin(tx, plan, now)
-            stored = self._stored(plan, person, now)
+            stored = self._stored(tx, plan, person, now)
             tx.add(stored)
             entry = tx.append(
                 acting(person, who.account),
@@ -97,7 +109,7 @@ class Containment:
                 data={"runbook": plan.runbook_id, "digest": plan.digest, "reason": reason[:2000]},
             )
             if proposer_counts(stored):
-                self._turn_key(tx, stored, person, "proposer", who, "")
+                self._turn_key(tx, stored, person, role="proposer", who=who)
             tx.enqueue(self._expiry(stored))
             outbox.redraw_plan(tx, stored, now)
             outbox.tell_thread(
@@ -112,37 +124,37 @@ class Containment:
     def approve(
         self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str = "", code: str = ""
     ) -> Standing:
-        """Turn a key on exactly the plan that was shown. Every refusal is put on record and told to the person."""
-        roster = self.rosters.current()
-        try:
+        """Turn a key on exactly the plan that was shown. Every refusal is put on record, and told."""
+        with self._on_record("approval.refused", who, plan_id=plan_id):
+            roster = self.rosters.current()
             person = identify(who, roster)
-            return self._approve(plan_id, who, person, roster, digest, typed, code)
-        except Refused as refusal:
-            self._record_refusal(plan_id, who, roster, refusal)
-            raise
+            return self._approve(plan_id, who, person, roster, digest=digest, typed=typed, code=code)
 
     def refuse(self, plan_id: str, who: ChatIdentity, reason: str) -> Plan:
-        """Say no: one no ends the plan."""
-        roster = self.rosters.current()
-        person = identify(who, roster)
-        if not reason.strip():
-            raise Refused("refused.reason_missing")
-        return self._end(plan_id, who, person, PlanState.REFUSED, reason.strip()[:2000])
+        """Say no: one no ends the plan, until its first write is intended."""
+        with self._on_record("refusal.refused", who, plan_id=plan_id):
+            person = identify(who, self.rosters.current())
+            if not reason.strip():
+                raise Refused("refused.reason_missing")
+            return self._end(plan_id, who, person, PlanState.REFUSED, reason.strip()[:2000])
 
     def withdraw(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Take one's own proposal back."""
-        person = identify(who, self.rosters.current())
-        if self.plan(plan_id).requester != person.id:
-            raise Refused("refused.not_requester", person=person.name)
-        return self._end(plan_id, who, person, PlanState.WITHDRAWN, "")
+        with self._on_record("withdrawal.refused", who, plan_id=plan_id):
+            person = identify(who, self.rosters.current())
+            if self.plan(plan_id).requester != person.id:
+                raise Refused("refused.not_requester", person=person.name)
+            return self._end(plan_id, who, person, PlanState.WITHDRAWN, "")
 
     def expire(self, plan_id: str) -> None:
         """End a plan whose time is over; nobody having answered is not a yes."""
         now = self.clock.now()
         with self.store.change() as tx:
             plan = tx.get(Plan, plan_id)
-            over = plan and plan.state is PlanState.PROPOSED and plan.expires_at and now >= plan.expires_at
-            if not plan or not over:
+            if plan and plan.state is PlanState.PROPOSED and plan.expires_at and now < plan.expires_at:
+                # Asked too early, by a clock that is ahead: the plan still has to end.
+                raise Later((plan.expires_at - now).total_seconds(), plan=plan.short)
+            if not plan or not is_out_of_time(plan, now):
                 tx.append(system("engine"), "expiry.checked", plan_id=plan_id)
                 return
             self._move(
@@ -152,12 +164,13 @@ class Containment:
     def pending(self, who: ChatIdentity) -> list[Plan]:
         """Return the plans on which this person could turn a key now."""
         person = identify(who, self.rosters.current())
+        now = self.clock.now()
         with self.store.read() as look:
             waiting = look.find(Plan, state=PlanState.PROPOSED)
-            return [plan for plan in waiting if self._could_turn(look, plan, person)]
+            return [plan for plan in waiting if self._could_turn(look, plan, person, now)]
 
     def plan(self, plan_id: str) -> Plan:
-        """Return a stored plan by its id, or by the start of its digest."""
+        """Return a stored plan by its id."""
         with self.store.read() as look:
             plan = look.get(Plan, plan_id)
         if plan is None:
@@ -172,28 +185,37 @@ class Containment:
             return standing(plan, look.find(Approval, plan_id=plan.id), incident, self.rosters.current())
 
     def break_glass(self, plan: Plan, who: ChatIdentity, *, code: str, reason: str, typed: str = "") -> Plan:
-        """Run a plan on one key, where the runbook allows it: with step-up, a reason, and every approver told."""
-        roster = self.rosters.current()
-        person = identify(who, roster)
-        self._is_own_preview(plan, person)
-        if typed.strip() != plan.typed_target:
-            raise Refused("refused.typed_wrong", typed=typed.strip()[:80], plan=plan.short)
+        """Run a plan on one key, where the runbook allows it: with code, reason, and every approver told."""
+        with self._on_record("break_glass.refused", who, incident_id=plan.incident_id):
+            roster = self.rosters.current()
+            person = identify(who, roster)
+            self._is_own_preview(plan, person)
+            if not is_typed(plan, typed):
+                raise Refused("refused.typed_wrong", typed=typed.strip()[:80], plan=plan.short)
+            now = self.clock.now()
+            with self.store.read() as look:
+                _may_try_codes(look, person, now)
+            used = self.step_up.verify(person.id, code, now) or ""
+            may_break_glass(plan, person, step_up=used, reason=reason)
+            return self._break_glass(plan, who, person, roster, used=used, reason=reason)
+
+    def _break_glass(
+        self, plan: Plan, who: ChatIdentity, person: Person, roster: Roster, *, used: str, reason: str
+    ) -> Plan:
         now = self.clock.now()
-        used = self.step_up.verify(person.id, code, now) or ""
-        may_break_glass(plan, person, step_up=used, reason=reason)
         with self.store.change() as tx:
             incident = self._open_incident(tx, plan)
             _no_twin(tx, plan, now)
             _use_code(tx, used, person, now)
             stored = replace(
-                self._stored(plan, person, now),
+                self._stored(tx, plan, person, now),
                 state=PlanState.APPROVED,
                 break_glass_by=person.id,
                 break_glass_reason=reason.strip()[:2000],
                 confirm_by=now + timedelta(seconds=CONFIRM_WITHIN_S),
             )
             tx.add(stored)
-            self._turn_key(tx, stored, person, "break-glass", who, used)
+            self._turn_key(tx, stored, person, role="break-glass", who=who, used=used)
             entry = tx.append(
                 acting(person, who.account),
                 "glass.broken",
@@ -213,6 +235,7 @@ class Containment:
                 if approver.id != person.id:
                     outbox.tell_person(tx, entry, approver.id, [told], stored.id)
             outbox.redraw_plan(tx, stored, now)
+            outbox.redraw_card(tx, incident, now)
             tx.enqueue(_run_job(stored))
             tx.enqueue(
                 Job(
@@ -226,15 +249,17 @@ class Containment:
 
     def confirm(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Be the second person behind a plan that ran on one key."""
-        roster = self.rosters.current()
-        person = identify(who, roster)
+        with self._on_record("confirmation.refused", who, plan_id=plan_id):
+            return self._confirm(plan_id, who, identify(who, self.rosters.current()))
+
+    def _confirm(self, plan_id: str, who: ChatIdentity, person: Person) -> Plan:
         with self.store.change() as tx:
             plan = self._stored_plan(tx, plan_id)
             incident = found(tx.get(Incident, plan.incident_id), plan.incident_id)
             may_confirm(plan, person, incident)
             confirmed = replace(plan, confirmed_by=person.id)
             tx.put(confirmed)
-            self._turn_key(tx, plan, person, "confirmation", who, "")
+            self._turn_key(tx, plan, person, role="confirmation", who=who)
             entry = tx.append(
                 acting(person, who.account), "confirmed", incident_id=incident.id, plan_id=plan.id
             )
@@ -261,9 +286,12 @@ class Containment:
 
     def decide(self, plan_id: str, who: ChatIdentity, decision: str) -> Plan:
         """Answer a run that stopped to ask: retry the step, skip it, or stop the run."""
-        if decision not in ("retry", "skip", "stop"):
-            raise Refused("refused.no_such_decision", decision=decision)
-        person = identify(who, self.rosters.current())
+        with self._on_record("decision.refused", who, plan_id=plan_id):
+            if decision not in ("retry", "skip", "stop"):
+                raise Refused("refused.no_such_decision", decision=decision[:40])
+            return self._decide(plan_id, who, identify(who, self.rosters.current()), decision)
+
+    def _decide(self, plan_id: str, who: ChatIdentity, person: Person, decision: str) -> Plan:
         with self.store.change() as tx:
             plan = self._stored_plan(tx, plan_id)
             incident = found(tx.get(Incident, plan.incident_id), plan.incident_id)
@@ -271,16 +299,23 @@ class Containment:
                 raise Refused("refused.not_asking", plan=plan.short, state=plan.state.value)
             if not role_for(person, plan, incident):
                 raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
-            stuck = _stuck(tx, plan)
+            step, stuck = _stuck(tx, plan)
             if decision == "skip":
+                if stuck is None:  # the run was parked between two steps: there is nothing that failed
+                    raise Refused("refused.nothing_to_skip", plan=plan.short)
                 tx.put(replace(stuck, passed_over=True))
-            elif decision == "retry":
+            elif decision == "retry" and stuck:
                 # What was sent may have arrived: a retry reads first, like after a crash.
                 state = StepState.UNKNOWN if stuck.key else StepState.WAITING
                 tx.put(replace(stuck, state=state, attempt=1, error=None))
+            elif decision == "stop" and (execution := tx.get(Execution, plan.id)):
+                tx.put(replace(execution, ended_at=self.clock.now()))
             after = PlanState.FAILED if decision == "stop" else PlanState.RUNNING
             said = message(
-                f"containment.decided_{decision}", person=person.name, step=stuck.step_id, plan=plan.short
+                f"containment.decided_{decision}",
+                person=person.name,
+                step=step.id if step else "-",
+                plan=plan.short,
             )
             moved = self._move(tx, plan, after, acting(person, who.account), said, {"decision": decision})
             if decision != "stop":
@@ -293,6 +328,7 @@ class Containment:
         who: ChatIdentity,
         person: Person,
         roster: Roster,
+        *,
         digest: str,
         typed: str,
         code: str,
@@ -304,7 +340,7 @@ class Containment:
             keys = tx.find(Approval, plan_id=plan.id)
             role = may_approve(plan, person, incident, keys, digest=digest, typed=typed, now=now)
             used = self._checked_code(tx, plan, person, code, now)
-            keys.append(self._turn_key(tx, plan, person, role, who, used))
+            keys.append(self._turn_key(tx, plan, person, role=role, who=who, used=used))
             stands = standing(plan, keys, incident, roster)
             entry = tx.append(
                 acting(person, who.account),
@@ -331,27 +367,44 @@ class Containment:
     def _checked_code(self, tx: Transaction, plan: Plan, person: Person, code: str, now: datetime) -> str:
         if plan.approval.step_up != "totp":
             return ""
+        _may_try_codes(tx, person, now)
         used = self.step_up.verify(person.id, code, now)
         if not used:
             raise Refused("refused.step_up_wrong", person=person.name)
         _use_code(tx, used, person, now)
         return used
 
-    def _record_refusal(self, plan_id: str, who: ChatIdentity, roster: Roster, refusal: Refused) -> None:
-        person = roster.behind(who.account)
-        actor = acting(person, who.account) if person else Actor("unknown", who.account)
+    @contextmanager
+    def _on_record(
+        self, action: str, who: ChatIdentity, *, incident_id: str = "", plan_id: str = ""
+    ) -> Iterator[None]:
+        """Put every no on record: who wanted what, and which rule said no. An unfilled form is none."""
+        try:
+            yield
+        except (Refused, NotFound) as refusal:
+            if refusal.message.code != "refused.param_missing":
+                self._record_refusal(action, who, incident_id, plan_id, refusal.message)
+            raise
+
+    def _record_refusal(
+        self, action: str, who: ChatIdentity, incident_id: str, plan_id: str, said: Message
+    ) -> None:
+        actor = whoever(who, self.rosters)
         with self.store.change() as tx:
-            plan = tx.get(Plan, plan_id)
+            plan = tx.get(Plan, plan_id) if plan_id else None
+            incident = tx.get(Incident, plan.incident_id if plan else canonical_id(incident_id))
+            if said.code == "refused.step_up_wrong" and actor.id != UNKNOWN_PERSON:
+                _count_wrong_code(tx, actor.id, self.clock.now())
             tx.append(
                 actor,
-                "approval.refused",
-                incident_id=plan.incident_id if plan else "",
+                action,
+                incident_id=incident.id if incident else "",
                 plan_id=plan_id[:80],
-                data={"code": refusal.message.code, **refusal.message.params},
+                data={**said.params, "code": said.code},
             )
 
     def _turn_key(
-        self, tx: Transaction, plan: Plan, person: Person, role: str, who: ChatIdentity, used: str
+        self, tx: Transaction, plan: Plan, person: Person, *, role: str, who: ChatIdentity, used: str = ""
     ) -> Approval:
         key = Approval(
             key_id(plan.id, person.id),
@@ -373,8 +426,8 @@ class Containment:
         with self.store.change() as tx:
             plan = self._stored_plan(tx, plan_id)
             incident = found(tx.get(Incident, plan.incident_id), plan.incident_id)
-            approved_not_begun = plan.state is PlanState.APPROVED
-            if not approved_not_begun:
+            on_its_way = plan.state in (PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
+            if not on_its_way or has_written(plan, _journal(tx, plan)):
                 still_waiting(plan, self.clock.now())
             if plan.requester != person.id and not role_for(person, plan, incident):
                 raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
@@ -407,8 +460,7 @@ class Containment:
 
     def _open_incident(self, tx: Transaction, plan: Plan) -> Incident:
         incident = found(tx.get(Incident, plan.incident_id), plan.incident_id)
-        if not incident.is_open:
-            raise Refused("refused.incident_over", incident=incident.id, state=incident.state.value)
+        is_for(plan, incident)
         return incident
 
     @staticmethod
@@ -425,11 +477,11 @@ class Containment:
             raise Refused("refused.plan_changed", plan=plan.short)
 
     @staticmethod
-    def _stored(plan: Plan, person: Person, now: datetime) -> Plan:
+    def _stored(look: Reading, plan: Plan, person: Person, now: datetime) -> Plan:
         expires = now + timedelta(seconds=expires_after_s(plan))
         return replace(
             plan,
-            id=new_plan_id(plan, f"{person.id}:{now.isoformat()}"),
+            id=new_plan_id(plan, f"{person.id}:{now.isoformat()}:{look.head()[1]}"),
             requester=person.id,
             requested_at=now,
             expires_at=expires,
@@ -441,9 +493,11 @@ class Containment:
         return Job(f"expire:{plan.id}", JobKind.EXPIRE, {"plan_id": plan.id}, not_before=plan.expires_at)
 
     @staticmethod
-    def _could_turn(look: Reading, plan: Plan, person: Person) -> bool:
+    def _could_turn(look: Reading, plan: Plan, person: Person, now: datetime) -> bool:
         incident = look.get(Incident, plan.incident_id)
-        if incident is None or plan.requester == person.id or not role_for(person, plan, incident):
+        if incident is None or is_out_of_time(plan, now) or not (incident.is_open or plan.undo_of):
+            return False
+        if plan.requester == person.id or not role_for(person, plan, incident):
             return False
         return look.get(Approval, key_id(plan.id, person.id)) is None
 
@@ -456,8 +510,7 @@ def _run_job(plan: Plan, again: str = "") -> Job:
 def _no_twin(tx: Transaction, plan: Plan, now: datetime) -> None:
     live = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
     for other in tx.find(Plan, incident_id=plan.incident_id, state=live):
-        timed_out = other.state is PlanState.PROPOSED and other.expires_at and now >= other.expires_at
-        if other.digest == plan.digest and not timed_out:
+        if other.digest == plan.digest and not is_out_of_time(other, now):
             raise Refused("refused.same_plan_waiting", plan=other.short, title=other.title)
 
 
@@ -468,10 +521,29 @@ def _use_code(tx: Transaction, used: str, person: Person, now: datetime) -> None
         raise Refused("refused.step_up_used", person=person.name) from twice
 
 
-def _stuck(tx: Transaction, plan: Plan) -> StepRecord:
-    journal = {record.step_id: record for record in tx.find(StepRecord, plan_id=plan.id)}
-    for step in plan.steps:
-        record = journal.get(step.id)
-        if record and not (record.state.is_settled or record.passed_over):
-            return record
-    raise Refused("refused.not_asking", plan=plan.short, state=plan.state.value)
+def _may_try_codes(look: Reading, person: Person, now: datetime) -> None:
+    """Refuse a person who gave too many wrong codes this hour: six digits can be guessed, given time."""
+    if look.get(StepUpUse, _wrong_code(person.id, now, _WRONG_CODES_AN_HOUR)):
+        raise Refused("refused.step_up_locked", person=person.name, limit=_WRONG_CODES_AN_HOUR)
+
+
+def _count_wrong_code(tx: Transaction, person_id: str, now: datetime) -> None:
+    for number in range(1, _WRONG_CODES_AN_HOUR + 1):
+        use = StepUpUse(_wrong_code(person_id, now, number), person_id, now)
+        if tx.get(StepUpUse, use.id) is None:
+            tx.add(use)
+            return
+
+
+def _wrong_code(person_id: str, now: datetime, number: int) -> str:
+    return f"wrong:{person_id}:{now:%Y%m%d%H}:{number}"
+
+
+def _journal(look: Reading, plan: Plan) -> dict[str, StepRecord]:
+    return {record.step_id: record for record in look.find(StepRecord, plan_id=plan.id)}
+
+
+def _stuck(tx: Transaction, plan: Plan) -> tuple[Step | None, StepRecord | None]:
+    """Return where a run stands: the first step that is not over, with its record if it was begun."""
+    step = next_step(plan, _journal(tx, plan))
+    return step, tx.get(StepRecord, record_id(plan.id, step.id)) if step else None

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import cast
+from typing import NoReturn, cast
 
-from twokey.core.approvals import Approval, may_run
+from twokey.core.approvals import Approval, is_confirmed, may_run
 from twokey.core.errors import (
-    Invalid,
     Json,
     Later,
     LostLease,
@@ -45,7 +44,17 @@ from twokey.core.runbooks import (
 from twokey.flow import outbox
 from twokey.flow.planning import Planner
 from twokey.flow.response import found
-from twokey.ports import Action, Checkpoint, Clock, Library, Rosters, Store, Transaction, no_checkpoint
+from twokey.ports import (
+    Action,
+    Checkpoint,
+    Clock,
+    Library,
+    Reading,
+    Rosters,
+    Store,
+    Transaction,
+    no_checkpoint,
+)
 
 EXECUTOR = system("executor")
 _OVER = (
@@ -57,6 +66,11 @@ _OVER = (
     PlanState.EXPIRED,
 )
 _TRIES_WHEN_UNAVAILABLE = 5
+_LONGEST_WAIT_S = 300.0
+
+
+class _Over(Exception):  # noqa: N818 - it is what happened
+    """The run was ended just now, and the record says why."""
 
 
 @dataclass(frozen=True)
@@ -71,30 +85,30 @@ class Executor:
     checkpoint: Checkpoint = no_checkpoint
 
     def execute(self, plan_id: str) -> None:
-        """Run a plan to its end, or as far as it can go; called again after a crash it goes on where it was."""
+        """Run a plan to its end, or as far as it can go; after a crash it goes on where it was."""
         self.checkpoint("run:claim")
         claimed = self._claim(plan_id)
         if claimed is None:
             return
         plan, fence = claimed
         self.checkpoint("run:claimed")
-        if not has_written(plan, self._journal(plan)) and not self._still_the_same(plan):
-            return
         try:
+            if not has_written(plan, self._journal(plan)):
+                self._still_the_same(plan, fence)
             while step := next_step(plan, self._journal(plan)):
                 if not self._run_step(plan, step, fence):
                     return
             self.checkpoint("run:finish")
             self._finish(plan, fence)
-        except LostLease:
-            return  # another worker has the run now, and will end it
+        except (LostLease, _Over):
+            return  # another worker has the run now and will end it, or it was ended and says why
 
     def _claim(self, plan_id: str) -> tuple[Plan, int] | None:
-        """Take the run: raise the fence, mark what an earlier worker left open, or end a plan that may not run."""
-        roster_fault: Refused | None = None
+        """Take the run: raise the fence, mark what an earlier worker left open; or end what may not run."""
+        roster_fault: TwokeyError | None = None
         try:
             roster = self.rosters.current()
-        except Refused as fault:
+        except TwokeyError as fault:
             roster_fault = fault
         with self.store.change() as tx:
             plan = tx.get(Plan, plan_id)
@@ -103,15 +117,20 @@ class Executor:
                 return None
             incident = found(tx.get(Incident, plan.incident_id), plan.incident_id)
             journal = {record.step_id: record for record in tx.find(StepRecord, plan_id=plan.id)}
-            if not has_written(plan, journal):
-                try:
-                    if roster_fault:
-                        raise roster_fault
-                    keys = tx.find(Approval, plan_id=plan.id)
-                    may_run(plan, keys, incident, roster, digest_of(plan))
-                except Refused as refusal:
-                    self._void(tx, plan, refusal.message)
-                    return None
+            keys = tx.find(Approval, plan_id=plan.id)
+            begun = has_written(plan, journal)
+            try:
+                if (
+                    begun
+                ):  # who may stand behind it was settled before the first write; what it is must still be so
+                    is_confirmed(plan, keys, digest_of(plan))
+                elif roster_fault:
+                    raise roster_fault
+                else:
+                    may_run(plan, keys, incident, roster, digest_of(plan), now=self.clock.now())
+            except TwokeyError as refusal:
+                self._end(tx, plan, PlanState.FAILED if begun else PlanState.VOIDED, refusal.message)
+                return None
             earlier = tx.get(Execution, plan.id)
             fence = earlier.fence + 1 if earlier else 1
             tx.put(
@@ -135,8 +154,8 @@ class Executor:
             outbox.redraw_plan(tx, replace(plan, state=PlanState.RUNNING), self.clock.now())
         return replace(plan, state=PlanState.RUNNING), fence
 
-    def _still_the_same(self, plan: Plan) -> bool:
-        """Look at the runbook and the cloud once more; any difference from what was confirmed voids the keys."""
+    def _still_the_same(self, plan: Plan, fence: int) -> None:
+        """Look at runbook and cloud once more; any difference from what was confirmed voids the keys."""
         try:
             if plan.undo_of:
                 fresh = self.planner.observe_undo_again(plan)
@@ -145,15 +164,42 @@ class Executor:
                 with self.store.read() as look:
                     incident = found(look.get(Incident, plan.incident_id), plan.incident_id)
                 fresh = self.planner.observe_again(plan, runbook, incident)
-        except (Refused, Invalid) as refusal:
-            why = refusal.message
+        except Unavailable as fault:
+            self._look_later(plan, fence, fault)
+        except TwokeyError as refusal:
+            self._void_run(plan, fence, refusal.message)
         else:
-            if fresh.digest == plan.digest:
-                return True
-            why = message("execution.observed_differs", what=_difference(plan, fresh))
+            if fresh.digest != plan.digest:
+                self._void_run(
+                    plan, fence, message("execution.observed_differs", what=_difference(plan, fresh))
+                )
+
+    def _guards_still_hold(self, plan: Plan, fence: int) -> None:
+        """Ask the guards again right before the first write. A no voids the keys, whatever a step says about
+        its failures; and so does a yes for another reason than people saw."""
+        try:
+            seen = self.planner.ask_guards(plan)
+        except Unavailable:
+            raise
+        except TwokeyError as refusal:
+            self._void_run(plan, fence, refusal.message)
+        else:
+            changed = [name for name, now in seen.items() if plan.observed.get(name) != now]
+            if changed:
+                self._void_run(plan, fence, message("execution.observed_differs", what=", ".join(changed)))
+
+    def _look_later(self, plan: Plan, fence: int, fault: Unavailable) -> NoReturn:
+        """Nothing was begun: wait for the cloud, but no longer than the keys are good for."""
         with self.store.change() as tx:
-            self._void(tx, plan, why)
-        return False
+            self._fenced(tx, plan, fence)
+            tx.append(
+                EXECUTOR,
+                "run.waits",
+                incident_id=plan.incident_id,
+                plan_id=plan.id,
+                data={"reason": str(fault)[:500]},
+            )
+        raise Later(min(2.0 * fence, 60.0), "execution.unavailable", step="-")
 
     def _run_step(self, plan: Plan, step: Step, fence: int) -> bool:
         """Bring one step to its settled end; False when the run stops here."""
@@ -200,12 +246,12 @@ class Executor:
             )
 
     def _intend(self, plan: Plan, step: Step, fence: int) -> StepRecord | None:
-        """Check what must hold, capture what an undo needs, and write the intent; None when the step is not needed."""
+        """Check what must hold, keep what an undo needs, write the intent; None when it is not needed."""
         self.checkpoint(f"{step.id}:before-intent")
         inputs = self._inputs(plan, step)
         journal = self._journal(plan)
         if not has_written(plan, journal):
-            self.planner.ask_guards(plan)
+            self._guards_still_hold(plan, fence)
         for check in step.pre:
             result = self._ask(plan, check)
             if not result.holds and check.or_skip:
@@ -227,6 +273,8 @@ class Executor:
         return record
 
     def _act(self, plan: Plan, step: Step, record: StepRecord) -> StepRecord:
+        with self.store.read() as look:
+            self._fenced(look, plan, record.fence)  # a worker that slept here must not act on its old intent
         outputs = self._action(plan, step).apply(plan.target, record.inputs, record.key)
         self.checkpoint(f"{step.id}:after-call")
         done = replace(record, state=StepState.DONE, outputs=_kept(step, outputs), ended_at=self.clock.now())
@@ -235,12 +283,18 @@ class Executor:
         return done
 
     def _read_back(self, plan: Plan, step: Step, record: StepRecord, fence: int) -> StepRecord:
-        """Find out whether a call whose answer was never recorded took effect: by a read, never by repeating it."""
+        """Find out by a read, never by repeating it, whether a call without a recorded answer took effect."""
         lookup = self._action(plan, step).find(plan.target, record.inputs, record.key)
         if lookup.found is Found.CANNOT_TELL:
             raise Refused("execution.cannot_tell", step=step.id, action=step.action)
         if lookup.found is Found.DONE:
-            done = replace(record, state=StepState.DONE, outputs=_kept(step, lookup.outputs), fence=fence)
+            done = replace(
+                record,
+                state=StepState.DONE,
+                outputs=_kept(step, lookup.outputs),
+                fence=fence,
+                ended_at=self.clock.now(),
+            )
             self._write(
                 done, plan, "step.found_done", {"outputs": dict(done.outputs), "attempt": record.attempt + 1}
             )
@@ -279,17 +333,20 @@ class Executor:
         state = StepState.UNKNOWN if unsure else record.state
         waiting = replace(record, state=state, attempt=record.attempt + 1, error=fault.message, fence=fence)
         self._write(waiting, plan, "step.unavailable", {"reason": str(fault), "attempt": waiting.attempt})
-        raise Later(step.retry.backoff_s * 2 ** (record.attempt), "execution.unavailable", step=step.id)
+        wait = min(step.retry.backoff_s * 2 ** min(record.attempt, 10), _LONGEST_WAIT_S)
+        raise Later(wait, "execution.unavailable", step=step.id)
 
     def _give_up(self, plan: Plan, step: Step, reason: Message, fence: int) -> bool:
         """Do as the runbook says with a step that failed for good; True when the run goes on without it."""
         with self.store.change() as tx:
-            self._fenced(tx, plan, fence)
+            plan = self._fenced(tx, plan, fence)
             record = tx.get(StepRecord, record_id(plan.id, step.id))
             failed = record or self._record(plan, step, fence, {}, "")
-            goes_on = step.on_failure is OnFailure.CONTINUE
-            # A step whose outcome is unknown stays unknown: only a read or a person can settle it.
-            state = failed.state if failed.state is StepState.UNKNOWN else StepState.FAILED
+            # A step whose outcome is unknown stays unknown: only a read or a person can settle it. One that
+            # was answered but not seen to work stays done: what it changed must be in the undo.
+            stays = failed.state in (StepState.UNKNOWN, StepState.DONE)
+            state = failed.state if stays else StepState.FAILED
+            goes_on = step.on_failure is OnFailure.CONTINUE and state is not StepState.UNKNOWN
             tx.put(replace(failed, state=state, error=reason, passed_over=goes_on, ended_at=self.clock.now()))
             entry = tx.append(
                 EXECUTOR,
@@ -306,12 +363,15 @@ class Executor:
                 if asks
                 else "execution.step_failed"
             )
-            outbox.tell_thread(
-                tx, entry, message(said, step=step.id, action=step.action), reason, plan_id=plan.id
-            )
+            told = [message(said, step=step.id, action=step.action), reason]
+            if step.on_failure is OnFailure.ROLLBACK and not asks:
+                told.append(message("execution.undo_offered", plan=plan.short))
+            outbox.tell_thread(tx, entry, *told, plan_id=plan.id)
             if not goes_on:
                 after = replace(plan, state=PlanState.ASKING if asks else PlanState.FAILED, reason=reason)
                 tx.put(after)
+                if not asks:
+                    self._ended(tx, plan)
                 outbox.redraw_plan(tx, after, self.clock.now())
         return goes_on
 
@@ -326,7 +386,7 @@ class Executor:
                 plan_id=plan_id,
                 data={"fault": fault[:500]},
             )
-            if plan and plan.state is PlanState.RUNNING:
+            if plan and plan.state in (PlanState.APPROVED, PlanState.RUNNING):
                 asking = replace(
                     plan, state=PlanState.ASKING, reason=message("execution.parked", fault=fault[:200])
                 )
@@ -337,15 +397,17 @@ class Executor:
     def _finish(self, plan: Plan, fence: int) -> None:
         now = self.clock.now()
         with self.store.change() as tx:
-            self._fenced(tx, plan, fence)
+            plan = self._fenced(tx, plan, fence)
             incident = found(tx.get(Incident, plan.incident_id), plan.incident_id)
             done = replace(plan, state=PlanState.DONE)
             tx.put(done)
-            if execution := tx.get(Execution, plan.id):
-                tx.put(replace(execution, ended_at=now))
+            self._ended(tx, plan)
+            journal = {record.step_id: record for record in tx.find(StepRecord, plan_id=plan.id)}
             if plan.undo_of:
-                self._mark_undone(tx, plan)
-            else:
+                self._mark_undone(tx, plan, journal)
+            elif any(
+                step.id in journal and journal[step.id].state is StepState.VERIFIED for step in plan.writes
+            ):
                 contained = (
                     State.CONTAINED
                     if incident.state in (State.TRIAGE, State.INVESTIGATING)
@@ -356,33 +418,50 @@ class Executor:
                 tx.put(incident)
             entry = tx.append(EXECUTOR, "run.done", incident_id=incident.id, plan_id=plan.id)
             said = "execution.undone" if plan.undo_of else "execution.done"
-            outbox.tell_thread(
-                tx, entry, message(said, plan=plan.short, title=plan.title), broadcast=True, plan_id=plan.id
-            )
+            told = [message(said, plan=plan.short, title=plan.title)]
+            if without := [step.id for step in plan.steps if _is_passed_over(journal.get(step.id))]:
+                told.append(message("execution.done_without", steps=", ".join(without)))
+            outbox.tell_thread(tx, entry, *told, broadcast=True, plan_id=plan.id)
             outbox.redraw_plan(tx, done, now)
             outbox.redraw_card(tx, incident, now)
 
     @staticmethod
-    def _mark_undone(tx: Transaction, plan: Plan) -> None:
+    def _mark_undone(tx: Transaction, plan: Plan, journal: Mapping[str, StepRecord]) -> None:
         for step in plan.writes:
             record = tx.get(StepRecord, record_id(plan.undo_of, step.id.removeprefix("undo-")))
-            if record:
+            undone = journal.get(step.id)
+            if record and undone and undone.state is StepState.VERIFIED:
                 tx.put(replace(record, state=StepState.UNDONE))
 
-    def _void(self, tx: Transaction, plan: Plan, why: Message) -> None:
-        voided = replace(plan, state=PlanState.VOIDED, reason=why)
-        tx.put(voided)
+    def _void_run(self, plan: Plan, fence: int, why: Message) -> NoReturn:
+        """Take the keys back before anything was touched, and end this run."""
+        with self.store.change() as tx:
+            self._end(tx, self._fenced(tx, plan, fence), PlanState.VOIDED, why)
+        raise _Over
+
+    def _end(self, tx: Transaction, plan: Plan, state: PlanState, why: Message) -> None:
+        ended = replace(plan, state=state, reason=why)
+        tx.put(ended)
         entry = tx.append(
             EXECUTOR,
-            "voided",
+            state.value,
             incident_id=plan.incident_id,
             plan_id=plan.id,
             data={"code": why.code, **why.params},
         )
+        self._ended(tx, plan)
         outbox.tell_thread(
-            tx, entry, message("execution.voided", plan=plan.short, title=plan.title), why, plan_id=plan.id
+            tx,
+            entry,
+            message(f"execution.{state.value}", plan=plan.short, title=plan.title),
+            why,
+            plan_id=plan.id,
         )
-        outbox.redraw_plan(tx, voided, self.clock.now())
+        outbox.redraw_plan(tx, ended, self.clock.now())
+
+    def _ended(self, tx: Transaction, plan: Plan) -> None:
+        if execution := tx.get(Execution, plan.id):
+            tx.put(replace(execution, ended_at=self.clock.now()))
 
     def _skip(self, plan: Plan, step: Step, fence: int, result: CheckResult) -> None:
         record = replace(
@@ -398,7 +477,7 @@ class Executor:
 
     def _write(self, record: StepRecord, plan: Plan, action: str, data: Mapping[str, Json]) -> None:
         with self.store.change() as tx:
-            self._fenced(tx, plan, record.fence)
+            plan = self._fenced(tx, plan, record.fence)
             tx.put(record)
             tx.append(
                 EXECUTOR,
@@ -410,10 +489,12 @@ class Executor:
             outbox.redraw_plan(tx, plan, self.clock.now())
 
     @staticmethod
-    def _fenced(tx: Transaction, plan: Plan, fence: int) -> None:
-        execution = tx.get(Execution, plan.id)
-        if execution is None or execution.fence != fence:
+    def _fenced(look: Reading, plan: Plan, fence: int) -> Plan:
+        """Return the plan as it is on record, while this worker has the run and people have not ended it."""
+        execution, now = look.get(Execution, plan.id), look.get(Plan, plan.id)
+        if execution is None or execution.fence != fence or now is None or now.state is not PlanState.RUNNING:
             raise LostLease("execution.lost_lease", plan=plan.short)
+        return now
 
     def _journal(self, plan: Plan) -> dict[str, StepRecord]:
         with self.store.read() as look:
@@ -448,6 +529,10 @@ class Executor:
 
     def _scope(self, plan: Plan) -> dict[str, Json]:
         return {"steps": cast("Json", step_scope(self._journal(plan)))}
+
+
+def _is_passed_over(record: StepRecord | None) -> bool:
+    return record is not None and record.passed_over
 
 
 def _kept(step: Step, outputs: Mapping[str, Json]) -> dict[str, Json]:

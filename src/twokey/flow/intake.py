@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from twokey.core.errors import Invalid, message
+from twokey.core.errors import Invalid, Message, message
 from twokey.core.incidents import Incident, Sighting, State, Times, absorb, group_of, severity_of
 from twokey.core.people import system
 from twokey.core.responsibility import Verdict
@@ -30,7 +30,7 @@ class Intake:
     storm_window: timedelta = timedelta(hours=1)
 
     def receive(self, notifications: Sequence[RawNotification]) -> list[str]:
-        """Keep what arrived, as it arrived; when this returns it may be acknowledged. Sorting is owed, not done."""
+        """Keep what arrived, as it arrived; when this returns it may be acknowledged. Sorting is owed."""
         return self.store.receive(notifications, INTAKE)
 
     def sort(self, raw_id: str) -> None:
@@ -42,10 +42,10 @@ class Intake:
         try:
             judged = self._judge(raw)
         except Invalid as fault:
-            self._keep_unreadable(raw, fault)
+            self.keep_unreadable(raw_id, fault.message)
             return
         with self.store.change() as tx:
-            if (now_raw := tx.get(RawNotification, raw_id)) and now_raw.state is not RawState.NEW:
+            if not _is_new(tx, raw_id):
                 return
             for signal, verdict in judged:
                 self._take_in(tx, signal, verdict)
@@ -59,24 +59,29 @@ class Intake:
         signals = [replace(signal, raw_id=raw.id) for signal in normaliser.normalise(raw)]
         return [(signal, self.classifier.verdict(signal, raw)) for signal in signals]
 
-    def _keep_unreadable(self, raw: RawNotification, fault: Invalid) -> None:
-        reason = message("intake.unreadable", source=raw.source, reason=fault, raw=raw.id)
+    def keep_unreadable(self, raw_id: str, fault: Message) -> None:
+        """Keep a notification that could not be understood, and show it: it may be the one that matters."""
+        reason = str(fault)[:500]
         with self.store.change() as tx:
-            tx.put(replace(raw, state=RawState.UNREADABLE, reason=str(fault)[:500]))
-            tx.append(INTAKE, "unreadable", data={"raw": raw.id, "reason": str(fault)[:500]})
-            outbox.tell_unreadable(tx, raw.id, reason, self.clock.now())
+            raw = tx.get(RawNotification, raw_id)
+            if raw is None or raw.state is not RawState.NEW:
+                return
+            tx.put(replace(raw, state=RawState.UNREADABLE, reason=reason))
+            tx.append(INTAKE, "unreadable", data={"raw": raw.id, "reason": reason})
+            said = message("intake.unreadable", source=raw.source, reason=reason, raw=raw.id)
+            outbox.tell_unreadable(tx, raw.id, said, self.clock.now())
 
     def _take_in(self, tx: Transaction, signal: Signal, verdict: Verdict) -> None:
-        """Decide once: a repeat changes nothing, an update goes to its incident, a storm joins, the rest opens."""
+        """Decide once: a repeat changes nothing, an update finds its incident, a storm joins, others open."""
         if tx.get(Sighting, signal.id):
             return
         now = self.clock.now()
         earlier = tx.find(Sighting, subject=signal.subject, newest_first=True)
         incident = self._incident_of(tx, signal, earlier) or self._storm(tx, signal, verdict, now)
         if incident is None and self._opens(signal, verdict):
-            incident = self._open(tx, signal, verdict, now)
+            incident = self._open(tx, signal, verdict, earlier, now)
         elif incident is not None:
-            incident = self._absorb(tx, incident, signal, verdict, earlier, now)
+            incident = self._absorb(tx, incident, signal, verdict, earlier=earlier, now=now)
         tx.add(Sighting(signal.id, signal.subject, incident.id if incident else "", now, signal, verdict))
 
     def _incident_of(self, tx: Transaction, signal: Signal, earlier: list[Sighting]) -> Incident | None:
@@ -102,7 +107,12 @@ class Intake:
         over = signal.status is SignalStatus.RESOLVED
         return verdict.opens_incident and not (signal.is_test or signal.is_muted or over)
 
-    def _open(self, tx: Transaction, signal: Signal, verdict: Verdict, now: datetime) -> Incident:
+    def _open(
+        self, tx: Transaction, signal: Signal, verdict: Verdict, earlier: list[Sighting], now: datetime
+    ) -> Incident:
+        """Open an incident as its source sees it by now: an update that was overtaken tells old news."""
+        latest = _latest(earlier) if _is_stale(signal, earlier) else None
+        verdict = latest.verdict if latest else verdict
         number = tx.next_number("incident")
         incident = Incident(
             id=f"INC-{number}",
@@ -127,6 +137,7 @@ class Intake:
             principal=signal.principal,
             tracking_id=signal.tracking_id,
             times=Times(started=signal.started_at, detected=signal.detected_at),
+            provider_resolved=bool(latest and latest.signal.status is SignalStatus.RESOLVED),
         )
         tx.add(incident)
         tx.append(
@@ -149,21 +160,32 @@ class Intake:
         incident: Incident,
         signal: Signal,
         verdict: Verdict,
+        *,
         earlier: list[Sighting],
         now: datetime,
     ) -> Incident:
         """Count a signal into its incident. Nothing re-opens; an older update never undoes a newer one."""
         grown = absorb(incident, signal, verdict, now)
+        is_news = not _is_stale(signal, earlier)
         entry = tx.append(
             INTAKE,
             "joined",
             incident_id=incident.id,
             data={"signal": signal.id, "raw": signal.raw_id, "count": grown.signals},
         )
-        if earlier and not _is_stale(signal, earlier):
-            if signal.status is SignalStatus.RESOLVED and not grown.provider_resolved:
-                grown = replace(grown, provider_resolved=True)
-                outbox.tell_thread(tx, entry, message("intake.source_resolved", source=signal.family))
+        if is_news and self._opens(signal, verdict) and _is_first_since_resolved(incident):
+            outbox.tell_thread(
+                tx,
+                entry,
+                message("intake.goes_on", state=incident.state.value, type=signal.type),
+                broadcast=True,
+            )
+        if earlier and is_news:
+            over = signal.status is SignalStatus.RESOLVED
+            if over is not grown.provider_resolved:
+                grown = replace(grown, provider_resolved=over)
+                said = "intake.source_resolved" if over else "intake.source_open_again"
+                outbox.tell_thread(tx, entry, message(said, source=signal.family))
             if _is_other(incident.verdict, verdict):
                 grown = replace(grown, verdict=verdict)
                 outbox.tell_thread(
@@ -181,9 +203,29 @@ class Intake:
         return grown
 
 
+def _is_new(tx: Transaction, raw_id: str) -> bool:
+    raw = tx.get(RawNotification, raw_id)
+    return raw is not None and raw.state is RawState.NEW
+
+
+def _latest(earlier: list[Sighting]) -> Sighting | None:
+    """Return what the source said last, by its own clock."""
+    dated = [(seen.signal.updated_at, seen) for seen in earlier if seen.signal.updated_at]
+    return max(dated, key=lambda pair: pair[0])[1] if dated else None
+
+
 def _is_stale(signal: Signal, earlier: list[Sighting]) -> bool:
-    newest = max((seen.signal.updated_at for seen in earlier if seen.signal.updated_at), default=None)
+    latest = _latest(earlier)
+    newest = latest.signal.updated_at if latest else None
     return newest is not None and signal.updated_at is not None and signal.updated_at < newest
+
+
+def _is_first_since_resolved(incident: Incident) -> bool:
+    """Say whether people called the matter resolved, and nothing has come since: only then it is news."""
+    if incident.state not in (State.RESOLVED, State.POSTMORTEM):
+        return False
+    resolved = incident.times.resolved
+    return resolved is not None and incident.last_signal_at <= resolved
 
 
 def _goes_on(signal: Signal, earlier: list[Sighting]) -> bool:

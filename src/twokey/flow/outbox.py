@@ -22,9 +22,7 @@ def redraw_card(tx: Transaction, incident: Incident, now: datetime) -> None:
 def redraw_plan(tx: Transaction, plan: Plan, now: datetime) -> None:
     """Owe the plan's approval card in the thread."""
     notice_id = f"approval:{plan.id}"
-    _redraw(
-        tx, Notice(notice_id, NoticeKind.APPROVAL, now, incident_id=plan.incident_id, plan_id=plan.id)
-    )
+    _redraw(tx, Notice(notice_id, NoticeKind.APPROVAL, now, incident_id=plan.incident_id, plan_id=plan.id))
 
 
 def tell_thread(
@@ -34,17 +32,22 @@ def tell_thread(
     broadcast: bool = False,
     plan_id: str = "",
 ) -> None:
-    """Owe a thread message about a change; it carries the audit entry's number and hash to the outside."""
-    kind = NoticeKind.BROADCAST if broadcast else NoticeKind.THREAD
+    """Owe a thread message about a change; it carries the audit entry's number and hash to the outside.
+
+    Told twice about one change, people get one message that says both.
+    """
+    notice_id = f"thread:{entry.incident_id}:{entry.seq}"
+    earlier = tx.get(Notice, notice_id)
+    loud = broadcast or (earlier is not None and earlier.kind is NoticeKind.BROADCAST)
     tx.put(
         Notice(
-            f"thread:{entry.incident_id}:{entry.seq}",
-            kind,
+            notice_id,
+            NoticeKind.BROADCAST if loud else NoticeKind.THREAD,
             entry.at,
             incident_id=entry.incident_id,
-            plan_id=plan_id,
-            messages=messages,
-            order=tx.next_number("notice"),
+            plan_id=plan_id or (earlier.plan_id if earlier else ""),
+            messages=(*(earlier.messages if earlier else ()), *messages),
+            order=earlier.order if earlier else tx.next_number("notice"),
             context={"audit_seq": str(entry.seq), "audit_hash": entry.hash},
         )
     )

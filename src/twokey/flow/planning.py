@@ -16,6 +16,7 @@ from twokey.core.runbooks import (
     ActionCall,
     CheckCall,
     Plan,
+    PlanState,
     Preview,
     Runbook,
     Step,
@@ -81,7 +82,7 @@ class Planner:
         )
 
     def undo_plan(self, plan: Plan, journal: Mapping[str, StepRecord]) -> Plan:
-        """Make the plan that takes a plan's effects back, last first, from what was captured before each write."""
+        """Make the plan that takes a plan's effects back, last first, from what was kept before each."""
         scope: dict[str, Json] = {"steps": cast("Json", step_scope(journal))}
         done = undoable(plan, journal)
         if not done:
@@ -105,6 +106,7 @@ class Planner:
             confirm_by=None,
             confirmed_by="",
             reason=None,
+            state=PlanState.PROPOSED,
         )
         return self._observed(undo, {})
 

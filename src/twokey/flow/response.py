@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from twokey.core.audit import AuditEntry
-from twokey.core.errors import Json, Message, NotFound, Refused, message
+from twokey.core.errors import Json, Message, NotFound, Refused, TwokeyError, message
 from twokey.core.incidents import Incident, Severity, State, may_move
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, acting, identify, system
 from twokey.core.runbooks import Plan
@@ -15,6 +15,7 @@ from twokey.flow import outbox
 from twokey.ports import Clock, Rosters, Store, Transaction
 
 ROLES = ("ic", "scribe", "comms")
+UNKNOWN_PERSON = "unknown"
 STALE_AFTER = timedelta(days=14)
 _OPEN = (
     State.TRIAGE,
@@ -46,7 +47,7 @@ class Response:
     def listed(
         self, which: str = "open", *, who: ChatIdentity | None = None, page: int = 1, size: int = 10
     ) -> tuple[list[Incident], int]:
-        """Return one page of incidents, newest first, and how many there are in all: open, mine, stale or all."""
+        """Return one page of incidents, newest first, and how many there are: open, mine, stale or all."""
         mine = self.whoami(who).id if which == "mine" and who else ""
         old = self.clock.now() - STALE_AFTER
         with self.store.read() as look:
@@ -154,7 +155,7 @@ class Response:
             return moved, said
 
         data: dict[str, Json] = {"state": state.value, "reason": reason[:2000]}
-        return self._change(incident_id, who, "moved", data, change, closing=state is State.CLOSED)
+        return self._change(incident_id, who, "moved", data, change)
 
     def _change(
         self,
@@ -163,16 +164,31 @@ class Response:
         action: str,
         data: dict[str, Json],
         change: Callable[[Incident, Person], tuple[Incident, Message | None]],
-        closing: bool = False,
     ) -> Incident:
-        person = identify(who, self.rosters.current())
+        try:
+            person = identify(who, self.rosters.current())
+            return self._changed(incident_id, who, person, action=action, data=data, change=change)
+        except (Refused, NotFound) as refusal:
+            self._record_refusal(incident_id, who, action, refusal.message)
+            raise
+
+    def _changed(
+        self,
+        incident_id: str,
+        who: ChatIdentity,
+        person: Person,
+        *,
+        action: str,
+        data: dict[str, Json],
+        change: Callable[[Incident, Person], tuple[Incident, Message | None]],
+    ) -> Incident:
         with self.store.change() as tx:
             before = found(tx.get(Incident, canonical_id(incident_id)), incident_id)
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
-            if closing:
-                _nothing_owed(tx, before)
             after, said = change(before, person)
+            if not after.is_open:
+                _nothing_owed(tx, before)
             actor = acting(person, who.account)
             if said is None:
                 _repeated(tx, actor, action, before)
@@ -182,6 +198,25 @@ class Response:
             outbox.tell_thread(tx, entry, said, broadcast=after.state is State.RESOLVED and action == "moved")
             outbox.redraw_card(tx, after, self.clock.now())
         return after
+
+    def _record_refusal(self, incident_id: str, who: ChatIdentity, action: str, said: Message) -> None:
+        with self.store.change() as tx:
+            incident = tx.get(Incident, canonical_id(incident_id))
+            tx.append(
+                whoever(who, self.rosters),
+                f"{action}.refused",
+                incident_id=incident.id if incident else "",
+                data={**said.params, "code": said.code},
+            )
+
+
+def whoever(who: ChatIdentity, rosters: Rosters) -> Actor:
+    """Name whoever was refused; where the roster cannot be read, only the account is known."""
+    try:
+        person = rosters.current().behind(who.account)
+    except TwokeyError:
+        person = None
+    return acting(person, who.account) if person else Actor(UNKNOWN_PERSON, who.account)
 
 
 def canonical_id(typed: str) -> str:
