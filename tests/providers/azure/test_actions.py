@@ -75,7 +75,6 @@ def test_blocking_changes_that_one_setting_and_nothing_else(
 ) -> None:
     outputs = block.apply(target, inputs(account), "key")
     assert account.allow_blob_public_access is False
-    assert outputs["was_needed"] is True
     assert outputs["allow_blob_public_access"] is False
     assert [(call.method, call.body) for call in arm.writes] == [
         ("PATCH", {"properties": {"allowBlobPublicAccess": False}})
@@ -89,7 +88,7 @@ def test_twice_with_the_same_key_is_once(
     block.apply(target, inputs(account), "key")
     again = block.apply(target, inputs(account), "key")
     assert len(arm.writes) == 1
-    assert again["was_needed"] is False
+    assert again["allow_blob_public_access"] is False
 
 
 def test_the_undo_brings_back_exactly_what_was_captured(

@@ -21,7 +21,7 @@ class SetPublicAccess:
         "storage_account_id": "azure.storage_account_id",
         "allow": "bool",
     }
-    outputs: tuple[str, ...] = ("storage_account_id", "allow_blob_public_access", "was_needed")
+    outputs: tuple[str, ...] = ("storage_account_id", "allow_blob_public_access")
 
     def __init__(self, session: AzureSession) -> None:
         self.session = session
@@ -54,13 +54,11 @@ class SetPublicAccess:
         at = storage.within(target, inputs["storage_account_id"])
         account = storage.look(self.session, at)
         storage.refuse(account)
-        was_needed = account.allow_blob_public_access is not allow
-        if was_needed:
+        if account.allow_blob_public_access is not allow:
             account = self._set(account, allow)
         return {
             "storage_account_id": account.id,
             "allow_blob_public_access": account.allow_blob_public_access,
-            "was_needed": was_needed,
         }
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
@@ -75,7 +73,6 @@ class SetPublicAccess:
         outputs: dict[str, Json] = {
             "storage_account_id": account.id,
             "allow_blob_public_access": allow,
-            "was_needed": True,
         }
         return Lookup(Found.DONE, outputs)
 

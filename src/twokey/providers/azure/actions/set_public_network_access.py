@@ -23,7 +23,7 @@ class SetPublicNetworkAccess:
         "storage_account_id": "azure.storage_account_id",
         "access": "azure.public_network_access",
     }
-    outputs: tuple[str, ...] = ("storage_account_id", "public_network_access", "was_needed")
+    outputs: tuple[str, ...] = ("storage_account_id", "public_network_access")
 
     def __init__(self, session: AzureSession) -> None:
         self.session = session
@@ -55,13 +55,11 @@ class SetPublicNetworkAccess:
         at = storage.within(target, inputs["storage_account_id"])
         account = storage.look(self.session, at)
         storage.refuse(account)
-        was_needed = account.network != access
-        if was_needed:
+        if account.network != access:
             account = self._set(account, access)
         return {
             "storage_account_id": account.id,
             "public_network_access": account.network,
-            "was_needed": was_needed,
         }
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
@@ -76,7 +74,6 @@ class SetPublicNetworkAccess:
         outputs: dict[str, Json] = {
             "storage_account_id": account.id,
             "public_network_access": access,
-            "was_needed": True,
         }
         return Lookup(Found.DONE, outputs)
 
