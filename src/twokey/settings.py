@@ -83,6 +83,7 @@ class Settings:
         aws: dict[str, Json] = {
             "quarantine_parent_ou": self.aws_quarantine_parent_ou,
             "responder_role_arn": self.aws_responder_role_arn,
+            "role_name": self.aws_role_name,
         }
         return {"aws": {name: value for name, value in aws.items() if value}}
 
