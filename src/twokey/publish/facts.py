@@ -25,14 +25,17 @@ Facts: TypeAlias = dict[str, Fact]
 Row: TypeAlias = dict[str, Markup]
 
 MOST_RESOURCES = 50
-_ROWS_BYTES = 1_500_000  # of the timeline: the page must stay under the renderer's limit
+MOST_PLANS = 30
+MOST_EVENTS = 20
+_ROWS_BYTES = 1_400_000  # of the timeline: the page must stay under the renderer's limit
 
 
 def internal_facts(record: Record, words: Words) -> Facts:
     """Return everything the internal template prints."""
     incident = record.incident
     rows, left_out = timeline(record.entries, words)
-    plans = [containment(number, kept, words) for number, kept in enumerate(record.containments, start=1)]
+    shown = record.containments[:MOST_PLANS]
+    plans = [containment(number, kept, words) for number, kept in enumerate(shown, start=1)]
     return {
         "front": _front(record, words),
         "incident": _incident(incident, words),
@@ -42,10 +45,12 @@ def internal_facts(record: Record, words: Words) -> Facts:
             name: words.utc(getattr(incident.times, name)) for name in incident.times.__dataclass_fields__
         },
         "plans": list(plans),
+        "plans_count": len(record.containments),
+        "plans_left_out": len(record.containments) - len(shown),
         "timeline": cast("list[Fact]", rows),
         "timeline_left_out": left_out,
         "metrics": [metric(one, words) for one in record.metrics],
-        "plan_metrics": [metric(one, words) for kept in record.containments for one in plan_metrics(kept)],
+        "plan_metrics": [metric(one, words) for kept in shown for one in plan_metrics(kept)],
         "action_items": list(action_items(record.entries, words)),
         "similar": [
             {
@@ -64,7 +69,7 @@ def internal_facts(record: Record, words: Words) -> Facts:
                 "plan": code(kept.plan.short),
                 "why": words.label("missing", why),
             }
-            for kept in record.containments
+            for kept in shown
             for step, why in missing_evidence(kept)
         ],
         "supporting": _supporting(record, words),
@@ -259,8 +264,9 @@ def containment(number: int, kept: Containment, words: Words) -> Facts:
                 **_what(entry, words),
                 "seq": entry.seq,
             }
-            for entry in kept.events
+            for entry in kept.events[:MOST_EVENTS]
         ],
+        "events_left_out": max(0, len(kept.events) - MOST_EVENTS),
     }
 
 
@@ -322,7 +328,7 @@ def timeline(entries: Iterable[AuditEntry], words: Words) -> tuple[list[Row], in
             left_out += 1 + len(more)
             continue
         row = _row(first, words, more)
-        used += len(row["cells"])
+        used += len(row["cells"].encode())
         rows.append(row)
     return rows, left_out
 

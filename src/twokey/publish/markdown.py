@@ -26,7 +26,8 @@ _LINE_END = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _WORD = re.compile(r"[^\s|<>`{}\u3000-\u30ff\u4e00-\u9fff\uff00-\uff1f\uff21-\uff65]+")
 _LIVE = re.compile(r"[@\uff20].|://|www\.|mailto:|#[0-9]|[A-Za-z0-9-]\.[A-Za-z]{2}", re.I)
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|~#&!$^]")
-_ENTITY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "&#96;"}
+# Braces too: some site generators look for `{{` and `{%` before they read Markdown.
+_ENTITY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "&#96;", "{": "&#123;", "}": "&#125;"}
 _START = re.compile(r"^(?:[-+=:](?=[\s=:-]|$)|[0-9]{1,9}(?=[.)]))")
 _PLAIN = re.compile(r"[A-Za-z0-9 ,()'\"/\u3001\u3002\u3041-\u30ff\u4e00-\u9fff-]*", re.ASCII)
 # Short plain words, far from any secret, list mark or link: most texts, and this look is all they need.

@@ -48,7 +48,11 @@ class Words:
 
     def utc(self, at: datetime | None) -> Markup | None:
         """Return a moment in UTC, with its date."""
-        return None if at is None else ready((at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "seconds")[:19])
+        return (
+            None
+            if at is None
+            else ready((at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "seconds")[:19])
+        )
 
     def local(self, at: datetime | None) -> Markup | None:
         """Return a moment in the local zone, with its date and offset."""

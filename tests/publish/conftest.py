@@ -1,0 +1,27 @@
+"""The project's own templates, rendered as the program does it."""
+
+from pathlib import Path
+
+import pytest
+
+from twokey.publish.render import Renderer
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+
+
+@pytest.fixture
+def renderer() -> Renderer:
+    return Renderer(TEMPLATES, zone="Asia/Tokyo")
+
+
+@pytest.fixture
+def with_template(tmp_path):
+    """Return a function that renders one template of somebody's own making."""
+
+    def fill(source: str, **facts):
+        folder = tmp_path / "templates"
+        folder.mkdir(exist_ok=True)
+        (folder / "page.md.j2").write_text(source, "utf-8")
+        return Renderer(folder).fill("page.md.j2", facts, "not recorded")
+
+    return fill
