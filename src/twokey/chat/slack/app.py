@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+import aiohttp
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.http_retry.builtin_async_handlers import (
@@ -40,9 +41,11 @@ class SlackBot:
         return door
 
     async def close(self) -> None:
-        """Finish what is in hand, then stop."""
+        """Stop what is in hand and give everything back."""
         await self.watch.stop()
         self.desk.workers.close()
+        if self.desk.client.session is not None:
+            await self.desk.client.session.close()
 
 
 def slack_bot(
@@ -81,10 +84,21 @@ def web_client(options: SlackOptions) -> AsyncWebClient:
         token=options.bot_token,
         base_url=options.api_url,
         timeout=10,
+        session=connections(10),
         retry_handlers=[
             AsyncConnectionErrorRetryHandler(),
             AsyncRateLimitErrorRetryHandler(max_retry_count=2),
         ],
+    )
+
+
+def connections(timeout_s: float) -> aiohttp.ClientSession:
+    """Return kept connections: without, the SDK connects anew for every call.
+
+    They are kept shortly, for one that Slack has closed meanwhile looks like a lost answer.
+    """
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=timeout_s), connector=aiohttp.TCPConnector(keepalive_timeout=5)
     )
 
 

@@ -135,7 +135,7 @@ def _ours(incident: Incident, words: Words) -> list[Block]:
 
 def _small(incident: Incident, words: Words) -> list[str]:
     first = incident.times.started or incident.times.detected or incident.opened_at
-    small = [words("chat.card.first_seen", at="") + when(first, words.language)]
+    small = [words("chat.card.first_seen") + " " + when(first, words.language)]
     if incident.tracking_id:
         small.append(words("chat.card.tracking", id=incident.tracking_id[:120]))
     small.append(words("chat.card.source", source=incident.family or incident.provider))

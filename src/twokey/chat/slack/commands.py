@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from twokey.chat.slack import containing, lists, modals
-from twokey.chat.slack.blocks import Block, context, section
 from twokey.chat.slack.cards import incident_card
 from twokey.chat.slack.desk import Visit
 from twokey.chat.slack.parsing import VERBS, WITHOUT_INCIDENT, Asked
-from twokey.chat.slack.text import fenced, shown
 from twokey.core.incidents import CANCEL_REASONS, Severity, State
 from twokey.core.people import ChatAccount, acting
 
@@ -186,32 +184,25 @@ async def audit(visit: Visit, asked: Asked) -> None:
 
 
 async def postmortem(visit: Visit, asked: Asked) -> None:
-    """Draft an incident's post-mortem and show it, or publish it where the team reads it."""
+    """Show an incident's post-mortem as it would be drafted now, draft it, or publish what was drafted."""
     desk, words = visit.desk, visit.words
+    review = desk.flows.review
     person = await desk.workers.quick(desk.flows.response.whoami, visit.who)
-    wanted = asked.args[0].casefold() if asked.args else "preview"
     incident = await desk.workers.quick(desk.flows.response.shown, asked.incident)
-    if wanted == "publish":
-        audience = "public" if "public" in asked.args else "internal"
-        made = await desk.workers.slow(
-            desk.flows.review.publish, incident.id, words.language, audience, visit.who
-        )
+    wanted = asked.args[0].casefold() if asked.args else "preview"
+    audience = "public" if "public" in asked.args else "internal"
+    if wanted == "preview":
+        text = await desk.workers.slow(review.preview, incident.id, words.language, audience)
+        command = desk.options.command
+        await visit.tell(lists.postmortem(incident.id, text, command, words))
+    elif wanted == "draft":
+        await desk.workers.slow(review.draft, incident.id, acting(person, visit.who.account))
+        await visit.say("chat.done_in_thread", incident=incident.id)
+    elif wanted == "publish":
+        made = await desk.workers.slow(review.publish, incident.id, words.language, audience, visit.who)
         await visit.say("chat.postmortem.published", incident=incident.id, place=made.published_to)
-        return
-    if wanted != "preview":
+    else:
         await visit.say("chat.postmortem.usage", command=desk.options.command)
-        return
-    drafts = await desk.workers.slow(desk.flows.review.draft, incident.id, acting(person, visit.who.account))
-    mine = next((d for d in drafts if d.language == words.language and d.audience == "internal"), drafts[0])
-    blocks: list[Block] = [section(words("chat.postmortem.draft", incident=incident.id))]
-    pieces = [mine.text[i : i + 2600] for i in range(0, min(len(mine.text), 7800), 2600)]
-    blocks += [section(fenced(piece, 2900, words.language)) for piece in pieces]
-    if len(mine.text) > 7800:
-        blocks.append(
-            context(shown(mine.text[7800:], len(words("chat.more_characters", count=10**6)), words.language))
-        )
-    blocks.append(context(words("chat.postmortem.then", command=desk.options.command, incident=incident.id)))
-    await visit.tell(blocks)
 
 
 async def whoami(visit: Visit, _: Asked) -> None:

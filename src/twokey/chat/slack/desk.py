@@ -29,6 +29,7 @@ from twokey.chat.slack.text import Words
 from twokey.chat.slack.workers import Watch, Workers
 from twokey.core.errors import Message, TwokeyError, message
 from twokey.core.people import ChatIdentity
+from twokey.flow.review import NotReadyError
 from twokey.ports import Clock, Rosters, Store
 
 log = logging.getLogger("twokey.slack")
@@ -80,7 +81,8 @@ class Visit:
 
     def why(self, error: TwokeyError) -> list[Block]:
         """Return the reason of a refusal, and whether Slack itself kept silent."""
-        blocks = [section(self.words.of(error.message))]
+        reasons = error.faults if isinstance(error, NotReadyError) else (error.message,)
+        blocks = [section(self.words.of(reason)) for reason in reasons[:20]]
         if self.seen.unanswered:
             blocks.append(context(self.words("chat.slack_did_not_say", reason=self.seen.unanswered)))
         return blocks
@@ -228,7 +230,9 @@ class Desk:
         """Answer one person alone: through the act's own address, else in the channel."""
         text = text or _first_text(blocks)
         if act.response_url:
-            webhook = AsyncWebhookClient(act.response_url, retry_handlers=self.client.retry_handlers)
+            webhook = AsyncWebhookClient(
+                act.response_url, session=self.client.session, retry_handlers=self.client.retry_handlers
+            )
             body: dict[str, Any] = {
                 "response_type": "ephemeral",
                 "replace_original": replace and act.is_ephemeral,

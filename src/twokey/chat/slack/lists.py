@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from twokey.chat.slack.blocks import Block, actions, button, context, divider, fitted, header, section
 from twokey.chat.slack.cards import MARKS, Names
 from twokey.chat.slack.plans import account_of, plan_text
-from twokey.chat.slack.text import Words, code, shown, when
+from twokey.chat.slack.text import Words, code, fenced, shown, when
 from twokey.core.audit import AuditEntry
+from twokey.core.errors import Message
 from twokey.core.incidents import Incident
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan, PlanState
@@ -109,15 +110,30 @@ def runs(incident_id: str, plans: Sequence[Plan], words: Words) -> list[Block]:
 
 def timeline(incident: Incident, entries: Sequence[AuditEntry], name: Names, words: Words) -> list[Block]:
     """Return the latest entries of an incident's audit trail, oldest first."""
+    whole = entries
+    entries = [entry for entry in entries if not entry.action.startswith("notice.")]  # the export has them
     blocks = [section(f"*{incident.id}* · {words('chat.timeline.title', count=len(entries))}")]
     lines = [_entry(entry, name, words) for entry in entries[-TIMELINE:]]
     if len(entries) > TIMELINE:
         blocks.append(context(words("chat.more_lines", count=len(entries) - TIMELINE)))
     for start in range(0, len(lines), 10):
         blocks.append(section("\n".join(lines[start : start + 10])[:2900]))
-    if entries:
-        last = entries[-1]
+    if whole:
+        last = whole[-1]
         blocks.append(context(words("chat.audit_seal", seq=last.seq, hash=last.hash[:12])))
+    return fitted(blocks, words)
+
+
+def postmortem(incident_id: str, text: str, command: str, words: Words) -> list[Block]:
+    """Return the beginning of a post-mortem as it would be drafted now."""
+    blocks = [section(words("chat.postmortem.draft", incident=incident_id))]
+    blocks += [
+        section(fenced(text[i : i + 2600], 2900, words.language))
+        for i in range(0, min(len(text), 7800), 2600)
+    ]
+    if len(text) > 7800:
+        blocks.append(context(words("chat.more_characters", count=len(text) - 7800)))
+    blocks.append(context(words("chat.postmortem.then", command=command, incident=incident_id)))
     return fitted(blocks, words)
 
 
@@ -169,9 +185,15 @@ def _show(incident: Incident, words: Words) -> Block:
 def _entry(entry: AuditEntry, name: Names, words: Words) -> str:
     known = f"chat.done.{entry.action}"
     what = words(known) if words.has(known) else code(entry.action, 60)
-    data = {key: value for key, value in entry.data.items() if key in _TOLD}
-    detail = " ".join(
-        shown(str(value), 160, words.language) for value in data.values() if value not in ("", None)
-    )
     who = shown(name(entry.actor.id), 60)
-    return f"{entry.seq}. {when(entry.at, words.language)}  *{who}*  {what}  {detail}".rstrip()
+    return f"{entry.seq}. {when(entry.at, words.language)}  *{who}*  {what}  {_detail(entry, name, words)}".rstrip()
+
+
+def _detail(entry: AuditEntry, name: Names, words: Words) -> str:
+    reason = str(entry.data.get("code") or "")
+    if reason and words.has(reason):
+        return words.of(Message(reason, {key: str(value) for key, value in entry.data.items()}))
+    told = {key: value for key, value in entry.data.items() if key in _TOLD and value not in ("", None)}
+    if "person" in told:
+        told["person"] = name(str(told["person"]))
+    return " ".join(shown(str(value), 160, words.language) for value in told.values())

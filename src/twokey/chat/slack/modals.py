@@ -313,5 +313,6 @@ def _book(book: Runbook, words: Words) -> str:
 
 
 def _book_line(book: Runbook, words: Words) -> str:
-    undo = words(f"chat.reversible.{book.reversible}")
-    return f"• {code(f'{book.id}@{book.version}', 100)} {shown(book.title, 120)} · {undo}"
+    risk = f"{words('chat.plan.risk')}: {words(f'chat.risk.{book.risk.value}')}"
+    undo = f"{words('chat.plan.undo')}: {words(f'chat.reversible.{book.reversible}')}"
+    return f"• {code(f'{book.id}@{book.version}', 100)} {shown(book.title, 120)} ({risk}, {undo})"

@@ -21,7 +21,7 @@ VERBS = {
     "pending": "pending",
     "undo": "undo INC-12 [run]",
     "audit": "audit INC-12",
-    "postmortem": "postmortem INC-12 [preview|publish]",
+    "postmortem": "postmortem INC-12 [preview|draft|publish] [public]",
     "whoami": "whoami",
     "help": "help",
 }

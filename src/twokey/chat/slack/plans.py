@@ -21,7 +21,7 @@ from twokey.chat.slack.blocks import (
 )
 from twokey.chat.slack.cards import Names
 from twokey.chat.slack.text import Words, code, plain, shown, when
-from twokey.core.approvals import Standing
+from twokey.core.approvals import Standing, expires_after_s
 from twokey.core.errors import Json
 from twokey.core.runbooks import ActionCall, Plan, PlanState, Step
 
@@ -73,13 +73,16 @@ def summary(plan: Plan, standing: Standing, name: Names, words: Words) -> list[t
         (words("chat.plan.runbook"), code(f"{plan.runbook_id}@{plan.runbook_version}", 120)),
         (words("chat.plan.account"), account_of(plan)),
         (words("chat.plan.risk"), f"{RISKS[plan.risk.value]} {words(f'chat.risk.{plan.risk.value}')}"),
-        (words("chat.plan.reaches"), blast(plan.blast)),
+        (words("chat.plan.reaches"), blast(plan.blast, words)),
         (words("chat.plan.undo"), words(f"chat.reversible.{plan.reversible}")),
         (words("chat.plan.keys"), _keys(standing, name)),
         (words("chat.plan.digest"), code(plan.short)),
     ]
     if plan.state is PlanState.PROPOSED and plan.expires_at:
         pairs.append((words("chat.plan.expires"), when(plan.expires_at, words.language)))
+    elif plan.requested_at is None:
+        minutes = int(expires_after_s(plan) // 60)
+        pairs.append((words("chat.plan.expires"), words("chat.plan.waits", minutes=minutes)))
     return pairs
 
 
@@ -95,16 +98,17 @@ def targets(plan: Plan, words: Words, most: int = SHOWN_TARGETS) -> str:
     lines = []
     for touch in plan.touches[:most]:
         named = f" ({shown(touch.name, 80)})" if touch.name and touch.name != touch.id else ""
-        lines.append(f"• {shown(touch.kind, 40)} {code(touch.id, 200, words.language)}{named}")
+        lines.append(f"• {_named(touch.kind, words)} {code(touch.id, 200, words.language)}{named}")
     left = len(plan.touches) - most
     if left > 0:
         lines.append(words("chat.more_lines", count=left))
     return "\n".join(lines) or words("chat.plan.no_targets")
 
 
-def blast(counts: Mapping[str, int]) -> str:
+def blast(counts: Mapping[str, int], words: Words) -> str:
     """Return the counted blast radius."""
-    return ", ".join(f"{shown(scope, 40)}: *{count}*" for scope, count in sorted(counts.items())) or "-"
+    named = sorted((_named(scope, words), count) for scope, count in counts.items())
+    return ", ".join(f"{scope}: *{count}*" for scope, count in named) or "-"
 
 
 def full_preview(plan: Plan, standing: Standing, name: Names, words: Words) -> list[Block]:
@@ -136,12 +140,19 @@ def _step(number: int, step: Step, observed: Json, words: Words) -> list[Block]:
     blocks = [section("\n".join(lines)[:2900])]
     for key, value in documents.items():
         blocks.append(context(words("chat.plan.document", name=key)))
-        blocks += paragraphs(_text(value, indent=1), words.language, most=DOCUMENT_SECTIONS, fence=True)
+        blocks += paragraphs(
+            _text(_parsed(value), indent=1), words.language, most=DOCUMENT_SECTIONS, fence=True
+        )
     if observed:
         blocks.append(
             context(words("chat.plan.observed") + " " + code(_text(observed), 1500, words.language))
         )
     return blocks
+
+
+def _named(kind: str, words: Words) -> str:
+    known = f"chat.touch.{kind.replace('_', '-').removesuffix('s')}"
+    return words(known) if words.has(known) else shown(kind, 40)
 
 
 def _way_back(step: Step, words: Words) -> str:
@@ -224,7 +235,18 @@ def _sure(plan: Plan, words: Words, name: str, action: str, style: str = "") -> 
 
 
 def _is_document(value: Json) -> bool:
-    return len(_text(value)) > 300
+    return isinstance(_parsed(value), dict | list) or len(_text(value)) > 300
+
+
+def _parsed(value: Json) -> Json:
+    """Read a document that is kept as JSON text, so that it is shown with its lines."""
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
+        return value
+    try:
+        document: Json = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return document
 
 
 def _text(value: Json, indent: int | None = None) -> str:

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from twokey.chat.slack.app import connections
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.pace import Pace
 from twokey.chat.slack.posts import (
@@ -73,13 +74,9 @@ class Sender:
         watch: Watch,
         announced: Callable[[str], None],
         lease: Callable[[], bool] = always,
-        client: AsyncWebClient | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        # No handler may repeat a call here: only the row knows whether a repeat needs a mark.
-        self._client = client or AsyncWebClient(
-            token=options.bot_token, base_url=options.api_url, timeout=CALL_S, retry_handlers=[]
-        )
+        self._client: AsyncWebClient | None = None
         self._options = options
         self._store = store
         self._clock = clock
@@ -119,6 +116,20 @@ class Sender:
         """Send until cancelled."""
         self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
         self._watch.ask("sender", self.fault)
+        async with connections(CALL_S) as session:
+            # No handler may repeat a call here: only the row knows whether a repeat needs a mark.
+            self._client = AsyncWebClient(
+                token=self._options.bot_token,
+                base_url=self._options.api_url,
+                timeout=CALL_S,
+                session=session,
+                retry_handlers=[],
+            )
+            await self._send()
+
+    async def _send(self) -> None:
+        if self._woken is None:
+            return
         while True:
             self._woken.clear()
             try:
@@ -148,12 +159,14 @@ class Sender:
         return wait
 
     async def _pause(self, seconds: float) -> None:
-        if self._woken is None:
+        """Sleep until woken. Not with `wait_for`: on Python 3.11 it can swallow a cancellation."""
+        if self._woken is None or self._loop is None:
             return
+        alarm = self._loop.call_later(max(seconds, 0.001), self._woken.set)
         try:
-            await asyncio.wait_for(self._woken.wait(), max(seconds, 0.001))
-        except TimeoutError:
-            return
+            await self._woken.wait()
+        finally:
+            alarm.cancel()
 
     # What is next
 
@@ -218,12 +231,15 @@ class Sender:
 
     async def _said(self, post: Post) -> Outcome:
         """Say it; what Slack finds badly shaped is said in plain words, what has no place elsewhere."""
-        outcome = await call(self._client, post)
+        client = self._client
+        if client is None:
+            return Outcome(error="not running")
+        outcome = await call(client, post)
         if outcome.error in SHAPE_ERRORS and post.blocks:
             log.error("Slack refused the blocks of a message: %s", outcome.error)
-            outcome = await call(self._client, replace(post, blocks=[]))
+            outcome = await call(client, replace(post, blocks=[]))
         if outcome.error in PLACE_ERRORS and (other := self._drawing.elsewhere(post, outcome.error)):
-            outcome = await call(self._client, other)
+            outcome = await call(client, other)
         return outcome
 
     def _claim(self, owed: Owed) -> tuple[Notice, Post] | None:

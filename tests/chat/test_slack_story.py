@@ -1,0 +1,198 @@
+"""The whole way through Slack: card, contain, preview, two keys, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twokey.core.approvals import Approval
+from twokey.core.runbooks import PlanState
+from twokey.testing import playbooks
+from twokey.testing.slack import as_text
+
+
+def contain(world: Any, name: str = "ana") -> Any:
+    """Press Contain on the card, choose the runbook, and return the preview."""
+    card = world.said()[0]
+    world.people[name].click(card, "incident_contain")
+    choose = world.modal(name, "contain_choose")
+    world.people[name].submit(choose, {"runbook": playbooks.LEAKED_KEY})
+    return world.modal(name, "contain_propose")
+
+
+def propose(world: Any) -> Any:
+    """Propose the leaked-key plan and return its approval card."""
+    preview = contain(world)
+    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    world.wake()
+    return world.slack.wait_for(lambda: approval_card(world))
+
+
+def approval_card(world: Any) -> Any:
+    for message in world.thread(1):
+        if message.blocks[0]["type"] == "header":
+            return message
+    return None
+
+
+def test_two_people_contain_a_leaked_key_from_card_to_done(world: Any) -> None:
+    world.incident()
+    asked = propose(world)
+    assert "1/2" in as_text(asked)
+    world.people["ben"].click(asked, "plan_review")
+    modal = world.modal("ben", "plan_approve")
+    sent = world.people["ben"].submit(modal, {"typed": "MPLE", "code": "123457", "checked": ["yes"]})
+    assert sent.ack == {"response_action": "clear"}
+    with world.store.read() as look:
+        plan = look.find(type(world.containment.plan(asked.blocks[-1]["block_id"].partition(":")[2])))[0]
+    assert plan.state is PlanState.APPROVED
+    world.executor.execute(plan.id)
+    world.wake()
+    world.slack.wait_for(lambda: "Done" in as_text(approval_card(world)))
+
+
+def test_the_proposer_is_refused_inside_the_modal_with_the_exact_reason(world: Any) -> None:
+    world.incident()
+    asked = propose(world)
+    world.people["ana"].click(asked, "plan_review")
+    modal = world.modal("ana", "plan_approve")
+    assert "You proposed this plan" in as_text(modal)
+    sent = world.people["ana"].submit(modal, {"typed": "MPLE", "code": "123457", "checked": ["yes"]})
+    assert sent.errors == {"checked": "Ana, this is your own plan: another person must stand behind it."}
+    with world.store.read() as look:
+        assert len(look.find(Approval)) == 1
+    assert any(entry.action == "approval.refused" for entry in world.store.entries)
+
+
+def test_a_wrong_target_and_a_wrong_code_are_shown_where_they_were_typed(world: Any) -> None:
+    world.incident()
+    asked = propose(world)
+    ben = world.people["ben"]
+    ben.click(asked, "plan_review")
+    modal = world.modal("ben", "plan_approve")
+    wrong = ben.submit(modal, {"typed": "XXXX", "code": "123457", "checked": ["yes"]})
+    assert list(wrong.errors) == ["typed"]
+    wrong = ben.submit(modal, {"typed": "MPLE", "code": "123456", "checked": ["yes"]})
+    assert list(wrong.errors) == ["code"]
+    right = ben.submit(modal, {"typed": "MPLE", "code": "123457", "checked": ["yes"]})
+    assert right.ack == {"response_action": "clear"}
+
+
+def test_the_same_submission_delivered_thrice_is_one_key_and_the_same_answer(world: Any) -> None:
+    world.incident()
+    asked = propose(world)
+    ben = world.people["ben"]
+    ben.click(asked, "plan_review")
+    sent = ben.submit(
+        world.modal("ben", "plan_approve"), {"typed": "MPLE", "code": "123457", "checked": ["yes"]}
+    )
+    before = len(world.store.entries)
+    sent.redeliver(2)
+    assert [attempt.body for attempt in sent.attempts] == [{"response_action": "clear"}] * 3
+    assert not [e for e in world.store.entries[before:] if e.action.startswith(("approv", "heard"))]
+
+
+def test_one_no_ends_the_plan_and_its_old_buttons_answer_privately(world: Any) -> None:
+    world.incident()
+    asked = propose(world)
+    old = list(asked.blocks)
+    world.people["ben"].click(asked, "plan_reject")
+    world.people["ben"].submit(world.modal("ben", "plan_reject"), {"reason": "wrong account"})
+    world.wake()
+    world.slack.wait_for(lambda: "Refused" in as_text(approval_card(world)))
+    world.people["cho"].click(asked, "plan_review", blocks=old)
+    assert "has rejected" in as_text(world.told("cho")[-1])
+    assert world.slack.view_of(world.people["cho"]) is None
+
+
+def test_a_stale_message_is_drawn_anew_when_its_old_button_is_pressed(make_world: Any) -> None:
+    world = make_world().start()
+    sender = world.send()
+    world.incident()
+    asked = propose(world)
+    old = list(asked.blocks)
+    world.leads = False  # the outbox rests: the message in Slack stays as it was
+    del sender
+    from twokey.testing.people import identity
+
+    plan_id = old[-1]["block_id"].partition(":")[2]
+    world.slack.wait_for(lambda: not world.sender._flying)
+    world.containment.withdraw(plan_id, identity(world.people["ana"].id, world.slack.team_id))
+    world.people["cho"].click(asked, "plan_review", blocks=old)
+    assert "withdrawn" in as_text(world.told("cho")[-1])
+    world.slack.wait_for(lambda: "Withdrawn" in as_text(approval_card(world)))
+
+
+def test_a_preview_that_another_process_made_is_made_again_and_must_be_the_same(world: Any) -> None:
+    world.incident()
+    preview = contain(world)
+    world.bot.desk.drafts._plans.clear()
+    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    with world.store.read() as look:
+        assert len(look.find(Approval)) == 1
+
+
+def test_a_preview_that_is_not_true_any_more_is_shown_anew_and_not_proposed(world: Any) -> None:
+    world.incident()
+    preview = contain(world)
+    world.bot.desk.drafts._plans.clear()
+    world.library.edit(playbooks.LEAKED_KEY, title="Another thing entirely")
+    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    again = world.modal("ana", "contain_propose")
+    assert "Something changed since you looked" in as_text(again)
+    with world.store.read() as look:
+        assert look.find(Approval) == []
+
+
+def test_a_slow_cloud_shows_a_waiting_modal_and_then_the_preview(world: Any, monkeypatch: Any) -> None:
+    import time
+
+    world.incident()
+    world.cloud.slow_on("preview aws.iam.update_access_key", 2.6, time.sleep)
+    card = world.said()[0]
+    world.people["ana"].click(card, "incident_contain")
+    choose = world.modal("ana", "contain_choose")
+    sent = world.people["ana"].submit(choose, {"runbook": playbooks.LEAKED_KEY})
+    assert sent.ack["view"]["callback_id"] == "wait"
+    assert sent.ack_ms < 2900
+    world.modal("ana", "contain_propose")
+
+
+def test_break_glass_runs_on_one_key_and_tells_everybody(world: Any) -> None:
+    world.incident()
+    preview = contain(world)
+    ana = world.people["ana"]
+    ana.click(preview, "glass_open")
+    glass = world.modal("ana", "glass_break")
+    short = ana.submit(glass, {"typed": "MPLE", "code": "123457", "reason": "now"})
+    assert list(short.errors) == ["reason"]
+    ana.submit(glass, {"typed": "MPLE", "code": "223457", "reason": "nobody else answers the phone"})
+    world.wake()
+    world.slack.wait_for(lambda: world.slack.direct_messages(world.people["ben"]))
+    assert "Break-glass" in as_text(world.slack.direct_messages(world.people["ben"])[0])
+    card = world.slack.wait_for(lambda: approval_card(world))
+    world.people["ben"].click(card, "plan_confirm")
+    world.wake()
+    world.slack.wait_for(lambda: "Confirmed afterwards by Ben" in as_text(approval_card(world)))
+
+
+def test_a_run_that_stops_to_ask_is_answered_with_buttons(world: Any) -> None:
+    world.incident()
+    asked = propose(world)
+    ben = world.people["ben"]
+    ben.click(asked, "plan_review")
+    ben.submit(world.modal("ben", "plan_approve"), {"typed": "MPLE", "code": "123457", "checked": ["yes"]})
+    plan_id = asked.blocks[-1]["block_id"].partition(":")[2]
+    world.cloud.refuse_on("apply aws.iam.put_user_policy", times=5)
+    world.executor.execute(plan_id)
+    world.wake()
+    assert world.containment.plan(plan_id).state is PlanState.ASKING
+
+    def question() -> Any:
+        return next(
+            (m for m in world.thread(1) for b in m.blocks if b.get("block_id") == f"ask:{plan_id}"), None
+        )
+
+    message = world.slack.wait_for(question)
+    ben.click(message, "run_skip")
+    world.slack.wait_for(lambda: world.containment.plan(plan_id).state is PlanState.RUNNING)
+    world.slack.wait_for(lambda: question() is None)
