@@ -114,7 +114,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int):
         return value if abs(value) <= _SAFE_INTEGER else str(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        # A large whole float is written without a point, and would be read as a too large integer.
+        return value if math.isfinite(value) and abs(value) <= _SAFE_INTEGER else str(value)
     if isinstance(value, datetime):
         return value.isoformat()
     return storable(str(value))

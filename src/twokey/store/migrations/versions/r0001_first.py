@@ -95,7 +95,7 @@ def _texts(*names: str) -> list[sa.Column[str]]:
 
 
 def _check(table: str, name: str, condition: str) -> sa.CheckConstraint:
-    return sa.CheckConstraint(condition, name=f"ck_{table}_{name}")
+    return sa.CheckConstraint(condition, name=op.f(f"ck_{table}_{name}"))
 
 
 def _job() -> None:
