@@ -35,11 +35,26 @@ def test_a_replaced_page_is_kept(tmp_path):
     place.write_text("one, with a person's words")
     folder.publish(a_postmortem(text="two"))
     assert place.read_text() == "two"
-    assert [path.read_text() for path in (place.parent / "earlier").iterdir()] == ["one, with a person's words"]
+    assert [path.read_text() for path in (place.parent / "earlier").iterdir()] == [
+        "one, with a person's words"
+    ]
 
 
 @pytest.mark.parametrize(
-    "id", ["../INC-1", "INC-1/../../x", "/etc/passwd", "INC-1\0", "INC", "", "..", "INC-1\n", "INC-1.en", "Ｉ-1", "-1"]
+    "id",
+    [
+        "../INC-1",
+        "INC-1/../../x",
+        "/etc/passwd",
+        "INC-1\0",
+        "INC",
+        "",
+        "..",
+        "INC-1\n",
+        "INC-1.en",
+        "Ｉ-1",
+        "-1",
+    ],
 )
 def test_an_id_never_becomes_a_path(tmp_path, id):
     with pytest.raises(Invalid):
@@ -47,7 +62,9 @@ def test_an_id_never_becomes_a_path(tmp_path, id):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("changes", [{"language": "../en"}, {"audience": "../public"}, {"audience": "secret"}])
+@pytest.mark.parametrize(
+    "changes", [{"language": "../en"}, {"audience": "../public"}, {"audience": "secret"}]
+)
 def test_a_language_or_audience_never_becomes_a_path(changes):
     with pytest.raises(Invalid):
         file_name(a_postmortem(**changes))

@@ -9,7 +9,12 @@ from twokey.core.errors import Refused, Unavailable
 from twokey.publish.git import GitRepository
 from twokey.testing.builders import a_postmortem
 
-ENV = {"PATH": os.defpath, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "HOME": "/nonexistent"}
+ENV = {
+    "PATH": os.defpath,
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "HOME": "/nonexistent",
+}
 
 
 def git(where, *arguments):
@@ -145,7 +150,9 @@ def test_hooks_and_the_machines_own_settings_do_not_run(repository, tmp_path):
 
 
 def test_a_hostile_text_or_folder_name_is_never_a_shell_or_an_option(repository):
-    GitRepository(repository / "--upload-pack=x; touch pwned").publish(a_postmortem(text="$(touch pwned)\n--amend"))
+    GitRepository(repository / "--upload-pack=x; touch pwned").publish(
+        a_postmortem(text="$(touch pwned)\n--amend")
+    )
     assert not (repository / "pwned").exists()
     assert len(commits(repository)) == 2
 

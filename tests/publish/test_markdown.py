@@ -117,7 +117,10 @@ def test_japanese_and_emoji_stay_as_they_are():
 
 
 def test_a_live_word_inside_japanese_is_code_and_the_rest_is_text():
-    assert md("担当は@aoiです。手順はhttps://x.example/aを参照") == "担当は`@aoi`です。手順は`https://x.example/a`を参照"
+    assert (
+        md("担当は@aoiです。手順はhttps://x.example/aを参照")
+        == "担当は`@aoi`です。手順は`https://x.example/a`を参照"
+    )
 
 
 def test_s7_a_title_of_a_megabyte_is_cut_and_says_so():
@@ -128,7 +131,9 @@ def test_s7_a_title_of_a_megabyte_is_cut_and_says_so():
     assert time.perf_counter() - before < 0.5
 
 
-@pytest.mark.parametrize("unit", ["a", "あ", " a", "a ", "[", "\\", "`", "@", "a.", "(", "あ ", "、", "0", "="])
+@pytest.mark.parametrize(
+    "unit", ["a", "あ", " a", "a ", "[", "\\", "`", "@", "a.", "(", "あ ", "、", "0", "="]
+)
 def test_no_text_is_slow_to_escape(unit):
     before = time.perf_counter()
     md(unit * 1000)

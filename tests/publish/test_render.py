@@ -37,7 +37,7 @@ SECTIONS = {
         "Action items", "Similar incidents", "External message", "Supporting information",
     ],
     "ja": [
-        "概要", "影響", "責任の所在", "経緯(きっかけ)", "検知", "対応と封じ込め", "タイムライン", "指標", "要因",
+        "概要", "影響", "責任の所在", "経緯（きっかけ）", "検知", "対応と封じ込め", "タイムライン", "指標", "要因",
         "なぜなぜ分析", "うまくいったこと・いかなかったこと・幸運だったこと", "アクションアイテム", "類似インシデント",
         "社外向けのお知らせ", "補足情報",
     ],
@@ -66,7 +66,8 @@ def test_the_front_matter_is_yaml_with_the_facts(renderer, language, audience):
 
 
 @pytest.mark.parametrize(
-    ("severity", "due"), [(Severity.SEV1, "2026-11-24"), (Severity.SEV2, "2026-11-27"), (Severity.SEV3, "not recorded")]
+    ("severity", "due"),
+    [(Severity.SEV1, "2026-11-24"), (Severity.SEV2, "2026-11-27"), (Severity.SEV3, "not recorded")],
 )
 def test_the_review_is_due_three_days_after_sev1_and_five_working_days_after_sev2(renderer, severity, due):
     page = renderer.render(a_record(incident=an_incident(severity=severity)), "en", "internal")
@@ -75,8 +76,17 @@ def test_the_review_is_due_three_days_after_sev1_and_five_working_days_after_sev
 
 def test_responsibility_shows_the_deciding_fields_and_what_remains_ours(renderer):
     verdict = a_verdict(Label.PROVIDER_OUTAGE, fields={"eventTypeCategory": "issue", "x": ["a", True]})
-    text = section(renderer.render(a_record(incident=an_incident(verdict=verdict)), "en", "internal"), "Responsibility")
-    for said in ("provider: outage", "Accountable: customer", "cloud provider", "`aws-health-issue`", "IaaS", "high"):
+    text = section(
+        renderer.render(a_record(incident=an_incident(verdict=verdict)), "en", "internal"), "Responsibility"
+    )
+    for said in (
+        "provider: outage",
+        "Accountable: customer",
+        "cloud provider",
+        "`aws-health-issue`",
+        "IaaS",
+        "high",
+    ):
         assert said in text
     assert "| `eventTypeCategory` | `issue` |" in text
     assert "| `x` | `a`, yes |" in text
@@ -99,9 +109,13 @@ def test_containment_shows_keys_with_roles_digest_and_preview_against_effect(ren
 def test_an_undone_plan_a_voided_plan_and_a_broken_glass_say_so(renderer):
     undone = a_containment(undone_by="plan-2", undo_state=PlanState.DONE)
     voided = a_containment(
-        plan=a_plan(state=PlanState.VOIDED, reason=message("no.such_code", what="`x` <b>")), journal=(), keys=()
+        plan=a_plan(state=PlanState.VOIDED, reason=message("no.such_code", what="`x` <b>")),
+        journal=(),
+        keys=(),
     )
-    glass = a_containment(plan=a_plan(break_glass_by="d-aoi", break_glass_reason="nobody <b>awake</b>", confirm_by=at(999)))
+    glass = a_containment(
+        plan=a_plan(break_glass_by="d-aoi", break_glass_reason="nobody <b>awake</b>", confirm_by=at(999))
+    )
     page = renderer.render(a_record(containments=(undone, voided, glass)), "en", "internal")
     assert "undone by plan `plan-2`" in page
     assert "| Why it ended | `no.such_code`" in page
@@ -118,14 +132,19 @@ def test_every_timeline_row_has_utc_local_time_with_date_and_its_audit_entry(ren
     rows = [line for line in text.splitlines() if line.startswith("| 2026")]
     assert len(rows) == 10
     assert [row.split(" | ")[-1] for row in rows] == [f"{number} |" for number in range(1, 11)]
-    assert all(re.match(r"\| 2026-11-2\d \d\d:\d\d:\d\d \| 2026-11-2\d \d\d:\d\d:\d\d \+09:00 \| ", row) for row in rows)
+    assert all(
+        re.match(r"\| 2026-11-2\d \d\d:\d\d:\d\d \| 2026-11-2\d \d\d:\d\d:\d\d \+09:00 \| ", row)
+        for row in rows
+    )
 
 
 def test_a_storm_is_one_row_with_all_its_entry_numbers_and_people_are_never_folded(renderer):
     from twokey.core.people import Actor, system
 
     storm = [an_entry(n, "joined", at=at(n), actor=system("intake")) for n in range(1, 900)]
-    notes = [an_entry(n, "noted", at=at(n), actor=Actor("d-aoi"), data={"text": "same"}) for n in range(900, 903)]
+    notes = [
+        an_entry(n, "noted", at=at(n), actor=Actor("d-aoi"), data={"text": "same"}) for n in range(900, 903)
+    ]
     page = renderer.render(a_record(entries=(*storm, *notes)), "en", "internal")
     text = section(page, "Timeline")
     assert "took in a further signal ×899 |  | 1–899 |" in text
@@ -154,11 +173,24 @@ def test_metrics_print_both_ends_and_no_number_when_an_end_is_unknown_or_out_of_
     times = replace(an_incident().times, contained=None, acked=at(-10))
     record = a_record(incident=an_incident(times=times))
     text = section(renderer.render(record, "en", "internal"), "Metrics")
-    assert "| Time to contain | detected: 2026-11-21 11:55:00 | contained: not recorded | not recorded |" in text
-    assert "| Time to acknowledge | notified: 2026-11-21 11:57:00 | acknowledged: 2026-11-21 11:50:00 | not recorded |" in text
-    assert "| Time to resolve | started: 2026-11-21 11:30:00 | resolved: 2026-11-21 13:00:00 | 1 h 30 min |" in text
-    assert "| Approval latency (`plan-1`) | requested: 2026-11-21 12:05:00 | approved: 2026-11-21 12:11:00 | 6 min |" in text
-    assert "| Execution (`plan-1`) | approved: 2026-11-21 12:11:00 | done: 2026-11-21 12:14:00 | 3 min |" in text
+    assert (
+        "| Time to contain | detected: 2026-11-21 11:55:00 | contained: not recorded | not recorded |" in text
+    )
+    assert (
+        "| Time to acknowledge | notified: 2026-11-21 11:57:00 | acknowledged: 2026-11-21 11:50:00 | not recorded |"
+        in text
+    )
+    assert (
+        "| Time to resolve | started: 2026-11-21 11:30:00 | resolved: 2026-11-21 13:00:00 | 1 h 30 min |"
+        in text
+    )
+    assert (
+        "| Approval latency (`plan-1`) | requested: 2026-11-21 12:05:00 | approved: 2026-11-21 12:11:00 | 6 min |"
+        in text
+    )
+    assert (
+        "| Execution (`plan-1`) | approved: 2026-11-21 12:11:00 | done: 2026-11-21 12:14:00 | 3 min |" in text
+    )
     assert "mean" not in text.lower().replace("means", "")
 
 
@@ -167,7 +199,9 @@ def test_nothing_on_record_prints_not_recorded_in_both_languages_and_guesses_not
         times=Times(), resources=(), principal=Principal(), service="", region="", account="", tenant="",
         commander="", tracking_id="", verdict=a_verdict(Label.UNKNOWN, fields={}, reason="", rule="", service_model=""),
     )  # fmt: skip
-    record = a_record(incident=bare, entries=(), containments=(), names={}, head=None, sources=(), drafted_by="")
+    record = a_record(
+        incident=bare, entries=(), containments=(), names={}, head=None, sources=(), drafted_by=""
+    )
     for language, unknown in (("en", "not recorded"), ("ja", "記録なし")):
         for audience in ("internal", "public"):
             page = renderer.render(record, language, audience)
@@ -219,7 +253,9 @@ def test_japanese_pages_have_no_english_prose(renderer):
     for audience in ("internal", "public"):
         page = renderer.render(a_record(), "ja", audience)
         body = page.split("---\n", 2)[2].replace(a_record().incident.title, "")
-        body = body.replace("GuardDuty reports on what customers do", "").replace("Deactivate a leaked access key", "")
+        body = body.replace("GuardDuty reports on what customers do", "").replace(
+            "Deactivate a leaked access key", ""
+        )
         body = body.replace("the key was in a public .env file", "")
         prose = re.findall(r"[A-Za-z]+ [a-z]+ [a-z]+", re.sub(r"`[^`]*`", "", body))
         assert prose == []
@@ -288,7 +324,18 @@ def test_s15_whatever_the_texts_are_the_public_page_is_made_of_closed_sets(rende
 def test_s15_the_public_page_names_nothing_and_no_shape_of_a_name_is_in_it(renderer, language):
     page = renderer.render(a_record(), language, "public")
     assert shapes_in(page) == ()
-    for name in ("Aoi", "Sato", "Ben", "deploy", "AKIA", "111122223333", "arn:", "o-example", "T0ACME", "plan-1"):
+    for name in (
+        "Aoi",
+        "Sato",
+        "Ben",
+        "deploy",
+        "AKIA",
+        "111122223333",
+        "arn:",
+        "o-example",
+        "T0ACME",
+        "plan-1",
+    ):
         assert name not in page
     assert "Amazon" in page or "AWS IAM" in page
     assert "us-east-1" in page
@@ -299,13 +346,17 @@ def test_the_public_page_says_how_many_people_agreed_and_admits_a_broken_glass(r
     assert "| 1 | 2 people | 2026-11-21 12:05:00 |" in page
     assert "1 × access key" in page
     assert "emergency" not in page
-    glass = a_containment(plan=a_plan(state=PlanState.DONE, break_glass_by="d-aoi"), keys=(("Aoi", "break-glass", at(6)),))
+    glass = a_containment(
+        plan=a_plan(state=PlanState.DONE, break_glass_by="d-aoi"), keys=(("Aoi", "break-glass", at(6)),)
+    )
     page = renderer.render(a_record(containments=(glass,)), "en", "public")
     assert "second confirmation is still outstanding" in page
 
 
 def test_a_service_or_region_that_is_not_known_to_the_world_is_not_said(renderer):
-    odd = an_incident(service="acme-payroll", region="acme-datacenter-1", provider="acme-cloud", tracking_id="ACME-123")
+    odd = an_incident(
+        service="acme-payroll", region="acme-datacenter-1", provider="acme-cloud", tracking_id="ACME-123"
+    )
     page = renderer.render(a_record(incident=odd), "en", "public")
     assert "acme" not in page.lower()
 
@@ -357,7 +408,11 @@ def test_s7_hostile_text_in_every_field_changes_nothing_around_it(renderer, payl
         kinds.add(token.type)
         kinds |= {inner.type for inner in token.children or []}
     assert not kinds & {"link_open", "image", "html_inline", "html_block", "fence", "hr", "code_block"}
-    columns = [line.count(" | ") for line in section(page, SECTIONS[language][6]).splitlines() if line.startswith("| ")]
+    columns = [
+        line.count(" | ")
+        for line in section(page, SECTIONS[language][6]).splitlines()
+        if line.startswith("| ")
+    ]
     assert len(set(columns)) == 1
 
 

@@ -54,13 +54,20 @@ BOMBS = {
     "range as a list": "{{ range(100000000)|list|length }}",
     "nested loops, nothing printed": "{% for a in range(1000) %}" * 4 + "{% endfor %}" * 4,
     "nested loops, fixed text": "{% for a in range(1000) %}" * 3 + "x" * 1000 + "{% endfor %}" * 3,
-    "captured text": "{% set t %}" + "{% for a in range(1000) %}" * 3 + "x" * 100 + "{% endfor %}" * 3 + "{% endset %}",
-    "a long page": "{% for a in range(1000) %}{% for b in range(1000) %}" + "x" * 50 + "{% endfor %}{% endfor %}",
+    "captured text": "{% set t %}"
+    + "{% for a in range(1000) %}" * 3
+    + "x" * 100
+    + "{% endfor %}" * 3
+    + "{% endset %}",
+    "a long page": "{% for a in range(1000) %}{% for b in range(1000) %}"
+    + "x" * 50
+    + "{% endfor %}{% endfor %}",
     "doubling with ~": "{% set a = 'x' %}" + "{% set a = a ~ a %}" * 40 + "{{ a|length }}",
     "doubling with +": "{% set a = 'x' %}" + "{% set a = a + a %}" * 40 + "{{ a|length }}",
     "doubling a list": "{% set a = [1] %}" + "{% set a = a + a %}" * 40 + "{{ a|length }}",
     "doubling with join": "{% set a = 'x' %}" + "{% set a = [a, a]|join %}" * 40 + "{{ a|length }}",
-    "doubling a capture": "{% set a %}xxxxxxxxxxxxxxxx{% endset %}" + "{% set a %}{{ a }}{{ a }}{% endset %}" * 40,
+    "doubling a capture": "{% set a %}xxxxxxxxxxxxxxxx{% endset %}"
+    + "{% set a %}{{ a }}{{ a }}{% endset %}" * 40,
     "center": "{{ 'a'|center(1000000000) }}",
     "indent": "{{ 'a'|indent(1000000000) }}",
     "wordwrap": "{{ 'a'|wordwrap(1) }}",
@@ -116,7 +123,8 @@ def test_s10_a_page_of_more_than_two_megabytes_is_refused_counting_bytes(with_te
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.j2", "/etc/passwd", "link.md.j2", "down/page.md.j2", "..", "", "page.md", "a\0.j2", "dir.j2"]
+    "name",
+    ["../secret.j2", "/etc/passwd", "link.md.j2", "down/page.md.j2", "..", "", "page.md", "a\0.j2", "dir.j2"],
 )
 def test_s10_nothing_outside_the_folder_is_a_template(tmp_path, name):
     folder = tmp_path / "templates"
@@ -169,7 +177,9 @@ def test_a_template_author_cannot_forget_to_escape(with_template):
 
 
 def test_unknown_values_print_not_recorded(with_template):
-    assert with_template("{{ value }}|{{ rows.x }}", value=None, rows={"x": None}) == "not recorded|not recorded"
+    assert (
+        with_template("{{ value }}|{{ rows.x }}", value=None, rows={"x": None}) == "not recorded|not recorded"
+    )
 
 
 def test_a_fault_names_the_template_and_the_line(with_template):

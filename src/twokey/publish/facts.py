@@ -251,7 +251,7 @@ def containment(number: int, kept: Containment, words: Words) -> Facts:
             for touch in plan.touches[:MOST_RESOURCES]
         ],
         "touches_left_out": max(0, len(plan.touches) - MOST_RESOURCES),
-        "blast": words.pairs(dict(plan.blast)),
+        "blast": words.counts(plan.blast),
         "steps": [_step(step, kept, words) for step in plan.steps],
         "undo": _undo(kept, words),
         "undo_of": code(plan.undo_of[:24]) if plan.undo_of else None,

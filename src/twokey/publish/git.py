@@ -123,7 +123,7 @@ class GitRepository:
             raise Refused("publish.no_git")
         command = [self._program, "-C", str(where), *_OPTIONS, *arguments]
         try:
-            done = subprocess.run(  # noqa: S603 -- a list of arguments, no shell; paths follow `--`
+            done = subprocess.run(
                 command,
                 capture_output=True,
                 timeout=self._seconds,

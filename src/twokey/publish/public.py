@@ -294,7 +294,8 @@ def _metric(one: Metric, words: Words) -> Facts:
 
 def _timeline(public: PublicRecord, words: Words) -> list[Fact]:
     moments = [
-        (getattr(public.times, name), words.label("moment", name)) for name in Times.__dataclass_fields__
+        (getattr(public.times, name), words.label("public_moment", name))
+        for name in Times.__dataclass_fields__
     ]
     for number, kept in enumerate(public.containments, start=1):
         for name, at in (

@@ -35,7 +35,7 @@ _OUTSIDE: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("arn", re.compile(r"\barn:[a-z-]*:[^\s`|]*", re.I)),
     ("azure-resource", re.compile(r"/subscriptions/[^\s`|]*", re.I)),
     ("e-mail", re.compile(r"[^\s@`|<>]+@[^\s@`|<>]+\.[A-Za-z]{2,}")),
-    ("mention", re.compile(r"[<]?[@!#][A-Z][A-Z0-9]{6,}[>]?|[@\uff20][A-Za-z][\w.-]+")),
+    ("mention", re.compile(r"[<]?[@!#][A-Z][A-Z0-9]{6,}[>]?|(?<![\w.+-])[@\uff20][A-Za-z][\w.-]+")),
     ("address", re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s`|]+", re.I)),
     ("ip", re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")),
     # Eight groups, or `::` in a word: a time of day (12:30:05) is neither.

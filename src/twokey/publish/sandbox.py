@@ -87,7 +87,7 @@ class Folder(BaseLoader):
 
     def get_source(
         self,
-        environment: Environment,  # noqa: ARG002 -- the loader's own signature
+        environment: Environment,
         template: str,
     ) -> tuple[str, str, Callable[[], bool]]:
         """Read a template; anything but a regular file of this folder is not found."""

@@ -105,6 +105,13 @@ class Words:
             shown.append(ready(f"… (+{len(values) - most})"))
         return Markup(", ").join(shown) if shown else None
 
+    def counts(self, blast: Mapping[str, int]) -> Markup | None:
+        """Return a blast radius in words; None when nothing was counted."""
+        shown = [
+            (self.label("blast", scope) or Markup("")) + ready(f": {count}") for scope, count in blast.items()
+        ]
+        return Markup(", ").join(shown) if shown else None
+
     def value(self, value: Json) -> Markup:
         """Return one recorded value."""
         if value is None or value == "":

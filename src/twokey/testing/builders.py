@@ -241,12 +241,19 @@ def the_story() -> tuple[AuditEntry, ...]:
         an_entry(3, "acknowledged", at=at(0), actor=aoi),
         an_entry(4, "noted", at=at(2), actor=aoi, data={"text": "the key was in a public .env file"}),
         an_entry(5, "proposed", at=at(5), actor=aoi, **plan),
-        an_entry(6, "approval.refused", at=at(6), actor=aoi, data={"code": "refused.own_plan"}, **plan),
+        an_entry(
+            6,
+            "approval.refused",
+            at=at(6),
+            actor=aoi,
+            data={"code": "refused.own_plan", "person": "Aoi Sato"},
+            **plan,
+        ),
         an_entry(7, "approved", at=at(11), actor=ben, data={"role": "approver"}, **plan),
         an_entry(
             8, "step.verified", at=at(13), actor=system("executor"), data={"step": "deactivate_key"}, **plan
         ),
-        an_entry(9, "done", at=at(14), actor=system("executor"), **plan),
+        an_entry(9, "run.done", at=at(14), actor=system("executor"), **plan),
         an_entry(10, "moved", at=at(60), actor=aoi, data={"state": "resolved"}),
     ]
     return a_trail(told)
