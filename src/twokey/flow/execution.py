@@ -69,7 +69,7 @@ _TRIES_WHEN_UNAVAILABLE = 5
 _LONGEST_WAIT_S = 300.0
 
 
-class _Over(Exception):  # noqa: N818 - it is what happened
+class _Over(Exception):
     """The run was ended just now, and the record says why."""
 
 
@@ -326,8 +326,10 @@ class Executor:
         record = self._journal(plan).get(step.id) or replace(
             self._record(plan, step, fence, {}, ""), state=StepState.WAITING, attempt=0
         )
-        tries = max(step.retry.max_attempts, _TRIES_WHEN_UNAVAILABLE)
-        if record.attempt >= tries:
+        # Evidence that cannot be had must not hold up a containment; an effect of unknown outcome must be found out.
+        is_write = step.effect is not Effect.READ
+        tries = max(step.retry.max_attempts, _TRIES_WHEN_UNAVAILABLE if is_write else 1)
+        if record.attempt + (0 if is_write else 1) >= tries:
             return self._give_up(plan, step, fault.message, fence)
         unsure = record.state in (StepState.STARTED, StepState.UNKNOWN)
         state = StepState.UNKNOWN if unsure else record.state
