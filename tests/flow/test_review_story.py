@@ -35,10 +35,10 @@ def told(tmp_path):
 
 
 def test_the_record_of_the_story_holds_the_keys_the_steps_and_both_durations(told):
-    world, review, plan = told
+    _, review, plan = told
     record = review.record("1")
     (kept,) = record.containments
-    assert [(role) for _, role, _ in kept.keys][0] == "proposer"
+    assert next(role for _, role, _ in kept.keys) == "proposer"
     assert len(kept.keys) == 2
     assert kept.approved_at is not None
     assert kept.done_at is not None

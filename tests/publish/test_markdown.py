@@ -157,4 +157,7 @@ def test_a_code_span_cannot_be_left():
     assert code("arn:aws:iam::111122223333:user/a_b") == "`arn:aws:iam::111122223333:user/a_b`"
     assert "`" not in str(code("a`b`c")).replace("&#96;", "")
     assert code("a|b") == "a\\|b"
+    assert code('{"Effect":"Deny","Action":"*"}') == '`{"Effect":"Deny","Action":"*"}`'
+    assert "{{" not in code("{{ x }}")
+    assert "{%" not in code("{% x %}")
     assert code("") == ""

@@ -46,7 +46,7 @@ VERSIONS = [(language, audience) for language in ("en", "ja") for audience in ("
 
 
 def section(page: str, title: str) -> str:
-    return page.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return page.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

@@ -37,7 +37,7 @@ _EASY = re.compile(
     r"|[\u3001\u3002\u3041-\u30ff\u4e00-\u9fff][ \u3001\u3002\u3041-\u30ff\u4e00-\u9fff]*+)*+",
     re.ASCII,
 )
-_CODE_ONLY = re.compile(r"[A-Za-z0-9_./:=@+,#()\[\] -]*", re.ASCII)
+_CODE_ONLY = re.compile(r"(?:(?!\{[{%]|[}%]\})[A-Za-z0-9_./:=@+,#()\[\]{}\"*'!?;$%^~ -])*", re.ASCII)
 
 
 def ready(text: object) -> Markup:
