@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from twokey.core.approvals import Approval
-from twokey.core.runbooks import PlanState
-from twokey.testing import playbooks
+from twokey.core.responsibility import Label
+from twokey.core.runbooks import Plan, PlanState
+from twokey.core.signals import Principal
+from twokey.testing import builders, playbooks
 from twokey.testing.slack import as_text
 
 
@@ -196,3 +199,86 @@ def test_a_run_that_stops_to_ask_is_answered_with_buttons(world: Any) -> None:
     ben.click(message, "run_skip")
     world.slack.wait_for(lambda: world.containment.plan(plan_id).state is PlanState.RUNNING)
     world.slack.wait_for(lambda: question() is None)
+
+
+def turned(world: Any, asked: Any) -> str:
+    """Let ben turn his key, run the plan, and return its id."""
+    ben = world.people["ben"]
+    ben.click(asked, "plan_review")
+    ben.submit(world.modal("ben", "plan_approve"), {"typed": "MPLE", "code": "123457", "checked": ["yes"]})
+    plan_id = str(asked.blocks[-1]["block_id"].partition(":")[2])
+    world.executor.execute(plan_id)
+    world.wake()
+    world.slack.wait_for(lambda: "Done" in as_text(approval_card(world)))
+    return plan_id
+
+
+def test_an_undo_is_a_plan_of_its_own(world: Any) -> None:
+    world.incident()
+    asked = propose(world)
+    plan_id = turned(world, asked)
+    world.people["cho"].click(approval_card(world), "plan_undo")
+    preview = world.modal("cho", "contain_propose")
+    assert preview.title == "Undo"
+    world.people["cho"].submit(preview, {"checked": ["yes"]})
+    with world.store.read() as look:
+        undo = look.find(Plan, state=PlanState.PROPOSED)
+    assert [plan.undo_of for plan in undo] == [plan_id]
+    world.people["ana"].command("/twokey", "undo INC-1", world.channel)
+    assert "taken back" in as_text(world.told("ana")[-1])
+    world.people["ana"].command("/twokey", "undo INC-1 nothing", world.channel)
+    assert "no plan nothing" in as_text(world.told("ana", 2)[-1])
+
+
+def test_s2_fifty_clicks_by_one_person_are_one_key(world: Any) -> None:
+    world.incident()
+    asked = propose(world)
+    ben = world.people["ben"]
+    ben.click(asked, "plan_review")
+    modal = world.modal("ben", "plan_approve")
+    values = {"typed": "MPLE", "code": "123457", "checked": ["yes"]}
+    with ThreadPoolExecutor(10) as pool:
+        sent = list(pool.map(lambda _: ben.submit(modal, values, force=True), range(50)))
+    assert sum(delivery.ack == {"response_action": "clear"} for delivery in sent) == 1
+    with world.store.read() as look:
+        assert sorted(key.person_id for key in look.find(Approval)) == ["d-ana", "d-ben"]
+
+
+def test_what_a_runbook_needs_and_nothing_knows_is_asked(world: Any) -> None:
+    world.incident(principal=Principal("deploy", "IAMUser"))
+    card = world.said()[0]
+    ana = world.people["ana"]
+    ana.click(card, "incident_contain")
+    ana.submit(world.modal("ana", "contain_choose"), {"runbook": playbooks.LEAKED_KEY})
+    form = world.modal("ana", "contain_params")
+    ana.submit(form, {"param:access_key_id": "not a key"})
+    again = world.slack.wait_for(lambda: form if "must be of type" in as_text(form) else None)
+    ana.submit(again, {"param:access_key_id": builders.KEY_ID})
+    world.modal("ana", "contain_propose")
+
+
+def test_a_provider_incident_has_nothing_to_contain(world: Any) -> None:
+    world.incident(verdict=builders.a_verdict(Label.PROVIDER_OUTAGE), family="health")
+    card = world.said(world.channel)[0]
+    assert "Contain" not in as_text(card)
+    assert "What remains ours" in as_text(card)
+    world.people["ana"].command("/twokey", "contain INC-1", world.channel)
+    told = world.modal("ana", "told")
+    assert "nothing of ours is to be contained" in told.blocks[0]["text"]["text"]
+
+
+def test_the_bot_comes_back_when_slack_ends_the_connection(world: Any) -> None:
+    world.incident()
+    card = world.said()[0]
+    made = world.slack.socket.connections_made
+    world.slack.socket.disconnect("refresh_requested")
+    world.slack.wait_for(lambda: world.slack.socket.connections_made > made)
+    world.people["ana"].click(card, "incident_acknowledge")
+    world.slack.wait_for(lambda: world.response.shown("INC-1").times.acked)
+    world.slack.wait_for(world.bot.watch.alive)
+
+
+def test_a_lost_connection_is_seen_by_readiness(world: Any) -> None:
+    assert world.bot.watch.alive()
+    world.loop.run(world.door.handler.client.disconnect())
+    assert world.bot.watch.faults() == {"socket": "not connected"}

@@ -41,7 +41,8 @@ class SlackBot:
         return door
 
     async def close(self) -> None:
-        """Stop what is in hand and give everything back."""
+        """Let what is in hand end, then stop and give everything back."""
+        await self.watch.settle(within_s=5)
         await self.watch.stop()
         self.desk.workers.close()
         if self.desk.client.session is not None:

@@ -12,6 +12,7 @@ Block = dict[str, Any]
 MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
 MESSAGE_TEXT = 12_000
+VIEW_TEXT = 40_000  # Slack takes views of 250 KB, and JSON may write one character as six
 
 
 def mrkdwn(text: str) -> Block:

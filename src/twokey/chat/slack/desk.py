@@ -241,8 +241,11 @@ class Desk:
             }
             if act.thread_ts:
                 body["thread_ts"] = act.thread_ts
-            await webhook.send_dict(body)
-        elif act.channel and act.user:
+            answered = await webhook.send_dict(body)
+            if answered.status_code == 200:
+                return
+            log.warning("an answer's own address refused it: %s", answered.status_code)
+        if act.channel and act.user:
             await self.client.chat_postEphemeral(
                 channel=act.channel, user=act.user, text=text, blocks=blocks, thread_ts=act.thread_ts or None
             )

@@ -46,11 +46,13 @@ def slack_route(bot: SlackBot, clock: Clock, path: str = PATH) -> Route:
             return PlainTextResponse("not signed", 401)
         bot.watch.adopt_current()
         try:
-            return await handler.handle(request)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            answer = await handler.handle(request)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             # Signed, but not of any shape that Slack sends: its sender must not try again.
             log.warning("a signed request could not be read: %s", type(error).__name__)
             return PlainTextResponse("not readable", 400)
+        # Our listeners answer their own faults: what fails inside Bolt is a shape that Slack never sends.
+        return answer if answer.status_code < 500 else PlainTextResponse("not readable", 400)
 
     return Route(path, receive, methods=["POST"])
 

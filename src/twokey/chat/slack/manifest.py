@@ -18,9 +18,50 @@ SCOPES = (
 EVENTS = ("app_mention",)
 # Slack's own commands: https://slack.com/help/articles/201259356
 BUILT_IN = frozenset(
-    "/active /add /apps /archive /away /call /collapse /dm /dnd /expand /feed /feedback /genie /help /huddle"
-    " /invite /invite_people /join /kick /leave /me /mention /msg /mute /open /part /people /poll /prefs /purge"
-    " /remind /remove /rename /search /shortcuts /shrug /star /status /topic /trigger /unarchive /who".split()
+    [
+        "/active",
+        "/add",
+        "/apps",
+        "/archive",
+        "/away",
+        "/call",
+        "/collapse",
+        "/dm",
+        "/dnd",
+        "/expand",
+        "/feed",
+        "/feedback",
+        "/genie",
+        "/help",
+        "/huddle",
+        "/invite",
+        "/invite_people",
+        "/join",
+        "/kick",
+        "/leave",
+        "/me",
+        "/mention",
+        "/msg",
+        "/mute",
+        "/open",
+        "/part",
+        "/people",
+        "/poll",
+        "/prefs",
+        "/purge",
+        "/remind",
+        "/remove",
+        "/rename",
+        "/search",
+        "/shortcuts",
+        "/shrug",
+        "/star",
+        "/status",
+        "/topic",
+        "/trigger",
+        "/unarchive",
+        "/who",
+    ]
 )
 _COMMAND = re.compile(r"/[a-z0-9_\-]{1,31}")
 

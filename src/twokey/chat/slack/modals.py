@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from twokey.chat.slack.acts import noted
 from twokey.chat.slack.blocks import (
     VIEW_BLOCKS,
+    VIEW_TEXT,
     Block,
     actions,
     ask,
@@ -16,6 +17,7 @@ from twokey.chat.slack.blocks import (
     modal,
     section,
     select,
+    text_length,
 )
 from twokey.chat.slack.cards import Names
 from twokey.chat.slack.plans import full_preview
@@ -290,14 +292,19 @@ def _checked(words: Words) -> Block:
 
 
 def _whole(blocks: list[Block], words: Words) -> list[Block]:
-    """Keep a modal within Slack's blocks; what is asked stays, and what is left out is said."""
-    if len(blocks) <= VIEW_BLOCKS:
-        return blocks
+    """Keep a modal within Slack's limits; what is asked stays, and what is left out is said."""
     asked = [block for block in blocks if block["type"] in ("input", "actions")]
-    told_ = [block for block in blocks if block["type"] not in ("input", "actions")]
-    room = VIEW_BLOCKS - len(asked) - 1
-    left_out = context("\u26a0\ufe0f " + words("chat.modal.not_all_shown", count=len(told_) - room))
-    return [*told_[:room], left_out, *asked]
+    shown_, room, places = list[Block](), VIEW_TEXT, VIEW_BLOCKS - len(asked) - 1
+    others = [block for block in blocks if block["type"] not in ("input", "actions")]
+    for block in others:
+        room -= text_length(block)
+        if room < 0 or len(shown_) >= places:
+            break
+        shown_.append(block)
+    if len(shown_) == len(others):
+        return blocks
+    left_out = section("\u26a0\ufe0f " + words("chat.modal.not_all_shown", count=len(others) - len(shown_)))
+    return [*shown_, left_out, *asked]
 
 
 def _legal(incident: Incident, state: State) -> bool:

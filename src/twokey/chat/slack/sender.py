@@ -224,6 +224,7 @@ class Sender:
             log.exception("sending %s failed", owed.notice.id)
             self._hold(owed.notice.id)
             self._unsure.add(owed.notice.id)
+            self._failed[owed.notice.id] = "fault"
             await self._workers.quick(self._release, owed.notice.id)
         finally:
             self._flying.pop(owed.notice.id, None)

@@ -74,10 +74,11 @@ class Watch:
         """Say whether everything that must live does."""
         return not self.faults()
 
-    async def settle(self) -> None:
-        """Wait for the pieces of work in hand (not for what must live)."""
-        while waiting := self._tasks - set(self._needed.values()) - {asyncio.current_task()}:
-            await asyncio.wait(waiting)
+    async def settle(self, within_s: float) -> None:
+        """Wait a while for the pieces of work in hand (not for what must live)."""
+        waiting = self._tasks - set(self._needed.values()) - {asyncio.current_task()}
+        if waiting:
+            await asyncio.wait(waiting, timeout=within_s)
 
     async def stop(self) -> None:
         """Cancel everything and wait for its end."""
