@@ -208,10 +208,10 @@ def typed_value(value: Json, type_name: str, types: Mapping[str, str], name: str
         if value in ("true", "false"):
             return value == "true"
         raise Invalid("plan.param_type", param=name, type=type_name, value=str(value)[:80])
-    if isinstance(value, list) or (type_name not in types and type_name.removesuffix("s") in types):
+    single = type_name.removesuffix("s")
+    if type_name not in types and type_name != single and (single in types or single == "text"):
         items = value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
-        item_type = type_name.removesuffix("s")
-        return [typed_value(item, item_type, types, name) for item in items if item != ""]
+        return [typed_value(item, single, types, name) for item in items if item != ""]
     pattern = types.get(type_name, r"[^\x00-\x1f]{1,1000}" if type_name == "text" else "")
     if not isinstance(value, str) or not pattern or not re.fullmatch(pattern, value):
         raise Invalid("plan.param_type", param=name, type=type_name, value=str(value)[:80])
