@@ -47,6 +47,7 @@ MAX_TEXT_BYTES = 2_000_000
 FINISH_AFTER = timedelta(minutes=1)
 _OWN = "postmortem."  # what this file writes into the trail
 # What may come after a draft without making its text untrue.
+_HARMLESS_KINDS = (_OWN, "notice.", "job.")
 _HARMLESS = ("joined", "announced", "noted", "confirmation.checked")
 
 
@@ -354,7 +355,7 @@ def _is_news(entry: AuditEntry) -> bool:
     if entry.action == "moved" and entry.data.get("state") in (State.POSTMORTEM.value, State.CLOSED.value):
         return False
     return (
-        not entry.action.startswith(_OWN)
+        not entry.action.startswith(_HARMLESS_KINDS)
         and not entry.action.endswith(".again")
         and entry.action not in _HARMLESS
     )

@@ -334,20 +334,21 @@ def timeline(entries: Iterable[AuditEntry], words: Words) -> tuple[list[Row], in
 
 
 def _run_key(entry: AuditEntry) -> object:
-    repeats = entry.actor.id.startswith("system:") and entry.action in ("joined", "reminded")
-    return (entry.actor.id, entry.action) if repeats else entry.seq
+    if entry.action in ("joined", "reminded") and entry.actor.id.startswith("system:"):
+        return (entry.actor.id, entry.action)
+    return entry.seq
 
 
 def _row(entry: AuditEntry, words: Words, more: Sequence[AuditEntry] = ()) -> Row:
     """Return one row: its parts, and `cells`, the parts in the usual order, joined here for speed."""
-    who, detail, seq = words.actor(entry.actor), _detail(entry.data, words), ready(str(entry.seq))
-    utc, local = words.utc(entry.at) or Markup(""), words.local(entry.at) or Markup("")
-    what = words.label("did", entry.action) or Markup("")
+    who, what = words.actor(entry.actor), words.label("did", entry.action) or Markup("")
+    detail, seq = _detail(entry.data, words), ready(str(entry.seq))
+    utc, local = words.both(entry.at)
     if more:
         utc += Markup(" – ") + (words.utc(more[-1].at) or "")
         what += ready(f" ×{1 + len(more)}")
         seq += ready(f"–{more[-1].seq}")
-    cells = ready(f"{utc} | {local} | {who} | {what} | {detail} | {seq}")
+    cells = ready(" | ".join((utc, local, who, what, detail, seq)))
     return {
         "utc": utc,
         "local": local,

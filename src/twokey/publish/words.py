@@ -61,6 +61,12 @@ class Words:
         there = at.astimezone(self.zone).isoformat(" ", "seconds")
         return ready(f"{there[:19]} {there[19:]}")
 
+    def both(self, at: datetime) -> tuple[Markup, Markup]:
+        """Return a moment in UTC and in the local zone: what a timeline does ten thousand times."""
+        utc = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "seconds")
+        there = at.astimezone(self.zone).isoformat(" ", "seconds")
+        return ready(utc[:19]), ready(f"{there[:19]} {there[19:]}")
+
     def duration(self, took: timedelta | None) -> Markup | None:
         """Return a duration in the units that matter."""
         if took is None:
