@@ -228,7 +228,7 @@ def _clouds(settings: Settings, clock: Clock) -> tuple[dict[str, Cloud], tuple[S
                 for url in settings.aws_queues
             ),
         )
-        session = AwsSession(options)
+        session = AwsSession(options, clock)
         clouds["aws"] = aws.provider(options, clock, session=session)
         sources = tuple(SqsSource(session, queue, clock) for queue in options.queues)
     if "azure" in settings.clouds:

@@ -39,6 +39,9 @@ class CloudProxy:
     calls: list[Call] = field(default_factory=list)
     before: list[Hook] = field(default_factory=list)
     after: list[Hook] = field(default_factory=list)
+    answers: dict[str, tuple[int, bytes]] = field(
+        default_factory=dict
+    )  # operation -> status, body: not passed on
     _server: ThreadingHTTPServer = field(init=False, repr=False)
 
     def __enter__(self) -> CloudProxy:
@@ -84,6 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not _pass(self.owner.before, call):
             self._cut()
             return
+        if answer := self.owner.answers.get(call.operation):
+            self._say(*answer)
+            return
         parts = urlsplit(self.owner.upstream)
         upstream = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
         with contextlib.closing(upstream):
@@ -110,6 +116,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             with contextlib.suppress(ConnectionError):  # the bot may have been killed meanwhile
                 self.wfile.write(content)
+
+    def _say(self, status: int, body: bytes) -> None:
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _cut(self) -> None:
         self.close_connection = True
