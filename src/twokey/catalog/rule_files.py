@@ -253,7 +253,7 @@ class _Reader:
             raise self.fault(code, "match", *_keys(params.get("where", "")), **params) from None
         for path in pattern.paths():
             if path in _TEXT_FIELDS and pattern.has_other_than_text(path):
-                raise self.fault("rules.text_field", "match", *path.split("."), path=path)
+                raise self.fault("rules.text_field", "match", *path.split("."), field=path)
         return pattern
 
     def fields(self) -> tuple[str, ...]:

@@ -115,11 +115,12 @@ class Rules:
     def _judged(
         self, signal: Signal, rule: Rule, fields: Mapping[str, Json], document: Mapping[str, Json]
     ) -> Verdict:
-        decided = dict(_shown(fields))
+        found = dict(fields)
         for path in rule.fields:
-            value = _at(document, path)
+            value = found.get(path) or _at(document, path)
             if value is not None:
-                decided.update(_shown({path: value}))
+                found[path] = value
+        decided = _shown(found)
         opens = rule.opens
         if opens:
             opens = self._may_open(signal, decided)
@@ -225,10 +226,10 @@ def signal_view(signal: Signal) -> dict[str, Json]:
 
 
 def _at(document: Mapping[str, Json], path: str) -> Json:
-    found: Json = None
-    for index, name in enumerate(path.split(".")):
-        holder = document if index == 0 else found
-        found = holder.get(name) if isinstance(holder, Mapping) else None
+    root, *rest = path.split(".")
+    found: Json = document.get(root)
+    for name in rest:
+        found = found.get(name) if isinstance(found, dict) else None
     return found
 
 

@@ -91,7 +91,9 @@ def embedded(value: object) -> Json:
 def obj(value: object, *path: str) -> Obj:
     """Return the object at a path, an empty one when there is none."""
     for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return {}
+        value = value.get(name)
     return value if isinstance(value, dict) else {}
 
 

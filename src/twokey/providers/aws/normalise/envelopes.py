@@ -170,15 +170,19 @@ def _event(value: Obj, around: Envelope, where: str) -> Unit:
         raise unreadable("the event has no detail", f"{where}.detail")
     return Unit(
         detail,
-        replace(
-            around,
+        Envelope(
+            seed=around.seed,
             document=value if detail is value.get("detail") else {**value, "detail": detail},
             account=text(value, "account") or around.account,
+            tenant=around.tenant,
             region=text(value, "region") or around.region,
             time=text(value, "time") or around.time,
             id=text(value, "id") or around.id,
             source=text(value, "source"),
             detail_type=text(value, "detail-type"),
             resources=tuple(texts(value, "resources")),
+            subject=around.subject,
+            topic=around.topic,
+            attributes=around.attributes,
         ),
     )

@@ -75,10 +75,16 @@ def _kind(unit: Unit) -> tuple[str, str]:
     if "configRuleName" in detail or "configRuleArn" in detail:
         return "Config Rule Evaluation", "Config"
     if "Event Source" in detail and "Event Message" in detail:
-        return "DMS Notification", "DMS"
+        return ("RDS Notification", "RDS") if _is_database(detail) else ("DMS Notification", "DMS")
+    if "anomalyId" in detail and "monitorArn" in detail:
+        return "Cost Anomaly Notification", "Billing"
     if unit.message:
         return _text_kind(unit)
     return "Unknown document", ""
+
+
+def _is_database(detail: Obj) -> bool:
+    return text(detail, "Event Source").lower().startswith("db-")
 
 
 def _text_kind(unit: Unit) -> tuple[str, str]:

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 
 from twokey.core.errors import Json
 from twokey.core.signals import RawNotification, Signal
-from twokey.providers.azure.normalise import activity, event_grid, others, resource_health, service_health
+from twokey.providers.azure.normalise import (
+    activity,
+    event_grid,
+    others,
+    resource_health,
+    security_alerts,
+    service_health,
+)
 from twokey.providers.azure.normalise.envelopes import Unit, units
 from twokey.providers.reading import Obj, obj, parsed
 
@@ -15,6 +22,7 @@ _READERS: tuple[tuple[Callable[[Obj], bool], Callable[[Unit], Iterator[Signal]]]
     (event_grid.is_event, event_grid.signals),
     (service_health.is_arm_event, service_health.arm_signals),
     (resource_health.is_status, resource_health.status_signals),
+    (security_alerts.is_alert, security_alerts.signals),
     (activity.is_entry, activity.signals),
 )
 

@@ -87,6 +87,8 @@ def _category(unit: Unit, properties: Obj) -> str:
         return "ResourceHealth"
     if operation.startswith("microsoft.security/") and "/alerts/" in operation:
         return "Security"
+    if value(unit.entry, "category"):
+        return value(unit.entry, "category")  # a log that we do not know is not an operation of ours
     return "Administrative" if operation or "caller" in unit.entry else ""
 
 
