@@ -151,6 +151,15 @@ def test_a_storm_is_one_row_with_all_its_entry_numbers_and_people_are_never_fold
     assert text.count("| note | same |") == 3
 
 
+def test_the_sending_of_messages_is_left_out_and_counted_but_a_failure_is_told(renderer):
+    actions = ("notice.sending", "notice.sent", "notice.sending", "notice.failed")
+    page = renderer.render(
+        a_record(entries=tuple(an_entry(n, a) for n, a in enumerate(actions, 1))), "en", "internal"
+    )
+    assert "\n3 entries that only record the sending" in page
+    assert "a message could not be delivered" in page
+
+
 def test_a_timeline_that_does_not_fit_says_how_much_is_left_out(renderer):
     notes = tuple(an_entry(n, "noted", data={"text": f"{n} " + "長い文です。" * 90}) for n in range(1, 3000))
     page = renderer.render(a_record(entries=notes), "en", "internal")

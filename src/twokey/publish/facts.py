@@ -25,6 +25,8 @@ Facts: TypeAlias = dict[str, Fact]
 Row: TypeAlias = dict[str, Markup]
 
 MOST_RESOURCES = 50
+# The outbox' book-keeping: two entries for each message that went well bury what happened.
+_ROUTINE = ("notice.sending", "notice.sent")
 MOST_PLANS = 30
 MOST_EVENTS = 20
 _ROWS_BYTES = 1_400_000  # of the timeline: the page must stay under the renderer's limit
@@ -33,7 +35,8 @@ _ROWS_BYTES = 1_400_000  # of the timeline: the page must stay under the rendere
 def internal_facts(record: Record, words: Words) -> Facts:
     """Return everything the internal template prints."""
     incident = record.incident
-    rows, left_out = timeline(record.entries, words)
+    told = [entry for entry in record.entries if entry.action not in _ROUTINE]
+    rows, left_out = timeline(told, words)
     shown = record.containments[:MOST_PLANS]
     plans = [containment(number, kept, words) for number, kept in enumerate(shown, start=1)]
     return {
@@ -49,6 +52,7 @@ def internal_facts(record: Record, words: Words) -> Facts:
         "plans_left_out": len(record.containments) - len(shown),
         "timeline": cast("list[Fact]", rows),
         "timeline_left_out": left_out,
+        "timeline_routine": len(record.entries) - len(told),
         "metrics": [metric(one, words) for one in record.metrics],
         "plan_metrics": [metric(one, words) for kept in shown for one in plan_metrics(kept)],
         "action_items": list(action_items(record.entries, words)),
