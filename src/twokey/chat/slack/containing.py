@@ -18,12 +18,14 @@ APPROVE = {
     "refused.typed_wrong": "typed",
     "refused.step_up_wrong": "code",
     "refused.step_up_used": "code",
+    "refused.step_up_locked": "code",
 }
 BREAK = {
     "": "reason",
     "refused.typed_wrong": "typed",
     "refused.step_up_wrong": "code",
     "refused.step_up_used": "code",
+    "refused.step_up_locked": "code",
 }
 REASON = {"": "reason"}
 _MOST_PARAMETERS = 2000
