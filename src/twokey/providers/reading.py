@@ -22,7 +22,7 @@ Obj: TypeAlias = "dict[str, Json]"
 
 TITLE = 300
 DESCRIPTION = 4000
-MAX_RESOURCES = 200
+MAX_RESOURCES = 2000  # of one notification; a page of AWS Health holds some hundred
 
 
 def parsed(body: bytes) -> Json:
