@@ -77,7 +77,7 @@ def _tell_thread(store: Store, job: Job, reason: Message) -> None:
             data={"job": job.id, "kind": job.kind.value, "reason": str(reason)[:500]},
         )
         if incident:
-            said = message("engine.parked", kind=job.kind.value)
+            said = message("flow.job_parked", kind=job.kind.value)
             outbox.tell_thread(tx, entry, said, reason, plan_id=plan.id if plan else "")
 
 
