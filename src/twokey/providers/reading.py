@@ -12,16 +12,19 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
+from itertools import islice
 from typing import TypeAlias
 
 import orjson
 
 from twokey.core.errors import Invalid, Json
+from twokey.core.signals import Signal
 
 Obj: TypeAlias = "dict[str, Json]"
 
 TITLE = 300
 DESCRIPTION = 4000
+MAX_SIGNALS = 1000  # in one notification; clouds send at most a hundred findings at once
 MAX_RESOURCES = 2000  # of one notification; a page of AWS Health holds some hundred
 
 
@@ -45,6 +48,14 @@ def parsed(body: bytes) -> Json:
 def unreadable(reason: str, where: str = "$") -> Invalid:
     """Make the error that says what in a notification could not be understood, and where."""
     return Invalid("signal.unreadable", reason=reason, where=where)
+
+
+def bounded(signals: Iterable[Signal]) -> tuple[Signal, ...]:
+    """Return what one notification holds; so many that they could only be meant to drown us are Invalid."""
+    found = tuple(islice(signals, MAX_SIGNALS + 1))
+    if len(found) > MAX_SIGNALS:
+        raise unreadable(f"it holds more than {MAX_SIGNALS} events")
+    return found
 
 
 def _loads(text: bytes) -> Json:

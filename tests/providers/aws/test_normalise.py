@@ -325,6 +325,7 @@ def test_a_part_that_cannot_be_read_does_not_hide_the_others() -> None:
         (b"12", "$"),
         (b'"text"', "$"),
         (b"[1, 2]", "$[0]"),
+        (b"[" + b"{}," * 5000 + b"{}]", "$"),
         (b"[" * 100_000, "$"),
         (b'{"detail-type": "GuardDuty Finding"}', "$.detail"),
         (b'{"detail-type": "GuardDuty Finding", "detail": "x"}', "$.detail"),

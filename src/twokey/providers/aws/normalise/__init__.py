@@ -8,7 +8,7 @@ from twokey.core.errors import Json
 from twokey.core.signals import RawNotification, Signal
 from twokey.providers.aws.normalise import cloudtrail, guardduty, health, ocsf, others, securityhub
 from twokey.providers.aws.normalise.envelopes import Envelope, Unit, broken, units
-from twokey.providers.reading import Obj, items, parsed
+from twokey.providers.reading import Obj, bounded, items, parsed
 
 _Reader = Callable[[Obj, Envelope], Signal]
 
@@ -53,7 +53,7 @@ class AwsNormaliser:
 
     def normalise_json(self, body: Json, raw: RawNotification) -> tuple[Signal, ...]:
         """Do the same with a body that was parsed already."""
-        return tuple(signal for unit in units(body, raw) for signal in _signals(unit))
+        return bounded(signal for unit in units(body, raw) for signal in _signals(unit))
 
     def payload(self, signal: Signal, raw: RawNotification) -> Json:
         """Return the document that a signal was read from, its wrappers taken off: `raw` to a rule."""

@@ -15,7 +15,7 @@ from twokey.providers.azure.normalise import (
     service_health,
 )
 from twokey.providers.azure.normalise.envelopes import Unit, units
-from twokey.providers.reading import Obj, obj, parsed
+from twokey.providers.reading import Obj, bounded, obj, parsed
 
 # The first that recognises a document reads it.
 _READERS: tuple[tuple[Callable[[Obj], bool], Callable[[Unit], Iterator[Signal]]], ...] = (
@@ -36,7 +36,7 @@ class AzureNormaliser:
 
     def normalise_json(self, body: Json, raw: RawNotification) -> tuple[Signal, ...]:
         """Do the same with a body that was parsed already."""
-        return tuple(signal for unit in units(body, raw) for signal in _signals(unit))
+        return bounded(signal for unit in units(body, raw) for signal in _signals(unit))
 
     def payload(self, signal: Signal, raw: RawNotification) -> Json:
         """Return the document that a signal was read from: `raw` to a rule."""
