@@ -5,9 +5,8 @@ Importing this package loads no SDK, nor does `provider`: boto3 is loaded by the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Event
 from typing import TYPE_CHECKING
 
 from twokey.ports import Action, Check, Clock, Cloud
@@ -29,13 +28,7 @@ class Aws:
     name: str = "aws"
 
 
-def provider(
-    options: AwsOptions,
-    clock: Clock,
-    *,
-    session: AwsSession | None = None,
-    sleep: Callable[[float], object] | None = None,
-) -> Cloud:
+def provider(options: AwsOptions, clock: Clock, *, session: AwsSession | None = None) -> Cloud:
     """Return AWS as these options describe it, over a session that may be shared with the queues.
 
     Nothing is called yet.
@@ -45,9 +38,5 @@ def provider(
     from twokey.providers.aws.parameters import PARAMETER_TYPES
     from twokey.providers.aws.session import AwsSession
 
-    calls = session or AwsSession(options)
-    return Aws(
-        actions=every_action(calls, clock, sleep or Event().wait),
-        checks=every_check(calls),
-        parameter_types=PARAMETER_TYPES,
-    )
+    calls = session or AwsSession(options, clock)
+    return Aws(actions=every_action(calls), checks=every_check(calls), parameter_types=PARAMETER_TYPES)

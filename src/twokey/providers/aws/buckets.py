@@ -47,7 +47,7 @@ def bucket_tags(calls: Calls, account: str, bucket: str) -> dict[str, str]:
         if "NoSuchTagSet" in missing.message.params.get("error", ""):
             return {}
         raise
-    return {str(tag["Key"]): str(tag["Value"]) for tag in found.get("TagSet", [])}
+    return {str(tag["Key"]): str(tag.get("Value", "")) for tag in found.get("TagSet", [])}
 
 
 def expiring_rules(calls: Calls, account: str, bucket: str) -> int:

@@ -94,6 +94,7 @@ def translated(error: Exception, *, action: str, account: str) -> TwokeyError | 
     """Return our error for an exception of botocore's, or None when it is none of botocore's."""
     # A fault of AWS can only be met after botocore was loaded: this import costs nothing then.
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
 
     told = {"action": action, "account": account}
     if isinstance(error, boto.ClientError):
@@ -107,7 +108,8 @@ def translated(error: Exception, *, action: str, account: str) -> TwokeyError | 
         return Unavailable("aws.no_credentials", **told)
     if isinstance(error, boto.ParamValidationError):
         return Invalid("aws.input_not_accepted", **told)
-    if isinstance(error, boto.BotoCoreError | boto.HTTPClientError):
+    # A page of HTML from something in between is not botocore's own kind of exception.
+    if isinstance(error, boto.BotoCoreError | boto.HTTPClientError | ResponseParserError):
         return Unavailable("aws.unreachable", **told, error=type(error).__name__)
     return None
 

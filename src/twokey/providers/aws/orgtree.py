@@ -73,7 +73,7 @@ class OrgReader:
         found = self.calls.listed(
             "organizations", "list_tags_for_resource", "Tags", self.account, ResourceId=resource_id
         )
-        return {str(tag["Key"]): str(tag["Value"]) for tag in found}
+        return {str(tag["Key"]): str(tag.get("Value", "")) for tag in found}
 
     def parent(self, child_id: str) -> str:
         """Return the one parent of an account or unit; NotFound when there is no such child."""

@@ -12,13 +12,13 @@ PARAMETER_TYPES: Mapping[str, str] = {
     "aws.account_id": ACCOUNT_ID,
     "aws.access_key_id": r"(AKIA|ASIA)[A-Z0-9]{16}",
     "aws.bucket_name": r"(?!xn--|.*\.\.|.*-s3alias$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-    "aws.iam_user_name": r"[\w+=,.@-]{1,64}",
+    "aws.iam_user_name": r"[A-Za-z0-9_+=,.@-]{1,64}",
     "aws.long_term_access_key_id": r"AKIA[A-Z0-9]{16}",  # ASIA is a session: it has no user to contain
     "aws.ou_id": OU_ID,  # never a Root: r-... does not match
     "aws.parent_id": rf"{ROOT_ID}|{OU_ID}",
     "aws.policy_id": r"p-[0-9a-zA-Z_]{8,128}",
     "aws.region": r"[a-z]{2}(-[a-z]+)+-[0-9]",
-    "aws.role_arn": rf"arn:aws[a-z-]*:iam::{ACCOUNT_ID}:role/[\w+=,.@/-]{{1,512}}",
-    "aws.role_name": r"[\w+=,.@-]{1,64}",
+    "aws.role_arn": rf"arn:aws[a-z-]*:iam::{ACCOUNT_ID}:role/[A-Za-z0-9_+=,.@/-]{{1,512}}",
+    "aws.role_name": r"[A-Za-z0-9_+=,.@-]{1,64}",
 }
 """A list of any of these is its plural, e.g. `aws.bucket_names`."""

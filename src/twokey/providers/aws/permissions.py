@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from typing import Protocol, cast
 
 from twokey.core.errors import Json
+from twokey.providers.aws.actions import every_action
+from twokey.providers.aws.checks import QUESTIONS
+from twokey.providers.aws.session import Calls
 
 PLANNER, EXECUTOR = "planner", "executor"
 MEMBER, ORGANIZATION, HOME = "member", "organization", "home"
@@ -107,6 +110,12 @@ def home_policy(parts: Iterable[Declares], role_name: str = "TwokeyResponder") -
             _never_the_root(),
         ],
     }
+
+
+def declared() -> tuple[Declares, ...]:
+    """Return every action and check that twokey has."""
+    nobody = cast("Calls", None)  # what an action declares needs no AWS
+    return (*every_action(nobody).values(), *QUESTIONS)
 
 
 def files(parts: Iterable[Declares]) -> dict[str, dict[str, Json]]:

@@ -72,7 +72,7 @@ def user_refusal(calls: Calls, account: str, user_name: str) -> Message | None:
 def user_tags(calls: Calls, account: str, user_name: str) -> dict[str, str]:
     """Return a user's tags."""
     found = calls.listed("iam", "list_user_tags", "Tags", account, UserName=user_name)
-    return {str(tag["Key"]): str(tag["Value"]) for tag in found}
+    return {str(tag["Key"]): str(tag.get("Value", "")) for tag in found}
 
 
 def user_policy(calls: Calls, account: str, user_name: str, policy_name: str) -> Json:

@@ -247,9 +247,11 @@ def _pattern(pattern: str, ignore_case: bool) -> re.Pattern[str]:
 def arn_like(pattern: str, value: str) -> bool:
     """Match ARNs as IAM does: part by part, so that a wildcard does not reach over a colon."""
     wanted, given = pattern.split(":", 5), value.split(":", 5)
-    if len(wanted) != 6 or len(given) != 6:
-        return like(pattern, value)
-    return all(like(one, other) for one, other in zip(wanted, given, strict=True))
+    if pattern == "*":
+        return True
+    if len(wanted) != 6:
+        raise ValueError("not an ARN")  # what AWS makes of it is not written anywhere
+    return len(given) == 6 and all(like(one, other) for one, other in zip(wanted, given, strict=True))
 
 
 def _operator(operator: str) -> tuple[str, bool, bool] | None:
@@ -270,12 +272,12 @@ def _holds(operator: str, key: str, values: tuple[str, ...], request: Request) -
         return None
     plain, negated, if_exists = known
     actual = request.value(key)
+    # A key that this request may well carry, but which we do not know, decides nothing.
+    if actual is None and not _is_knowable(key):
+        return None
     if plain == "null":
         return ((actual is None) == (values[0].lower() == "true")) if len(values) == 1 else None
     if actual is None:
-        # A key that this request may well carry, but which we do not know, decides nothing.
-        if not _is_knowable(key):
-            return None
         return negated or if_exists
     try:
         found = any(_COMPARE[plain](actual, value) for value in values)

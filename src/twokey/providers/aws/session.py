@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import RLock
+from threading import Event, RLock
 from typing import Any, Protocol, cast
 
 from twokey.core.errors import Json, NotFound, Refused
+from twokey.ports import Clock
 from twokey.providers.aws import faults
 from twokey.providers.aws.options import AwsOptions
 
@@ -17,6 +18,8 @@ class Calls(Protocol):
     """How actions and checks call AWS: by service, operation and account."""
 
     options: AwsOptions
+    clock: Clock
+    sleep: Callable[[float], object]
 
     def own_account(self) -> str:
         """Return the account that our own credentials belong to."""
@@ -45,8 +48,12 @@ class AwsSession:
     Another account is reached by assuming a role there; botocore takes new credentials before the old expire.
     """
 
-    def __init__(self, options: AwsOptions) -> None:
+    def __init__(
+        self, options: AwsOptions, clock: Clock, sleep: Callable[[float], object] | None = None
+    ) -> None:
         self.options = options
+        self.clock = clock
+        self.sleep = sleep or Event().wait
         self._lock = RLock()
         self._base: Any = None
         self._own_account = options.own_account

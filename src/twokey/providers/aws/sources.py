@@ -8,7 +8,6 @@ from typing import Any
 
 from twokey.core.errors import NotFound, Unavailable
 from twokey.core.signals import RawNotification, raw_id
-from twokey.ports import Clock
 from twokey.providers.aws.options import QueueOptions
 from twokey.providers.aws.session import AwsSession
 
@@ -26,7 +25,6 @@ class SqsSource:
 
     session: AwsSession
     queue: QueueOptions
-    clock: Clock
     wait_s: int = 20
     name: str = field(init=False)
     _url: str = field(init=False, default="")
@@ -44,7 +42,7 @@ class SqsSource:
             MaxNumberOfMessages=BATCH,
             WaitTimeSeconds=min(self.wait_s, 20),
         )
-        now = self.clock.now()
+        now = self.session.clock.now()
         raws: dict[str, RawNotification] = {}
         for message in found.get("Messages", []):
             # A lone surrogate can come out of JSON's escapes: such a body is kept too.
@@ -98,9 +96,9 @@ def _batches(handles: list[str]) -> Iterator[list[str]]:
         yield handles[start : start + BATCH]
 
 
-def sources(session: AwsSession, clock: Clock) -> tuple[SqsSource, ...]:
+def sources(session: AwsSession) -> tuple[SqsSource, ...]:
     """Return a source for each queue of the settings."""
-    return tuple(SqsSource(session, queue, clock) for queue in session.options.queues)
+    return tuple(SqsSource(session, queue) for queue in session.options.queues)
 
 
 def queue_of(address: str, account: str = "") -> QueueOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from twokey.core.errors import Json, Refused, TwokeyError
 from twokey.providers.aws.session import Calls
@@ -48,6 +48,7 @@ def events(
     """
     found: list[Event] = []
     more = False
+    until += timedelta(seconds=1)  # times travel in whole seconds: this one is rounded down
     for region in dict.fromkeys(regions):
         given: dict[str, object] = {"StartTime": since, "EndTime": until, "MaxResults": 50}
         if key_id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twokey.ports import Action, Clock
+from twokey.ports import Action
 from twokey.providers.aws.actions.cloudtrail_assert_no_success import AssertNoSuccess
 from twokey.providers.aws.actions.cloudtrail_export_events import ExportEvents
 from twokey.providers.aws.actions.cloudtrail_find_persistence import FindPersistence
@@ -28,6 +28,7 @@ from twokey.providers.aws.actions.s3_restore_bucket_policy import RestoreBucketP
 from twokey.providers.aws.session import Calls
 
 ACTIONS: tuple[Callable[[Calls], Action], ...] = (
+    AssertNoSuccess,
     AttachPolicy,
     CreateOrganizationalUnit,
     CreatePolicy,
@@ -35,6 +36,8 @@ ACTIONS: tuple[Callable[[Calls], Action], ...] = (
     DeletePolicy,
     DeleteUserPolicy,
     DetachPolicy,
+    ExportEvents,
+    FindPersistence,
     GetAccessKeyLastUsed,
     ListParents,
     ListPoliciesForTarget,
@@ -47,15 +50,7 @@ ACTIONS: tuple[Callable[[Calls], Action], ...] = (
     UpdateAccessKey,
 )
 
-TIMED_ACTIONS: tuple[Callable[[Calls, Clock], Action], ...] = (ExportEvents, FindPersistence)
-"""Actions that ask for the time."""
 
-
-def every_action(calls: Calls, clock: Clock, sleep: Callable[[float], object]) -> dict[str, Action]:
+def every_action(calls: Calls) -> dict[str, Action]:
     """Return every action by its name."""
-    made = [
-        *(action(calls) for action in ACTIONS),
-        *(action(calls, clock) for action in TIMED_ACTIONS),
-        AssertNoSuccess(calls, clock, sleep),
-    ]
-    return {action.name: action for action in made}
+    return {action.name: action for action in (make(calls) for make in ACTIONS)}

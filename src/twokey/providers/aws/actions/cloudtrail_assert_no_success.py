@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from twokey.core.errors import Json, Refused
 from twokey.core.runbooks import Target
-from twokey.ports import Clock
 from twokey.providers.aws.actions.cloudtrail_export_events import duration
 from twokey.providers.aws.actions.reads import Reads
-from twokey.providers.aws.session import Calls, text
+from twokey.providers.aws.session import text
 from twokey.providers.aws.trail import Event, events, regions_for
 
 MAX_WATCH = timedelta(minutes=2)
@@ -27,24 +26,21 @@ class AssertNoSuccess(Reads):
     inputs: Mapping[str, str] = {"access_key_id": "aws.access_key_id", "for": "duration"}
     outputs: tuple[str, ...] = ("successes", "watched_s")
 
-    def __init__(self, calls: Calls, clock: Clock, sleep: Callable[[float], object]) -> None:
-        super().__init__(calls)
-        self.clock = clock
-        self.sleep = sleep
-
     def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
         """Ask again and again until the time is over."""
         key_id = text(inputs, "access_key_id")
-        began = self.clock.now()
+        began = self.calls.clock.now()
+        # A call in the same second may have been made before the key was off.
+        since = began + timedelta(seconds=1)
         end = began + min(duration(text(inputs, "for")), MAX_WATCH)
         while True:
-            seen = self._successes(target, key_id, began)
+            seen = self._successes(target, key_id, since)
             if seen:
                 names = ", ".join(sorted({event.name for event in seen})[:10])
                 raise Refused("aws.cloudtrail.still_used", key=key_id, count=len(seen), names=names)
-            if self.clock.now() >= end:
-                return {"successes": 0, "watched_s": int((self.clock.now() - began).total_seconds())}
-            self.sleep(_EVERY_S)
+            if self.calls.clock.now() >= end:
+                return {"successes": 0, "watched_s": int((self.calls.clock.now() - began).total_seconds())}
+            self.calls.sleep(_EVERY_S)
 
     def _successes(self, target: Target, key_id: str, since: datetime) -> list[Event]:
         found, _more = events(
@@ -52,7 +48,7 @@ class AssertNoSuccess(Reads):
             target.account,
             regions_for(self.calls, target.region),
             since=since,
-            until=self.clock.now() + timedelta(minutes=1),
+            until=self.calls.clock.now() + timedelta(minutes=1),
             key_id=key_id,
         )
         return [event for event in found if not event.error]

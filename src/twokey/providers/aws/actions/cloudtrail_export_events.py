@@ -11,9 +11,8 @@ from typing import cast
 
 from twokey.core.errors import Json, Refused
 from twokey.core.runbooks import Target, canonical
-from twokey.ports import Clock
 from twokey.providers.aws.actions.reads import Reads
-from twokey.providers.aws.session import Calls, text
+from twokey.providers.aws.session import text
 from twokey.providers.aws.trail import events, regions_for
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -32,15 +31,11 @@ class ExportEvents(Reads):
     }
     outputs: tuple[str, ...] = ("events", "by_name", "errors", "is_complete", "regions", "newest", "sha256")
 
-    def __init__(self, calls: Calls, clock: Clock) -> None:
-        super().__init__(calls)
-        self.clock = clock
-
     def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
         """Read them; Refused when CloudTrail cannot be asked."""
         if text(inputs, "account_id") != target.account:
             raise Refused("aws.org.not_the_target", account=inputs["account_id"], target=target.account)
-        now = self.clock.now()
+        now = self.calls.clock.now()
         since = now - duration(text(inputs, "lookback"))
         regions = regions_for(self.calls, target.region)
         found, more = events(

@@ -8,9 +8,8 @@ from typing import cast
 
 from twokey.core.errors import Json
 from twokey.core.runbooks import Target
-from twokey.ports import Clock
 from twokey.providers.aws.actions.reads import Reads
-from twokey.providers.aws.session import Calls, text
+from twokey.providers.aws.session import text
 from twokey.providers.aws.trail import events, regions_for
 
 LASTING = frozenset(
@@ -52,13 +51,9 @@ class FindPersistence(Reads):
     inputs: Mapping[str, str] = {"access_key_id": "aws.access_key_id"}
     outputs: tuple[str, ...] = ("found", "count", "is_complete")
 
-    def __init__(self, calls: Calls, clock: Clock) -> None:
-        super().__init__(calls)
-        self.clock = clock
-
     def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
         """Read the last 90 days of this key; Refused when CloudTrail cannot be asked."""
-        now = self.clock.now()
+        now = self.calls.clock.now()
         found, more = events(
             self.calls,
             target.account,
