@@ -125,7 +125,7 @@ def test_a_mention_in_the_thread_knows_its_incident(world: Any) -> None:
     world.people["ben"].mention(world.security, "note 12 hosts <b>", thread_ts=card.ts)
     world.slack.wait_for(lambda: [m for m in world.thread(1) if "12 hosts" in m.text])
     world.people["ben"].mention(world.security, "contain", thread_ts=card.ts)
-    button = world.told("ben", 2)[-1]
+    button = next(m for m in world.told("ben", 2) if m.blocks[-1]["type"] == "actions")
     world.people["ben"].click(button, "incident_contain")
     world.modal("ben", "contain_choose")
 

@@ -94,11 +94,30 @@ def test_changes_while_the_card_is_being_sent_become_one_update(world: Any) -> N
     world.slack.faults.hang("chat.postMessage", delay=0.4)
     world.incident()
     world.slack.wait_for(lambda: notice(world, "card:INC-1").state is NoticeState.SENDING)
-    for number in range(2, 8):
+    for number in range(90_002, 90_008):
         redraw(world, signals=number)
-    world.slack.wait_for(lambda: "7" in as_text(world.said()[0]))
+    world.slack.wait_for(lambda: "90007" in as_text(world.said()[0]))
     assert len(world.slack.messages(world.security)) == 1
     assert len(world.slack.calls("chat.update")) == 1
+
+
+def test_a_change_in_the_very_moment_of_the_claim_is_not_lost(make_world: Any) -> None:
+    """The row is marked before it is drawn: a change after the drawing finds it marked and owes an update."""
+    world = make_world()
+    drawn = world.response.shown
+
+    class Response(type(world.response)):  # type: ignore[misc]
+        def shown(self, incident_id: str) -> Any:
+            incident = drawn(incident_id)
+            if incident.signals == 1:
+                redraw(world, signals=90_001)
+            return incident
+
+    response = Response(world.store, world.clock, world.rosters)
+    object.__setattr__(world.flows, "response", response)
+    world.incident()
+    world.send()
+    world.slack.wait_for(lambda: "90001" in as_text(world.said()[0]))
 
 
 def test_updates_of_a_card_are_gathered(make_world: Any) -> None:
@@ -106,10 +125,10 @@ def test_updates_of_a_card_are_gathered(make_world: Any) -> None:
     world.send()
     world.incident()
     sent(world, "card:INC-1")
-    for number in range(2, 32):
+    for number in range(90_002, 90_032):
         redraw(world, signals=number)
         time.sleep(0.01)
-    world.slack.wait_for(lambda: "31" in as_text(world.said()[0]))
+    world.slack.wait_for(lambda: "90031" in as_text(world.said()[0]))
     assert len(world.slack.calls("chat.update")) <= 3
 
 

@@ -244,11 +244,7 @@ class Sender:
         return outcome
 
     def _claim(self, owed: Owed) -> tuple[Notice, Post] | None:
-        try:
-            post = self._drawing.post(owed.notice, owed.card, self._mark(owed.notice))
-        except TwokeyError as error:
-            self._give_up(owed.notice, str(error))
-            return None
+        """Mark the row as being sent, and only then draw: what changes later owes an update of its own."""
         with self._store.change() as tx:
             now = tx.get(Notice, owed.notice.id)
             if now is None or now.state is not NoticeState.PENDING:
@@ -262,7 +258,11 @@ class Sender:
             claimed = replace(now, state=NoticeState.SENDING, attempts=now.attempts + 1)
             tx.put(claimed)
             self._log(tx, claimed, "notice.sending")
-        return claimed, post
+        try:
+            return claimed, self._drawing.post(now, owed.card, self._mark(now))
+        except TwokeyError as error:
+            self._give_up(claimed, str(error))
+            return None
 
     def _settle(self, notice: Notice, post: Post, outcome: Outcome) -> None:
         if outcome.is_sent and notice.kind is NoticeKind.CARD and not notice.sent_as:
@@ -311,7 +311,7 @@ class Sender:
 
     def _give_up(self, notice: Notice, error: str) -> None:
         with self._store.change() as tx:
-            failed = replace(notice, state=NoticeState.FAILED, error=error[:300])
+            failed = replace(notice, state=NoticeState.FAILED, error=error[:300], attempts=0)
             tx.put(failed)
             self._log(tx, failed, "notice.failed", error=error[:300])
         self._failed[notice.id] = error[:300]
