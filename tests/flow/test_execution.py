@@ -411,3 +411,18 @@ def test_a_step_for_each_bucket_is_journalled_by_itself(world):
     world.works()
     assert list(world.journal(plan)) == ["protect[1]", "protect[2]"]
     assert [inputs["bucket"] for inputs in world.cloud.done()] == ["acme-invoices", "acme-photos"]
+
+
+def test_evidence_that_may_be_missing_does_not_hold_up_a_containment(world):
+    plan = approved(world)
+    world.cloud.fault_on("apply aws.cloudtrail.export_events", times=99)
+    world.works()
+    assert state(world, plan) is PlanState.DONE
+    assert world.journal(plan)["export_trail"].passed_over
+
+
+def test_evidence_that_the_rest_needs_is_asked_for_again(world):
+    plan = approved(world)
+    world.cloud.fault_on("apply aws.iam.get_access_key_last_used", times=3)
+    world.works_on(3)
+    assert state(world, plan) is PlanState.DONE

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -28,16 +28,16 @@ from twokey.core.approvals import (
 )
 from twokey.core.errors import AlreadyThere, Json, Later, Message, NotFound, Refused, message
 from twokey.core.executions import Execution, StepRecord, StepState, has_written, next_step, record_id
-from twokey.core.incidents import Incident
+from twokey.core.incidents import Incident, Sighting
 from twokey.core.jobs import Job, JobKind
 from twokey.core.people import Actor, ChatIdentity, Person, Role, Roster, acting, identify, system
 from twokey.core.runbooks import Plan, PlanState, Runbook, Step, digest_of
 from twokey.flow import outbox
 from twokey.flow.planning import Planner, new_plan_id
-from twokey.flow.response import UNKNOWN_PERSON, canonical_id, found, whoever
+from twokey.flow.refusals import may_try_codes, on_record
+from twokey.flow.response import canonical_id, found
+from twokey.flow.suggestions import best_first
 from twokey.ports import Clock, Library, Reading, Rosters, StepUp, Store, Transaction
-
-_WRONG_CODES_AN_HOUR = 5
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Containment:
         incident = self._incident(incident_id)
         if not incident.verdict.is_contained_by_us:
             raise Refused("refused.provider_side", incident=incident.id, label=incident.verdict.label.value)
-        return [book for book in self.library.approved() if book.provider == incident.provider]
+        with self.store.read() as look:
+            seen = look.find(Sighting, incident_id=incident.id, newest_first=True, limit=200)
+        return best_first(self.library.approved(), incident, [one.signal for one in seen])
 
     def preview(
         self,
@@ -194,7 +196,7 @@ class Containment:
                 raise Refused("refused.typed_wrong", typed=typed.strip()[:80], plan=plan.short)
             now = self.clock.now()
             with self.store.read() as look:
-                _may_try_codes(look, person, now)
+                may_try_codes(look, person, now)
             used = self.step_up.verify(person.id, code, now) or ""
             may_break_glass(plan, person, step_up=used, reason=reason)
             return self._break_glass(plan, who, person, roster, used=used, reason=reason)
@@ -367,41 +369,19 @@ class Containment:
     def _checked_code(self, tx: Transaction, plan: Plan, person: Person, code: str, now: datetime) -> str:
         if plan.approval.step_up != "totp":
             return ""
-        _may_try_codes(tx, person, now)
+        may_try_codes(tx, person, now)
         used = self.step_up.verify(person.id, code, now)
         if not used:
             raise Refused("refused.step_up_wrong", person=person.name)
         _use_code(tx, used, person, now)
         return used
 
-    @contextmanager
     def _on_record(
         self, action: str, who: ChatIdentity, *, incident_id: str = "", plan_id: str = ""
-    ) -> Iterator[None]:
-        """Put every no on record: who wanted what, and which rule said no. An unfilled form is none."""
-        try:
-            yield
-        except (Refused, NotFound) as refusal:
-            if refusal.message.code != "refused.param_missing":
-                self._record_refusal(action, who, incident_id, plan_id, refusal.message)
-            raise
-
-    def _record_refusal(
-        self, action: str, who: ChatIdentity, incident_id: str, plan_id: str, said: Message
-    ) -> None:
-        actor = whoever(who, self.rosters)
-        with self.store.change() as tx:
-            plan = tx.get(Plan, plan_id) if plan_id else None
-            incident = tx.get(Incident, plan.incident_id if plan else canonical_id(incident_id))
-            if said.code == "refused.step_up_wrong" and actor.id != UNKNOWN_PERSON:
-                _count_wrong_code(tx, actor.id, self.clock.now())
-            tx.append(
-                actor,
-                action,
-                incident_id=incident.id if incident else "",
-                plan_id=plan_id[:80],
-                data={**said.params, "code": said.code},
-            )
+    ) -> AbstractContextManager[None]:
+        return on_record(
+            self.store, self.clock, self.rosters, who, action, incident_id=incident_id, plan_id=plan_id
+        )
 
     def _turn_key(
         self, tx: Transaction, plan: Plan, person: Person, *, role: str, who: ChatIdentity, used: str = ""
@@ -519,24 +499,6 @@ def _use_code(tx: Transaction, used: str, person: Person, now: datetime) -> None
         tx.add(StepUpUse(used, person.id, now))
     except AlreadyThere as twice:
         raise Refused("refused.step_up_used", person=person.name) from twice
-
-
-def _may_try_codes(look: Reading, person: Person, now: datetime) -> None:
-    """Refuse a person who gave too many wrong codes this hour: six digits can be guessed, given time."""
-    if look.get(StepUpUse, _wrong_code(person.id, now, _WRONG_CODES_AN_HOUR)):
-        raise Refused("refused.step_up_locked", person=person.name, limit=_WRONG_CODES_AN_HOUR)
-
-
-def _count_wrong_code(tx: Transaction, person_id: str, now: datetime) -> None:
-    for number in range(1, _WRONG_CODES_AN_HOUR + 1):
-        use = StepUpUse(_wrong_code(person_id, now, number), person_id, now)
-        if tx.get(StepUpUse, use.id) is None:
-            tx.add(use)
-            return
-
-
-def _wrong_code(person_id: str, now: datetime, number: int) -> str:
-    return f"wrong:{person_id}:{now:%Y%m%d%H}:{number}"
 
 
 def _journal(look: Reading, plan: Plan) -> dict[str, StepRecord]:

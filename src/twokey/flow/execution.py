@@ -65,7 +65,7 @@ _OVER = (
     PlanState.WITHDRAWN,
     PlanState.EXPIRED,
 )
-_TRIES_WHEN_UNAVAILABLE = 5
+_TRIES = 5  # at least, where the cloud does not answer
 _LONGEST_WAIT_S = 300.0
 
 
@@ -326,10 +326,11 @@ class Executor:
         record = self._journal(plan).get(step.id) or replace(
             self._record(plan, step, fence, {}, ""), state=StepState.WAITING, attempt=0
         )
-        # Evidence that cannot be had must not hold up a containment; an effect of unknown outcome must be found out.
-        is_write = step.effect is not Effect.READ
-        tries = max(step.retry.max_attempts, _TRIES_WHEN_UNAVAILABLE if is_write else 1)
-        if record.attempt + (0 if is_write else 1) >= tries:
+        # Evidence that may be missing does not hold up a containment. What the rest needs is asked for again,
+        # and an effect of unknown outcome must be found out.
+        may_be_missing = not step.effect.is_write and step.on_failure is OnFailure.CONTINUE
+        tries = step.retry.max_attempts if may_be_missing else max(step.retry.max_attempts, _TRIES)
+        if record.attempt + may_be_missing >= tries:
             return self._give_up(plan, step, fault.message, fence)
         unsure = record.state in (StepState.STARTED, StepState.UNKNOWN)
         state = StepState.UNKNOWN if unsure else record.state

@@ -55,7 +55,9 @@ class Planner:
         }
         steps = tuple(_unfold(runbook, scope))
         guards = tuple(_check(guard, scope) for guard in runbook.guards)
-        target = Target(str(params.get("account_id") or incident.account), incident.region)
+        # Whose roles and whose eyes it needs is decided by where it acts, which a parameter may say.
+        named = params.get("account_id") or params.get("subscription_id")
+        target = Target(str(named or incident.account), incident.region)
         return self._observed(
             Plan(
                 id="",

@@ -58,6 +58,10 @@ class Signals:
             raise Invalid("signal.unreadable", problem="no such signal")
         return tuple(self.known[name] for name in names)
 
+    def payload(self, signal: Signal, raw: RawNotification) -> Json:
+        """Return nothing: these rules look at the signal alone."""
+        return None
+
     def verdict(self, signal: Signal, raw: RawNotification) -> Verdict:
         """Say what the test said; a finding is ours, an event the provider's maintenance."""
         default = Label.CUSTOMER_SECURITY if signal.kind is SignalKind.FINDING else Label.PROVIDER_MAINTENANCE
@@ -85,14 +89,14 @@ class World:
         self,
         *runbooks: Runbook,
         store: Store | None = None,
-        queue: Queue | None = None,
+        queue: Queue[Any] | None = None,
         clock: SettableClock | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
         self.store: Store = store or memory
-        self.queue = queue or cast(Queue, memory.jobs())
+        self.queue = queue or cast("Queue[Any]", memory.jobs())
         self.cloud = MemoryCloud()
         self.rosters, self.step_up = FixedRosters(), FixedStepUp()
         self.library = FixedLibrary(*(runbooks or _all_runbooks()))

@@ -1,0 +1,67 @@
+"""Keeping every no: who wanted what, and which rule said no. Guessing at codes is counted here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from twokey.core.approvals import StepUpUse
+from twokey.core.errors import NotFound, Refused
+from twokey.core.incidents import Incident
+from twokey.core.people import ChatIdentity, Person
+from twokey.core.runbooks import Plan
+from twokey.flow.response import UNKNOWN_PERSON, canonical_id, whoever
+from twokey.ports import Clock, Reading, Rosters, Store, Transaction
+
+WRONG_CODES_AN_HOUR = 5
+
+
+@contextmanager
+def on_record(
+    store: Store,
+    clock: Clock,
+    rosters: Rosters,
+    who: ChatIdentity,
+    action: str,
+    *,
+    incident_id: str = "",
+    plan_id: str = "",
+) -> Iterator[None]:
+    """Let a refusal through, having put it on record. A form that is not filled in is none."""
+    try:
+        yield
+    except (Refused, NotFound) as refusal:
+        if refusal.message.code != "refused.param_missing":
+            with store.change() as tx:
+                plan = tx.get(Plan, plan_id) if plan_id else None
+                incident = tx.get(Incident, plan.incident_id if plan else canonical_id(incident_id))
+                said, actor = refusal.message, whoever(who, rosters)
+                if said.code == "refused.step_up_wrong" and actor.id != UNKNOWN_PERSON:
+                    _count_wrong_code(tx, actor.id, clock.now())
+                tx.append(
+                    actor,
+                    action,
+                    incident_id=incident.id if incident else "",
+                    plan_id=plan_id[:80],
+                    data={**said.params, "code": said.code},
+                )
+        raise
+
+
+def may_try_codes(look: Reading, person: Person, now: datetime) -> None:
+    """Refuse a person who gave too many wrong codes this hour: six digits can be guessed, given time."""
+    if look.get(StepUpUse, _wrong_code(person.id, now, WRONG_CODES_AN_HOUR)):
+        raise Refused("refused.step_up_locked", person=person.name, limit=WRONG_CODES_AN_HOUR)
+
+
+def _count_wrong_code(tx: Transaction, person_id: str, now: datetime) -> None:
+    for number in range(1, WRONG_CODES_AN_HOUR + 1):
+        use = StepUpUse(_wrong_code(person_id, now, number), person_id, now)
+        if tx.get(StepUpUse, use.id) is None:
+            tx.add(use)
+            return
+
+
+def _wrong_code(person_id: str, now: datetime, number: int) -> str:
+    return f"wrong:{person_id}:{now:%Y%m%d%H}:{number}"
