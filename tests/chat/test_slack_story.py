@@ -9,7 +9,9 @@ from twokey.core.approvals import Approval
 from twokey.core.responsibility import Label
 from twokey.core.runbooks import Plan, PlanState
 from twokey.core.signals import Principal
+from twokey.store import open_store
 from twokey.testing import builders, playbooks
+from twokey.testing.clocks import SystemClock
 from twokey.testing.slack import as_text
 
 
@@ -282,3 +284,18 @@ def test_a_lost_connection_is_seen_by_readiness(world: Any) -> None:
     assert world.bot.watch.alive()
     world.loop.run(world.door.handler.client.disconnect())
     assert world.bot.watch.faults() == {"socket": "not connected"}
+
+
+def test_the_story_goes_the_same_way_on_a_database(make_world: Any, tmp_path: Any) -> None:
+    clock = SystemClock()
+    store = open_store(f"sqlite:///{tmp_path}/twokey.db", clock, migrate=True)
+    world = make_world(store=store, clock=clock).start()
+    world.send()
+    world.incident()
+    asked = propose(world)
+    turned(world, asked)
+    world.people["ana"].mention(world.security, "note seen", thread_ts=world.said()[0].ts)
+    world.slack.wait_for(lambda: [m for m in world.thread(1) if "seen" in m.text])
+    assert store.verify()[0] > 20
+    world.kill_sender()
+    store.close()

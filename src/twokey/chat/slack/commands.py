@@ -8,6 +8,7 @@ from twokey.chat.slack import containing, lists, modals
 from twokey.chat.slack.cards import incident_card
 from twokey.chat.slack.desk import Visit
 from twokey.chat.slack.parsing import VERBS, WITHOUT_INCIDENT, Asked
+from twokey.core.errors import Refused
 from twokey.core.incidents import CANCEL_REASONS, Severity, State
 from twokey.core.people import ChatAccount, acting
 
@@ -157,8 +158,13 @@ async def severity(visit: Visit, asked: Asked) -> None:
 
 
 async def contain(visit: Visit, asked: Asked) -> None:
-    """Begin a containment: choose a runbook, or look at the one that was named."""
-    await containing.begin(visit, asked.incident, asked.args[0] if asked.args else "")
+    """Begin a containment: choose a runbook, or look at the one that was named, with `name=value` parameters."""
+    pairs = [word.partition("=") for word in asked.args[1:]]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise Refused("chat.parameter_form", text=name[:80])
+    given = {name: value for name, _, value in pairs}
+    await containing.begin(visit, asked.incident, asked.args[0] if asked.args else "", given)
 
 
 async def pending(visit: Visit, _: Asked) -> None:

@@ -31,7 +31,9 @@ REASON = {"": "reason"}
 _MOST_PARAMETERS = 2000
 
 
-async def begin(visit: Visit, incident_id: str, runbook_id: str = "") -> None:
+async def begin(
+    visit: Visit, incident_id: str, runbook_id: str = "", given: Mapping[str, Json] | None = None
+) -> None:
     """Open the menu of runbooks, or the preview of the one that was named."""
     if not visit.act.trigger_id:
         contain = button(
@@ -43,7 +45,7 @@ async def begin(visit: Visit, incident_id: str, runbook_id: str = "") -> None:
     view_id = await visit.open(modals.loading(visit.words))
     try:
         if runbook_id:
-            await visit.update(view_id, await previewed(visit, incident_id, runbook_id, {}))
+            await visit.update(view_id, await previewed(visit, incident_id, runbook_id, given or {}))
             return
         incident = await desk.workers.quick(desk.flows.response.shown, incident_id)
         books = await desk.workers.quick(desk.flows.containment.suggestions, incident_id)

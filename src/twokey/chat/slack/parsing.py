@@ -17,7 +17,7 @@ VERBS = {
     "resolve": "resolve INC-12",
     "cancel": "cancel INC-12 <reason>",
     "severity": "severity INC-12 <SEV1..SEV4>",
-    "contain": "contain INC-12 [runbook]",
+    "contain": "contain INC-12 [runbook] [name=value]",
     "pending": "pending",
     "undo": "undo INC-12 [run]",
     "audit": "audit INC-12",

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -27,21 +26,17 @@ from twokey.chat.slack.posts import (
     Post,
     call,
 )
-from twokey.chat.slack.threads import address
+from twokey.chat.slack.rows import LOOKED_AT, Rows
 from twokey.chat.slack.workers import Watch, Workers
 from twokey.core.errors import TwokeyError
 from twokey.core.notices import Notice, NoticeKind, NoticeState
-from twokey.core.people import system
-from twokey.ports import Clock, Rosters, Store, Transaction
+from twokey.ports import Clock, Rosters, Store
 
 log = logging.getLogger("twokey.slack")
 
-SENDER = system("slack")
 POLL_S = 1.0
 CALL_S = 10  # how long Slack may take to answer
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-LOOKED_AT = 2000
-TRIED_AGAIN_FOR = timedelta(days=1)  # failed notices of this age get another chance at a start
 UPDATES_PER_S, UPDATES_AT_ONCE = 0.8, 10.0  # chat.update: 50 a minute for all channels together
 
 
@@ -82,7 +77,7 @@ class Sender:
         self._clock = clock
         self._workers = workers
         self._watch = watch
-        self._announced = announced
+        self._rows = Rows(store, clock, options, announced)
         self._lease = lease
         self._now = monotonic
         self._drawing = Drawing(flows, rosters, options)
@@ -147,7 +142,7 @@ class Sender:
             self._leading = False
             return POLL_S
         if not self._leading:
-            await self._workers.quick(self._recover)
+            self._failed = await self._workers.quick(self._rows.recover, frozenset(self._flying))
             self._leading = True
         wait = POLL_S
         for owed in await self._workers.quick(self._owed):
@@ -218,14 +213,14 @@ class Sender:
                 return
             notice, post = claimed
             outcome = await self._said(post)
-            await self._workers.quick(self._settle, notice, post, outcome)
+            await self._workers.quick(self._rows.settle, notice, post, outcome)
             self._remember(notice, outcome, owed.channel)
         except Exception:  # the edge of a task: whatever it was, the row is still owed and is tried again
             log.exception("sending %s failed", owed.notice.id)
             self._hold(owed.notice.id)
             self._unsure.add(owed.notice.id)
             self._failed[owed.notice.id] = "fault"
-            await self._workers.quick(self._release, owed.notice.id)
+            await self._workers.quick(self._rows.release, owed.notice.id)
         finally:
             self._flying.pop(owed.notice.id, None)
             self.wake()
@@ -245,84 +240,15 @@ class Sender:
 
     def _claim(self, owed: Owed) -> tuple[Notice, Post] | None:
         """Mark the row as being sent, and only then draw: what changes later owes an update of its own."""
-        with self._store.change() as tx:
-            now = tx.get(Notice, owed.notice.id)
-            if now is None or now.state is not NoticeState.PENDING:
-                tx.append(
-                    SENDER,
-                    "notice.passed",
-                    incident_id=owed.notice.incident_id,
-                    data={"notice": owed.notice.id},
-                )
-                return None
-            claimed = replace(now, state=NoticeState.SENDING, attempts=now.attempts + 1)
-            tx.put(claimed)
-            self._log(tx, claimed, "notice.sending")
-        try:
-            return claimed, self._drawing.post(now, owed.card, self._mark(now))
-        except TwokeyError as error:
-            self._give_up(claimed, str(error))
+        claimed = self._rows.claim(owed.notice)
+        if claimed is None:
             return None
-
-    def _settle(self, notice: Notice, post: Post, outcome: Outcome) -> None:
-        if outcome.is_sent and notice.kind is NoticeKind.CARD and not notice.sent_as:
-            self._announced(
-                notice.incident_id
-            )  # before `sent`: a crash between the two says it again, not never
-        with self._store.change() as tx:
-            now = tx.get(Notice, notice.id) or notice
-            untouched = now.state is NoticeState.SENDING
-            if outcome.is_sent:
-                sent = replace(
-                    now,
-                    state=NoticeState.SENT if untouched else now.state,
-                    sent_as=address(outcome.channel, outcome.ts),
-                    sent_at=self._clock.now(),
-                    attempts=0,
-                    error="",
-                )
-                tx.put(sent)
-                self._log(tx, sent, "notice.sent", ts=outcome.ts, channel=outcome.channel)
-            elif outcome.error in GONE_ERRORS or (outcome.error in PLACE_ERRORS and self._can_move(post)):
-                self._anew(tx, now, outcome.error)
-            elif outcome.is_final:
-                failed = replace(now, state=NoticeState.FAILED, error=outcome.error, attempts=0)
-                tx.put(failed)
-                self._log(tx, failed, "notice.failed", error=outcome.error)
-            else:
-                attempts = now.attempts if outcome.may_be_done else max(0, now.attempts - 1)
-                tx.put(replace(now, state=NoticeState.PENDING, attempts=attempts, error=outcome.error))
-                self._log(tx, now, "notice.delayed", error=outcome.error)
-
-    def _can_move(self, post: Post) -> bool:
-        """Say whether a message whose channel was closed can follow its card to the fallback channel."""
-        hangs = bool(post.thread_ts or post.ts)
-        return (
-            hangs and bool(self._options.fallback_channel) and post.channel != self._options.fallback_channel
-        )
-
-    def _anew(self, tx: Transaction, notice: Notice, error: str) -> None:
-        """Our message was deleted, or its channel closed: post it again, and its card first."""
-        tx.put(replace(notice, state=NoticeState.PENDING, sent_as="", attempts=0, error=error))
-        card = tx.get(Notice, f"card:{notice.incident_id}")
-        if card is not None and card.id != notice.id and card.sent_as and not notice.sent_as:
-            tx.put(replace(card, state=NoticeState.PENDING, sent_as="", attempts=0, error=error))
-        self._log(tx, notice, "notice.lost", error=error)
-
-    def _give_up(self, notice: Notice, error: str) -> None:
-        with self._store.change() as tx:
-            failed = replace(notice, state=NoticeState.FAILED, error=error[:300], attempts=0)
-            tx.put(failed)
-            self._log(tx, failed, "notice.failed", error=error[:300])
-        self._failed[notice.id] = error[:300]
-
-    def _release(self, notice_id: str) -> None:
-        with self._store.change() as tx:
-            now = tx.get(Notice, notice_id)
-            if now is not None and now.state is NoticeState.SENDING:
-                now = replace(now, state=NoticeState.PENDING)
-                tx.put(now)
-            tx.append(SENDER, "notice.delayed", data={"notice": notice_id, "error": "fault"})
+        try:
+            return claimed, self._drawing.post(claimed, owed.card, self._mark(claimed))
+        except TwokeyError as error:
+            self._rows.give_up(claimed, str(error))
+            self._failed[claimed.id] = str(error)[:300]
+            return None
 
     def _remember(self, notice: Notice, outcome: Outcome, channel: str) -> None:
         if outcome.is_sent:
@@ -350,42 +276,9 @@ class Sender:
         self._held[notice_id] = self._now() + BACKOFF_S[min(tries, len(BACKOFF_S) - 1)]
 
     def _mark(self, notice: Notice) -> str:
-        if notice.sent_as or not notice.attempts:
-            return ""
+        if notice.sent_as or notice.attempts < 2:
+            return ""  # the first try is this one
         return "chat.sent_again_lost" if notice.id in self._unsure else "chat.sent_again_restart"
-
-    # After a start
-
-    def _recover(self) -> None:
-        """Take over what an earlier sender left: half-sent rows, and failed ones that may be mended now."""
-        since = self._clock.now() - TRIED_AGAIN_FOR
-        with self._store.read() as look:
-            left = look.find(Notice, state=NoticeState.SENDING, limit=LOOKED_AT)
-            failed = look.find(Notice, state=NoticeState.FAILED, limit=LOOKED_AT, newest_first=True)
-        again = [n for n in failed if n.created_at >= since]
-        self._failed = {n.id: n.error for n in failed if n.created_at < since}
-        left = [n for n in left if n.id not in self._flying]
-        if not left and not again:
-            return
-        with self._store.change() as tx:
-            for notice in left:
-                tx.put(replace(notice, state=NoticeState.PENDING, attempts=max(1, notice.attempts)))
-            for notice in again:
-                tx.put(replace(notice, state=NoticeState.PENDING, attempts=0, error=""))
-            tx.append(
-                SENDER,
-                "notices.recovered",
-                data={"sending": len(left), "failed": len(again)},
-            )
-
-    def _log(self, tx: Transaction, notice: Notice, action: str, **data: str) -> None:
-        tx.append(
-            SENDER,
-            action,
-            incident_id=notice.incident_id,
-            plan_id=notice.plan_id,
-            data={"notice": notice.id, "kind": notice.kind.value, **data},
-        )
 
 
 def _heads(pending: list[Notice]) -> Iterator[Notice]:
