@@ -13,6 +13,7 @@ from twokey.core.runbooks import OnFailure, Plan, PlanState, Risk, Target, Touch
 from twokey.core.signals import Principal
 from twokey.testing.clouds import KEY_ID, AccessKey, Killed, die
 from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS
+from twokey.words import say
 
 
 @pytest.fixture
@@ -312,3 +313,12 @@ def test_a_plan_that_is_over_is_not_run_again_by_a_second_job(world, plan):
     assert world.cloud.effects == effects
     with world.store.read() as look:
         assert look.get(Execution, plan.id).fence == 1
+
+
+def test_people_read_who_is_missing_in_their_own_language(world, plan):
+    world.rosters.without("d-ben")
+    world.works()
+    why = next(m for n in world.notices() for m in n.messages if m.code == "refused.keys_void")
+    assert why.nested["why"].code == "standing.left_roster"
+    for language in ("en", "ja"):
+        assert "standing." not in say(why, language)

@@ -246,5 +246,6 @@ def may_run(
         return
     now_standing = standing(plan, keys, incident, roster)
     if not now_standing.is_satisfied:
-        why = "; ".join(str(reason) for reason in now_standing.missing)
+        # The first reason is the one that says who: that keys are missing now only follows from it.
+        why = next(iter(now_standing.missing), "-")
         raise Refused("refused.keys_void", plan=plan.short, why=why)

@@ -68,7 +68,7 @@ class Intake:
                 return
             tx.put(replace(raw, state=RawState.UNREADABLE, reason=reason))
             tx.append(INTAKE, "unreadable", data={"raw": raw.id, "reason": reason})
-            said = message("intake.unreadable", source=raw.source, reason=reason, raw=raw.id)
+            said = message("intake.unreadable", source=raw.source, reason=fault, raw=raw.id)
             outbox.tell_unreadable(tx, raw.id, said, self.clock.now())
 
     def _take_in(self, tx: Transaction, signal: Signal, verdict: Verdict) -> None:
