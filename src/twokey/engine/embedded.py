@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Event as Stop
+from typing import Generic
 
 from twokey.core.errors import Unavailable
 from twokey.engine.outcomes import End, Outcome, attempt
-from twokey.engine.queue import Queue, Retries, Taken
+from twokey.engine.queue import Queue, Retries, T
 from twokey.ports import Clock, Handle, Parked
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ STORE_DOWN_S = 1.0
 """How long a worker waits when the record does not answer."""
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(Generic[T]):
     """Runs owed jobs in threads; see ports.Engine.
 
     A job in hand is leased, and the lease renewed while it runs: when the process is killed, its jobs are
@@ -30,7 +31,7 @@ class EmbeddedEngine:
 
     def __init__(  # one line for each thing that a test or a setting may choose
         self,
-        queue: Queue,
+        queue: Queue[T],
         handle: Handle,
         parked: Parked,
         clock: Clock,
@@ -46,7 +47,7 @@ class EmbeddedEngine:
         self._lease, self._poll_s = timedelta(seconds=lease_s), poll_s
         # New with every process: what a process of this name holds, a living process holds.
         self._name = f"{name or 'engine'}-{uuid.uuid4().hex[:8]}"
-        self._in_hand: dict[int, Taken] = {}
+        self._in_hand: dict[int, T] = {}
         self._in_hand_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._is_running = False
@@ -118,7 +119,7 @@ class EmbeddedEngine:
                 del self._in_hand[key]
         return True
 
-    def _settle_surely(self, taken: Taken, outcome: Outcome) -> None:
+    def _settle_surely(self, taken: T, outcome: Outcome) -> None:
         while True:
             try:
                 if not self._settle(taken, outcome):
@@ -129,7 +130,7 @@ class EmbeddedEngine:
                     raise  # the lease runs out, and whoever comes next takes the job
                 self._bell.wait(self._bell.count, STORE_DOWN_S)
 
-    def _settle(self, taken: Taken, outcome: Outcome) -> bool:
+    def _settle(self, taken: T, outcome: Outcome) -> bool:
         due = self._clock.now() + timedelta(seconds=outcome.wait_s)
         match outcome.end:
             case End.DONE:

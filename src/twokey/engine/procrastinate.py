@@ -13,7 +13,7 @@ from typing import Any
 
 import procrastinate
 from procrastinate import jobs as procrastinate_jobs
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 
@@ -109,15 +109,15 @@ class ProcrastinateEngine:
         with ThreadPoolExecutor(self._workers + 1, thread_name_prefix="engine") as threads:
             app = self._app(threads)
             async with app.open_async():
-                await self._save_abandoned(app)
-                # One more than workers: the rescue must not wait behind long runs.
                 work = asyncio.create_task(self._worker(app, concurrency=self._workers + 1))
-                while not work.done() and not stop.is_set():
+                rescue = asyncio.create_task(self._rescue_again_and_again(app))
+                while not (work.done() or rescue.done() or stop.is_set()):
                     self._seen = time.monotonic()
                     await asyncio.wait([work], timeout=0.1)
-                work.cancel()  # procrastinate finishes the jobs in hand before it gives in
-                with suppress(asyncio.CancelledError):
-                    await work
+                for task in (rescue, work):  # procrastinate finishes the jobs in hand before it gives in
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
 
     async def _drain(self, limit: int) -> int:
         self._ran = 0
@@ -152,8 +152,16 @@ class ProcrastinateEngine:
         )
 
     def _app(self, threads: ThreadPoolExecutor) -> procrastinate.App:
+        # A worker that is stopped in the middle of a transaction keeps its locks: the server ends it for
+        # us, or the others would wait for the one they want to replace.
+        patience_ms = int(1000 * max(1.0, min(10.0, self._silent_s)))
+        options = f"-c idle_in_transaction_session_timeout={patience_ms} -c lock_timeout={patience_ms}"
         connector = procrastinate.PsycopgConnector(
-            conninfo=self._url, min_size=1, max_size=self._workers + 4, timeout=10.0
+            conninfo=self._url,
+            kwargs={"options": options, "application_name": "twokey-engine"},
+            min_size=1,
+            max_size=self._workers + 4,
+            timeout=10.0,
         )
         app = procrastinate.App(connector=connector)
         app.job_manager = _FencedManager(connector)
@@ -167,6 +175,8 @@ class ProcrastinateEngine:
             with suppress(AlreadyEnqueued):  # it joined the line before a crash cut us off
                 await app.job_manager.defer_job_async(deferred(from_text(job), is_due=True))
 
+        # It also keeps the library's watch over its side tasks going: without any periodic task that watch
+        # ends at once, and a heartbeat that failed would go unnoticed.
         @app.periodic(cron=self._rescue)
         @app.task(name=RESCUE, queue=QUEUE, queueing_lock=RESCUE)
         async def rescue(timestamp: int) -> None:  # noqa: ARG001 - the library's
@@ -191,6 +201,15 @@ class ProcrastinateEngine:
                 _FAILED, failed=str(failed + 1), id=context.job.id
             )
         raise RunAgainError(outcome.wait_s)
+
+    async def _rescue_again_and_again(self, app: procrastinate.App) -> None:
+        # Beside the periodic task: that one waits for a free hand, and its deferrer for other workers.
+        while True:
+            try:
+                await self._save_abandoned(app)
+            except ConnectorException as error:
+                log.warning("silent workers could not be looked for: %s", error)
+            await asyncio.sleep(self._silent_s / 3)
 
     async def _save_abandoned(self, app: procrastinate.App) -> None:
         """Owe again what the workers that fell silent had in hand; it counts as a failed attempt."""
@@ -220,7 +239,7 @@ class _Again(BaseRetryStrategy):
         self,
         *,
         exception: BaseException,
-        job: procrastinate_jobs.Job,  # noqa: ARG002 - the library's
+        job: procrastinate_jobs.Job,
     ) -> RetryDecision | None:
         if isinstance(exception, GivenUpError):
             return None

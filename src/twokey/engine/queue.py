@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from twokey.core.jobs import Job
 
@@ -23,7 +23,10 @@ class Taken(Protocol):
     def turn(self) -> int: ...
 
 
-class Queue(Protocol):
+T = TypeVar("T", bound=Taken)
+
+
+class Queue(Protocol[T]):
     """Owed jobs, one at a time per lock, in the order they were owed.
 
     A job that waits for its first time (`not_before`) does not hold up later ones of its lock; one that
@@ -31,7 +34,7 @@ class Queue(Protocol):
     one any more: another worker has the job, and nothing was changed.
     """
 
-    def take(self, worker: str, now: datetime, lease_until: datetime) -> Taken | None:
+    def take(self, worker: str, now: datetime, lease_until: datetime) -> T | None:
         """Take the next job that is due.
 
         What another worker holds with a lease that ran out is due too; that counts as a failed attempt.
@@ -39,23 +42,23 @@ class Queue(Protocol):
         """
         ...
 
-    def renew(self, taken: Taken, until: datetime) -> bool:
+    def renew(self, taken: T, until: datetime) -> bool:
         """Go on holding a job."""
         ...
 
-    def done(self, taken: Taken) -> bool:
+    def done(self, taken: T) -> bool:
         """Owe it no longer."""
         ...
 
-    def later(self, taken: Taken, due: datetime) -> bool:
+    def later(self, taken: T, due: datetime) -> bool:
         """Owe it again from then on, without counting this as a failure."""
         ...
 
-    def fail(self, taken: Taken, due: datetime, error: str) -> bool:
+    def fail(self, taken: T, due: datetime, error: str) -> bool:
         """Owe it again from then on, one attempt more."""
         ...
 
-    def park(self, taken: Taken, error: str) -> bool:
+    def park(self, taken: T, error: str) -> bool:
         """Give it up: it stays visible, and no longer holds its lock."""
         ...
 

