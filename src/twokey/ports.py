@@ -128,10 +128,15 @@ class Engine(Protocol):
         """Run what is due now, until nothing is; return how many jobs ran."""
         ...
 
+    def alive(self) -> bool:
+        """Say, for readiness, whether it is at work."""
+        ...
+
 
 Handle = Callable[[Job], None]
 """What an engine calls for a job. Returning means done; Later means again after a while; another
-TwokeyError means parked and told; anything else is a fault: tried again with back-off, then parked and told."""
+TwokeyError means parked and told. Unavailable, and anything that is no TwokeyError, is a fault: tried
+again with back-off, then parked and told. LostLease leaves the job to the worker that has it."""
 
 Parked = Callable[[Job, Exception], None]
 """What an engine calls when it gives a job up: people are told."""
@@ -142,6 +147,10 @@ class Normaliser(Protocol):
 
     def normalise(self, raw: RawNotification) -> tuple[Signal, ...]:
         """Return the signals in a notification; raise Invalid with the reason when it cannot be understood."""
+        ...
+
+    def payload(self, signal: Signal, raw: RawNotification) -> Json:
+        """Return the part of a notification that a signal was read from, without the envelopes around it."""
         ...
 
 

@@ -68,7 +68,6 @@ class Settings:
     aws_protected_accounts: tuple[str, ...] = ()  # never contained
     aws_external_id: Secret = Secret("")
     aws_quarantine_parent_ou: str = ""
-    aws_responder_role_arn: str = ""
     azure_tenant: str = ""
     azure_subscriptions: tuple[str, ...] = ()
     azure_endpoint_url: str = ""
@@ -82,7 +81,6 @@ class Settings:
         """Return what a runbook may take `from: config.*`; what is not set is left out."""
         aws: dict[str, Json] = {
             "quarantine_parent_ou": self.aws_quarantine_parent_ou,
-            "responder_role_arn": self.aws_responder_role_arn,
             "role_name": self.aws_role_name,
         }
         return {"aws": {name: value for name, value in aws.items() if value}}

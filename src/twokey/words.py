@@ -22,7 +22,9 @@ def say(message: Message, language: str = "en", escape: Callable[[str], str] = s
     template = _catalogue(language).gettext(message.code)
     if template == message.code:
         return escape(str(message))
-    return template.format_map(_Shown({name: escape(value) for name, value in message.params.items()}))
+    shown = _Shown({name: escape(value) for name, value in message.params.items()})
+    shown |= {name: say(reason, language, escape) for name, reason in message.nested.items()}
+    return template.format_map(shown)
 
 
 def word(code: str, language: str = "en") -> str:

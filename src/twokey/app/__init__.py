@@ -177,7 +177,10 @@ def classifier(settings: Settings) -> Classifier:
     """Load the rules."""
     from twokey.catalog.rules import load_rules
 
-    return load_rules(settings.rules_dir)
+    readers = normalisers()
+    return load_rules(
+        settings.rules_dir, payload=lambda signal, raw: readers[raw.provider].payload(signal, raw)
+    )
 
 
 def replay(app: App, files: list[Path], provider: str, speed: float) -> int:
@@ -213,7 +216,8 @@ def _clouds(settings: Settings, clock: Clock) -> tuple[dict[str, Cloud], tuple[S
     if "aws" in settings.clouds:
         from twokey.providers import aws
         from twokey.providers.aws.session import AwsSession
-        from twokey.providers.aws.sources import SqsSource
+        from twokey.providers.aws.sources import queue_of
+        from twokey.providers.aws.sources import sources as queues
 
         options = aws.AwsOptions(
             region=settings.aws_region,
@@ -223,14 +227,11 @@ def _clouds(settings: Settings, clock: Clock) -> tuple[dict[str, Cloud], tuple[S
             organizations_account=settings.aws_organizations_account,
             protected_accounts=settings.aws_protected_accounts,
             external_id=settings.aws_external_id,
-            queues=tuple(
-                aws.QueueOptions(name=url.rstrip("/").rpartition("/")[2], url=url)
-                for url in settings.aws_queues
-            ),
+            queues=tuple(queue_of(url) for url in settings.aws_queues),
         )
         session = AwsSession(options, clock)
         clouds["aws"] = aws.provider(options, clock, session=session)
-        sources = tuple(SqsSource(session, queue, clock) for queue in options.queues)
+        sources = tuple(queues(session))
     if "azure" in settings.clouds:
         from twokey.providers import azure
         from twokey.providers.azure.session import PUBLIC_CLOUD, AzureOptions, AzureSession

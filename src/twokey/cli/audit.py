@@ -80,13 +80,14 @@ def _new_file(path: Path) -> Path:
 
 
 def _head(text: str) -> tuple[int, str] | None:
+    from twokey.core.audit import SHOWN
     from twokey.core.errors import Invalid
 
     if not text:
         return None
     seq, _, digest = text.strip().partition(":")
     digest = digest.lower()
-    if not seq.isdecimal() or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+    if not seq.isdecimal() or not SHOWN <= len(digest) <= 64 or set(digest) - set("0123456789abcdef"):
         raise Invalid("audit.head_not_understood", head=text[:100])
     return int(seq), digest
 

@@ -82,7 +82,8 @@ def check(
         from twokey.app import clouds_for_checking
         from twokey.catalog.runbooks import read_runbook
 
-        faults, count = [], len(files)
+        faults: list[Invalid] = []
+        count = len(files)
         for path in files:
             try:
                 content = path.read_bytes()

@@ -14,10 +14,12 @@ class Message:
     """A sentence for people, not yet in any language: a catalogue code and its parameters.
 
     Parameters may hold an attacker's text: whoever renders a message escapes them for its surface.
+    A parameter that is itself a message (the reason behind a reason) stands in `nested` too, to be said in words.
     """
 
     code: str
     params: Mapping[str, str] = field(default_factory=dict)
+    nested: Mapping[str, Message] = field(default_factory=dict)
 
     def __str__(self) -> str:
         shown = " ".join(f"{name}={value!r}" for name, value in sorted(self.params.items()))
@@ -25,8 +27,12 @@ class Message:
 
 
 def message(code: str, **params: object) -> Message:
-    """Make a message; every parameter is kept as text."""
-    return Message(code, {name: str(value) for name, value in params.items()})
+    """Make a message; every parameter is kept as text, and one that is a message also as that."""
+    said = {
+        name: value.message if isinstance(value, TwokeyError) else value for name, value in params.items()
+    }
+    nested = {name: value for name, value in said.items() if isinstance(value, Message)}
+    return Message(code, {name: str(value) for name, value in said.items()}, nested)
 
 
 class TwokeyError(Exception):

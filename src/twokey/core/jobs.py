@@ -32,3 +32,13 @@ class Job:
     payload: Mapping[str, str] = field(default_factory=dict)
     lock: str = ""
     not_before: datetime | None = None
+
+
+def draft_job(incident_id: str, after: int = 0) -> Job:
+    """Name the job that drafts an incident's post-mortems; `after` is the audit entry that made it owed."""
+    return Job(
+        id=f"draft:{incident_id}:{after}",
+        kind=JobKind.DRAFT,
+        payload={"incident_id": incident_id, "after": str(after)},
+        lock=f"draft:{incident_id}",
+    )

@@ -63,7 +63,9 @@ class Roster:
 
     people: tuple[Person, ...] = ()
     digest: str = ""
-    _by_account: dict[ChatAccount, Person] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _by_account: dict[ChatAccount, Person] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
     _by_id: dict[str, Person] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message, NotFound, Refused, TwokeyError, message
 from twokey.core.incidents import Incident, Severity, State, may_move
+from twokey.core.jobs import draft_job
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, acting, identify, system
 from twokey.core.runbooks import Plan
 from twokey.flow import outbox
@@ -197,6 +198,8 @@ class Response:
             entry = tx.append(actor, action, incident_id=after.id, data=data)
             outbox.tell_thread(tx, entry, said, broadcast=after.state is State.RESOLVED and action == "moved")
             outbox.redraw_card(tx, after, self.clock.now())
+            if after.state is State.RESOLVED and before.state is not State.RESOLVED:
+                tx.enqueue(draft_job(after.id, entry.seq))
         return after
 
     def _record_refusal(self, incident_id: str, who: ChatIdentity, action: str, said: Message) -> None:

@@ -320,16 +320,6 @@ class Review:
             tx.append(actor, f"{_OWN}refused", incident_id=incident_id, data=data)
 
 
-def draft_job(incident_id: str, after: int = 0) -> Job:
-    """Name the job that drafts an incident's post-mortems; `after` is the audit entry that made it owed."""
-    return Job(
-        id=f"draft:{incident_id}:{after}",
-        kind=JobKind.DRAFT,
-        payload={"incident_id": incident_id, "after": str(after)},
-        lock=f"draft:{incident_id}",
-    )
-
-
 def _may_review(person: Person, incident: Incident, audience: str) -> None:
     scope = incident.account
     roles = [role for role in Role if person.is_(role, scope) or (not scope and role in person.roles)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from twokey.core.audit import GENESIS
+from twokey.core.audit import GENESIS, is_head
 from twokey.core.errors import Invalid, Tampered
 from twokey.core.jobs import Job, JobKind
 from twokey.core.people import Actor
@@ -163,7 +163,7 @@ def _proved(reading: SqlReading, head: tuple[int, str] | None) -> tuple[int, str
     for page in _pages(reading):
         after = proved(page, end)
         if head and end[0] < head[0] <= after[0]:
-            if page[head[0] - end[0] - 1][10] != head[1]:
+            if not is_head(page[head[0] - end[0] - 1][10], head[1]):
                 raise Tampered("audit.head_differs", seq=head[0])
             is_seen = True
         end = after

@@ -87,8 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not _pass(self.owner.before, call):
             self._cut()
             return
-        if answer := self.owner.answers.get(call.operation):
-            self._say(*answer)
+        if call.operation in self.owner.answers:
+            self._say(*self.owner.answers[call.operation])
             return
         parts = urlsplit(self.owner.upstream)
         upstream = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)

@@ -16,6 +16,7 @@ from twokey.chat.slack.blocks import (
     section,
 )
 from twokey.chat.slack.text import Words, code, plain, shown, when
+from twokey.core.audit import SHOWN
 from twokey.core.errors import Message
 from twokey.core.incidents import Incident, State
 from twokey.core.responsibility import Label, Origin, Verdict
@@ -71,7 +72,7 @@ def thread_message(
     sentences = [words.of(message) for message in messages]
     small = [mark] if mark else []
     if seal.get("audit_seq"):
-        small.append(words("chat.audit_seal", seq=seal["audit_seq"], hash=seal.get("audit_hash", "")[:12]))
+        small.append(words("chat.audit_seal", seq=seal["audit_seq"], hash=seal.get("audit_hash", "")[:SHOWN]))
     blocks = [section(sentence) for sentence in sentences]
     if small:
         blocks.append(context(*small))
@@ -135,7 +136,12 @@ def _ours(incident: Incident, words: Words) -> list[Block]:
 
 def _small(incident: Incident, words: Words) -> list[str]:
     first = incident.times.started or incident.times.detected or incident.opened_at
-    small = [words("chat.card.first_seen") + " " + when(first, words.language)]
+    is_to_come = first > incident.opened_at
+    small = [
+        words("chat.card.begins" if is_to_come else "chat.card.first_seen")
+        + " "
+        + when(first, words.language)
+    ]
     if incident.tracking_id:
         small.append(words("chat.card.tracking", id=incident.tracking_id[:120]))
     small.append(words("chat.card.source", source=incident.family or incident.provider))

@@ -11,6 +11,7 @@ from twokey.chat.slack.parsing import VERBS, WITHOUT_INCIDENT, Asked
 from twokey.core.errors import Refused
 from twokey.core.incidents import CANCEL_REASONS, Severity, State
 from twokey.core.people import ChatAccount, acting
+from twokey.words import LANGUAGES
 
 Verb = Callable[[Visit, Asked], Awaitable[None]]
 FREE = frozenset({"help", "whoami"})
@@ -197,15 +198,16 @@ async def postmortem(visit: Visit, asked: Asked) -> None:
     incident = await desk.workers.quick(desk.flows.response.shown, asked.incident)
     wanted = asked.args[0].casefold() if asked.args else "preview"
     audience = "public" if "public" in asked.args else "internal"
+    language = next((word for word in asked.args if word in LANGUAGES), words.language)
     if wanted == "preview":
-        text = await desk.workers.slow(review.preview, incident.id, words.language, audience)
+        text = await desk.workers.slow(review.preview, incident.id, language, audience)
         command = desk.options.command
         await visit.tell(lists.postmortem(incident.id, text, command, words))
     elif wanted == "draft":
         await desk.workers.slow(review.draft, incident.id, acting(person, visit.who.account))
         await visit.say("chat.done_in_thread", incident=incident.id)
     elif wanted == "publish":
-        made = await desk.workers.slow(review.publish, incident.id, words.language, audience, visit.who)
+        made = await desk.workers.slow(review.publish, incident.id, language, audience, visit.who)
         await visit.say("chat.postmortem.published", incident=incident.id, place=made.published_to)
     else:
         await visit.say("chat.postmortem.usage", command=desk.options.command)

@@ -8,7 +8,7 @@ from twokey.chat.slack.blocks import Block, actions, button, context, divider, f
 from twokey.chat.slack.cards import MARKS, Names
 from twokey.chat.slack.plans import account_of, plan_text
 from twokey.chat.slack.text import Words, code, fenced, shown, when
-from twokey.core.audit import AuditEntry
+from twokey.core.audit import SHOWN, AuditEntry
 from twokey.core.errors import Message
 from twokey.core.incidents import Incident
 from twokey.core.people import Person
@@ -120,7 +120,7 @@ def timeline(incident: Incident, entries: Sequence[AuditEntry], name: Names, wor
         blocks.append(section("\n".join(lines[start : start + 10])[:2900]))
     if whole:
         last = whole[-1]
-        blocks.append(context(words("chat.audit_seal", seq=last.seq, hash=last.hash[:12])))
+        blocks.append(context(words("chat.audit_seal", seq=last.seq, hash=last.hash[:SHOWN])))
     return fitted(blocks, words)
 
 

@@ -15,7 +15,7 @@ TOOLS = "111111111111"  # where twokey runs
 SHOP = "222222222222"  # what is attacked
 REGION = "eu-central-1"
 USER = "deploy-bot"
-ROLE = "twokey-responder"
+ROLE = "TwokeyResponder"
 EXTERNAL_ID = "demo-external-id"
 BUCKETS = tuple(f"shop-{name}" for name in ("orders", "invoices", "images", "exports", "backups", "logs"))
 _ALLOW_ALL = json.dumps(
@@ -111,11 +111,5 @@ class Company:
         return list(json.loads(policy)["Statement"])
 
     def root_id(self) -> str:
-        """Make an organisation if there is none, and return its Root's id."""
-        organizations = self.client("organizations", "test")
-        try:
-            organizations.create_organization(FeatureSet="ALL")
-        except ClientError as error:
-            if "Already" not in str(error.response["Error"]["Code"]):
-                raise
-        return str(organizations.list_roots()["Roots"][0]["Id"])
+        """Return the id of the organisation's Root."""
+        return str(self.client("organizations", "test").list_roots()["Roots"][0]["Id"])

@@ -50,7 +50,7 @@ def planned_maintenance(now: datetime) -> str:
                     "eventSource": 2,
                     "eventTimestamp": _iso(now),
                     "eventDataId": "3e2d1c0b-9a8f-4e7d-b6c5-a4f3e2d1c0b9",
-                    "level": 3,
+                    "level": 4,
                     "operationName": "Microsoft.ServiceHealth/maintenance/action",
                     "operationId": "d9c8b7a6-5e4f-4321-9876-0a1b2c3d4e5f",
                     "status": "Active",

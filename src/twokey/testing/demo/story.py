@@ -6,11 +6,14 @@ import re
 import secrets
 import subprocess
 import sys
+import time
 import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import pyotp
 
 from twokey.testing.bot import Bot
 from twokey.testing.demo import notifications
@@ -21,7 +24,7 @@ from twokey.testing.slack import FakeSlack
 
 DOOR = f"demo={secrets.token_urlsafe(32)}"
 WAIT = 40.0
-_AUDIT = re.compile(r"(?:audit|監査)\D{0,12}(\d+)\D{1,6}([0-9a-f]{12})")
+_AUDIT = re.compile(r"(?:audit|監査)\D{0,12}(\d+)\D{1,6}([0-9a-f]{24})")
 
 
 @dataclass
@@ -50,6 +53,8 @@ class Story:
         self.ben = slack.add_user("ben", user_id="U0BEN", email="ben@shop.example")
         self.channel = slack.add_channel("incidents", members=[self.ana, self.ben])
         self.security = slack.add_channel("security-incidents", is_private=True, members=[self.ana, self.ben])
+        self.secret = pyotp.random_base32()
+        self._codes_given = 0
         self.bot = Bot(folder, self._variables())
 
     def tell(self, language: str) -> Observed:
@@ -94,7 +99,7 @@ class Story:
             lambda rows: any(r["id"] == "INC-1" and r["signals"] == distinct for r in rows)
         )
         self.slack.wait_for(lambda: str(distinct) in self.slack.show(self._card_of("INC-1")), WAIT)
-        self.teller.slack("#security-incidents", self.slack.show(self._card_of("INC-1")))
+        self.teller.slack("#security-incidents", self._shown(self._card_of("INC-1")))
         self.teller.fact(f"{len(burst)} messages, {distinct} distinct: one incident, on our own side")
         self.ana.click(self._card_of("INC-1"), "incident_acknowledge")
         self.ben.click(self._card_of("INC-1"), "incident_command")
@@ -104,12 +109,12 @@ class Story:
         """The engineer proposes; the preview is read from the cloud, and confirming it is the first key."""
         self.teller.chapter("The first key")
         plan_card = self._propose("INC-1", "aws.disable-leaked-access-key")
-        self.teller.slack("in the thread, after Ana confirmed the preview", self.slack.show(plan_card))
+        self.teller.slack("in the thread, after Ana confirmed the preview", self._shown(plan_card))
         self.teller.say("Ana tries to turn the second key as well.")
         before = len(self.slack.ephemerals(self.ana))
         refusal = self._try_key(self.ana, plan_card, self._last4(), before)
         self.seen.self_second_key_refused = bool(refusal) and self.company.key_status() == "Active"
-        self.teller.slack("only Ana sees this", "    " + refusal)
+        self.teller.slack("only Ana sees this", refusal)
         self.teller.fact("her own second key is refused", self.seen.self_second_key_refused)
 
     def the_second_key(self) -> None:
@@ -117,7 +122,7 @@ class Story:
         self.teller.chapter("The second key")
         plan_card = self._plan_card("INC-1")
         wrong = self._try_key(self.ben, plan_card, "0000", len(self.slack.ephemerals(self.ben)))
-        self.teller.slack("Ben types 0000; the modal says", "    " + wrong)
+        self.teller.slack("Ben types 0000; the modal says", wrong)
         self.teller.fact("a wrong target turns no key", self.company.key_status() == "Active")
         self.proxy.after.append(self._kill_once)
         self.teller.say(f"Ben types {self._last4()}, the last four characters of the key.")
@@ -169,21 +174,18 @@ class Story:
         with urllib.request.urlopen(request, timeout=10) as answer:
             self.teller.fact(f"the webhook answers {answer.status} after the notice is stored")
         card = self.slack.wait_for(lambda: self._card_of("INC-2"), WAIT)
-        self.teller.slack("#incidents", self.slack.show(card))
-        before = len(self.slack.ephemerals(self.ana))
-        self.ana.command("/twokey", "contain INC-2 azure.block-public-storage", self.channel)
-        self.teller.slack("Ana asks to contain it", "    " + self._private(self.ana, before))
+        self.teller.slack("#incidents", self._shown(card))
+        refusal = self._refused_preview("INC-2", "azure.block-public-storage", {}, self.channel)
+        self.teller.slack("Ana asks to contain it; only she sees this", refusal)
 
     def the_root(self) -> None:
         """A quarantine whose parent is the organisation's Root is refused."""
         self.teller.chapter("A quarantine aimed at the Root")
         root = self.company.root_id()
-        before = len(self.slack.ephemerals(self.ana))
-        refusal = self._refused_preview(
-            "INC-1", "aws.quarantine-account", {"quarantine_parent_id": root}, before
-        )
+        given = {"quarantine_parent_id": root}
+        refusal = self._refused_preview("INC-1", "aws.quarantine-account", given, self.security)
         self.seen.root_refused = root in refusal and "Root" in refusal
-        self.teller.slack("only Ana sees this", "    " + refusal)
+        self.teller.slack("only Ana sees this", refusal)
         self.teller.fact("refused, before anybody was asked for a key", self.seen.root_refused)
 
     def the_review(self) -> None:
@@ -193,10 +195,9 @@ class Story:
             "/twokey", "resolve INC-1 the key is disabled and the buckets are protected", self.security
         )
         self._thread_says("INC-1", "resolved")
-        self.ben.command("/twokey", "postmortem INC-1 publish", self.security)
-        published = self.slack.wait_for(
-            lambda: sorted((self.folder / "postmortems").rglob("INC-1*.md")), WAIT
-        )
+        for version in ("en", "ja", "en public", "ja public"):
+            self.ben.command("/twokey", f"postmortem INC-1 publish {version}", self.security)
+        published = self.slack.wait_for(self._published, WAIT)
         self.seen.postmortem = str(next(p for p in published if ".en." in p.name and "internal" in p.name))
         for path in published:
             self.teller.fact(f"{path.relative_to(self.folder)} ({path.stat().st_size} bytes)")
@@ -219,13 +220,18 @@ class Story:
             {"id": str(row["id"]), "label": str(row["label"])} for row in self._incidents()
         ]
 
+    def _published(self) -> list[Path]:
+        found = sorted((self.folder / "postmortems").rglob("INC-1*.md"))
+        return found if len(found) == 4 else []
+
     # what people do
 
     def _propose(self, incident: str, runbook: str, params: dict[str, str] | None = None) -> Any:
         """Go through the contain modal as Ana, and return the approval card."""
         known = len(self._plan_cards(incident))
         view = self._preview(incident, runbook, params)
-        self.teller.slack(f"Ana's preview of {runbook}", self.slack.show(view))
+        if not known:  # one of them is enough to read
+            self.teller.slack(f"Ana's preview of {runbook}", self._shown(view))
         self._send(self.ana, view, {})
         self.slack.wait_for(lambda: len(self._plan_cards(incident)) > known, WAIT)
         return self._plan_card(incident)
@@ -234,16 +240,15 @@ class Story:
         self.ana.command("/twokey", f"contain {incident} {runbook}{_typed_params(params)}", self.security)
         return self.slack.wait_for(lambda: self._view(self.ana, "contain_propose"), WAIT)
 
-    def _refused_preview(self, incident: str, runbook: str, params: dict[str, str], before: int) -> str:
-        self.ana.command("/twokey", f"contain {incident} {runbook}{_typed_params(params)}", self.security)
+    def _refused_preview(self, incident: str, runbook: str, params: dict[str, str], channel: Any) -> str:
+        """Ask for a preview as Ana, and return what the modal says instead."""
+        self.ana.command("/twokey", f"contain {incident} {runbook}{_typed_params(params)}", channel)
         view = self.slack.wait_for(
-            lambda: self._view(self.ana, "told") or len(self.slack.ephemerals(self.ana)) > before, WAIT
+            lambda: self._view(self.ana, "told") or self._view(self.ana, "contain_params"), WAIT
         )
-        if view is True:
-            return self._private(self.ana, before)
-        text = self.slack.show(view)
+        said = self._shown(view)
         self.ana.close(view)
-        return text
+        return said
 
     def _try_key(
         self, person: Any, plan_card: Any, typed: str, before: int, *, expect_refusal: bool = True
@@ -251,8 +256,9 @@ class Story:
         """Open Review & approve and send it; return the refusal, from the modal or as a private message."""
         person.click(self._fresh(plan_card), "plan_review")
         view = self.slack.wait_for(lambda: self._view(person, "plan_approve"), WAIT)
-        delivery = self._send(person, view, {"typed": typed})
+        delivery = self._send(person, view, {"typed": typed, "code": self._code()})
         if not expect_refusal:
+            self._codes_given += 1
             if delivery.errors:
                 raise RuntimeError(f"the key was refused: {delivery.errors}")
             return ""
@@ -262,13 +268,23 @@ class Story:
         return refusal or self._private(person, before)
 
     def _send(self, person: Any, view: Any, values: dict[str, str]) -> Any:
-        """Fill in a modal, ticking "I have checked this" where it is asked."""
-        filled: dict[str, Any] = dict(values)
-        if any(block.get("block_id") == "checked" for block in view.blocks):
+        """Fill in the fields that a modal has, ticking "I have checked this" where it is asked."""
+        asked = {block.get("block_id") for block in view.blocks}
+        filled: dict[str, Any] = {name: value for name, value in values.items() if name in asked}
+        if "checked" in asked:
             filled["checked"] = ["yes"]
         return person.submit(view, filled)
 
+    def _code(self) -> str:
+        """Return what Ben's authenticator shows. A code opens one door once, so he waits for a fresh one
+        by taking the one before first: the bot takes codes that are up to half a minute old."""
+        totp = pyotp.TOTP(self.secret)
+        return totp.at(int(time.time()) - (30 if self._codes_given == 0 else 0))
+
     # what people see
+
+    def _shown(self, content: Any) -> str:
+        return str(self.slack.show(content, 74))
 
     def _view(self, person: Any, callback_id: str) -> Any:
         view = self.slack.view_of(person)
@@ -304,7 +320,7 @@ class Story:
 
     def _private(self, person: Any, before: int) -> str:
         self.slack.wait_for(lambda: len(self.slack.ephemerals(person)) > before, WAIT)
-        return str(self.slack.show(self.slack.ephemerals(person)[-1]))
+        return self._shown(self.slack.ephemerals(person)[-1])
 
     def _plan_ends(self, incident: str, runs: int) -> None:
         """Wait until that many runs have ended well, as the audit trail says."""
@@ -365,6 +381,9 @@ class Story:
         slack, team = self.slack, self.slack.team_id
         roster = self.folder / "roster.yaml"
         roster.write_text(_ROSTER.format(team=team, ana=self.ana.id, ben=self.ben.id))
+        totp = self.folder / "totp.yaml"
+        totp.write_text(f"p-ben: {self.secret}\n")
+        totp.chmod(0o600)
         return {
             "TWOKEY_DATABASE_URL": f"sqlite:///{self.folder}/twokey.db",
             "TWOKEY_ROSTER_FILE": str(roster),
@@ -383,7 +402,6 @@ class Story:
             "TWOKEY_AWS_QUEUES": self.company.queue_url.replace(self.company.url, self.proxy.url),
             "TWOKEY_AWS_ROLE_NAME": ROLE,
             "TWOKEY_AWS_EXTERNAL_ID": EXTERNAL_ID,
-            "TWOKEY_AWS_RESPONDER_ROLE_ARN": f"arn:aws:iam::{SHOP}:role/{ROLE}",
             "TWOKEY_LEASE_S": "3",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -407,4 +425,5 @@ people:
     slack: [{{team: {team}, user: {ben}}}]
     roles: [responder, commander, approver]
     scopes: ["*"]
+    step_up: totp
 """

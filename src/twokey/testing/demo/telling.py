@@ -13,7 +13,7 @@ class Teller:
     """Prints the story; with `quiet` it goes to stderr, so that stdout holds the one JSON object."""
 
     def __init__(self, quiet: bool) -> None:
-        self._console = Console(file=sys.stderr if quiet else sys.stdout, highlight=False, soft_wrap=False)
+        self._console = Console(file=sys.stderr if quiet else sys.stdout, highlight=False, soft_wrap=True)
         self._chapter = 0
 
     def chapter(self, title: str) -> None:

@@ -35,9 +35,7 @@ class Attempt:
     ) -> None:
         """Note the answer and when it came."""
         self.status, self.body, self.text = status, body, text
-        self.headers = {
-            name.lower(): str(value) for name, value in (headers or {}).items()
-        }
+        self.headers = {name.lower(): str(value) for name, value in (headers or {}).items()}
         self.ms = (time.monotonic() - self.sent_at) * 1000
         self.done.set()
 
@@ -57,9 +55,7 @@ class Transport(Protocol):
 class Delivery:
     """What a person's act became: `.ack`, `.ack_ms`, `.response`, `.redeliver(n)`."""
 
-    def __init__(
-        self, kind: str, payload: Json, envelope_id: str, transport: Transport
-    ) -> None:
+    def __init__(self, kind: str, payload: Json, envelope_id: str, transport: Transport) -> None:
         self.kind = kind
         self.payload = payload
         self.envelope_id = envelope_id
@@ -94,11 +90,7 @@ class Delivery:
     def errors(self) -> dict[str, str]:
         """Return the field errors a submission was answered with."""
         ack = self.ack or {}
-        return (
-            dict(ack.get("errors") or {})
-            if ack.get("response_action") == "errors"
-            else {}
-        )
+        return dict(ack.get("errors") or {}) if ack.get("response_action") == "errors" else {}
 
     def send(self) -> Delivery:
         """Tell the app for the first time; its acknowledgement takes effect."""

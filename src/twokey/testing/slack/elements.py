@@ -27,9 +27,7 @@ def find(
 ) -> tuple[str, Json, Json | None]:
     """Return the block id, the element and the choice for this action, or say what there is instead."""
     for place, element in touchable(blocks):
-        if element["action_id"] != action_id or (
-            block_id is not None and block_id != place
-        ):
+        if element["action_id"] != action_id or (block_id is not None and block_id != place):
             continue
         if element["type"] == "button":
             if value is None or element.get("value") == value:
@@ -40,12 +38,8 @@ def find(
             choice = pick(element, value)
             choice.pop("type")
             return place, element, choice
-    there = [
-        (element["action_id"], element.get("value")) for _, element in touchable(blocks)
-    ]
-    raise AssertionError(
-        f"nothing to click with action {action_id!r}, value {value!r}; there is {there}"
-    )
+    there = [(element["action_id"], element.get("value")) for _, element in touchable(blocks)]
+    raise AssertionError(f"nothing to click with action {action_id!r}, value {value!r}; there is {there}")
 
 
 def state_of(blocks: list[Json]) -> dict[str, dict[str, Json]]:
@@ -60,22 +54,16 @@ def state_of(blocks: list[Json]) -> dict[str, dict[str, Json]]:
 def fill(blocks: list[Json], given: dict[str, Any]) -> dict[str, dict[str, Json]]:
     """Fill in a form: {block_id: {action_id: value}} or {action_id: value}; values as text or as state."""
     values = state_of(blocks)
-    known = {
-        (place, element["action_id"]): element for place, element in touchable(blocks)
-    }
+    known = {(place, element["action_id"]): element for place, element in touchable(blocks)}
     for name, value in given.items():
         if name in values and isinstance(value, dict):
             wanted = {(name, action_id): inner for action_id, inner in value.items()}
         else:
-            places = [key for key in known if key[1] == name] or [
-                key for key in known if key[0] == name
-            ]
+            places = [key for key in known if key[1] == name] or [key for key in known if key[0] == name]
             wanted = {places[0]: value} if places else {("", name): value}
         for key, inner in wanted.items():
             if key not in known:
-                raise AssertionError(
-                    f"no input {key[1]!r}; there is {sorted(key[1] for key in known)}"
-                )
+                raise AssertionError(f"no input {key[1]!r}; there is {sorted(key[1] for key in known)}")
             values.setdefault(key[0], {})[key[1]] = pick(known[key], inner)
     return values
 
@@ -97,7 +85,5 @@ def unfinished(blocks: list[Json], values: dict[str, dict[str, Json]]) -> list[s
             if len(content) < int(element.get("min_length") or 0):
                 faults.append(f"{label}: at least {element['min_length']} characters")
             if len(content) > int(element.get("max_length") or 3000):
-                faults.append(
-                    f"{label}: at most {element.get('max_length') or 3000} characters"
-                )
+                faults.append(f"{label}: at most {element.get('max_length') or 3000} characters")
     return faults

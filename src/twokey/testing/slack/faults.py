@@ -40,9 +40,7 @@ class FaultScript:
         channel: str | None = None,
     ) -> Fault:
         """Answer 429 with Retry-After."""
-        fault = Fault(
-            method, "status", 429, "ratelimited", retry_after, channel=channel
-        )
+        fault = Fault(method, "status", 429, "ratelimited", retry_after, channel=channel)
         return self._add(fault, times, seconds)
 
     def server_error(
@@ -54,9 +52,7 @@ class FaultScript:
         seconds: float | None = None,
     ) -> Fault:
         """Answer 500 or 503 without doing anything."""
-        return self._add(
-            Fault(method, "status", status, "internal_error"), times, seconds
-        )
+        return self._add(Fault(method, "status", status, "internal_error"), times, seconds)
 
     def refuse(
         self,
@@ -68,9 +64,7 @@ class FaultScript:
         channel: str | None = None,
     ) -> Fault:
         """Answer an error code such as token_revoked or is_archived."""
-        return self._add(
-            Fault(method, "refuse", 200, error, channel=channel), times, seconds
-        )
+        return self._add(Fault(method, "refuse", 200, error, channel=channel), times, seconds)
 
     def hang(
         self,
@@ -94,9 +88,7 @@ class FaultScript:
         """Do it, then cut the connection before answering."""
         return self._add(Fault(method, "lose_reply", channel=channel), times, seconds)
 
-    def cut(
-        self, method: str = "*", *, times: int | None = 1, seconds: float | None = None
-    ) -> Fault:
+    def cut(self, method: str = "*", *, times: int | None = 1, seconds: float | None = None) -> Fault:
         """Cut the connection without doing anything."""
         return self._add(Fault(method, "cut"), times, seconds)
 
@@ -118,11 +110,7 @@ class FaultScript:
         """Return the failure this call meets, and count it down."""
         now = time.monotonic()
         with self._lock:
-            self._faults = [
-                f
-                for f in self._faults
-                if f.left != 0 and (f.until is None or now < f.until)
-            ]
+            self._faults = [f for f in self._faults if f.left != 0 and (f.until is None or now < f.until)]
             for fault in self._faults:
                 if not fnmatchcase(method, fault.method) or fault.channel not in (
                     None,

@@ -88,10 +88,7 @@ def _options(element: Json, where: str) -> Faults:
         yield from _items(element, "options", where, 2, 5)
     elif kind in ("checkboxes", "radio_buttons"):
         yield from _items(element, "options", where, 1, 10)
-    elif (
-        kind in ("static_select", "multi_static_select")
-        and "option_groups" not in element
-    ):
+    elif kind in ("static_select", "multi_static_select") and "option_groups" not in element:
         yield from _items(element, "options", where, 1, 100)
     groups: list[Json] = element.get("option_groups") or [element]
     for group in groups:
@@ -123,9 +120,7 @@ def _element(element: Any, where: str, allowed: frozenset[str]) -> Faults:
         if not element.get("alt_text"):
             yield fault("missing required field: alt_text", where)
     if "placeholder" in element:
-        yield from _text(
-            element["placeholder"], f"{where}/placeholder", 150, plain=True
-        )
+        yield from _text(element["placeholder"], f"{where}/placeholder", 150, plain=True)
     if "confirm" in element:
         yield from _confirm(element["confirm"], f"{where}/confirm")
     yield from _options(element, where)
@@ -177,9 +172,7 @@ def block_faults(block: Any, where: str) -> Faults:
     elif kind == "header":
         yield from _text(block.get("text"), f"{where}/text", 150, plain=True)
     elif kind == "context":
-        yield from _elements(
-            block, where, 10, frozenset({"mrkdwn", "plain_text", "image"})
-        )
+        yield from _elements(block, where, 10, frozenset({"mrkdwn", "plain_text", "image"}))
     elif kind == "actions":
         yield from _elements(block, where, 25, ACTION_ELEMENTS)
     elif kind == "input":
@@ -199,9 +192,7 @@ def blocks_faults(blocks: list[Any], where: str, most: int) -> Faults:
         yield from block_faults(block, f"{where}/{i}")
         block_id = block.get("block_id") if isinstance(block, dict) else None
         if block_id and block_id in seen:
-            yield fault(
-                f"`block_id` {block_id} already exists", f"{where}/{i}/block_id"
-            )
+            yield fault(f"`block_id` {block_id} already exists", f"{where}/{i}/block_id")
         seen.add(block_id or "")
 
 
@@ -217,9 +208,7 @@ def text_length(value: Any) -> int:
 
 def check_message(blocks: Any) -> None:
     """Refuse blocks that Slack would not post."""
-    if not isinstance(blocks, list) or not all(
-        isinstance(block, dict) for block in blocks
-    ):
+    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise SlackError("invalid_blocks_format")
     faults = list(blocks_faults(blocks, "/blocks", MESSAGE_BLOCKS))
     if faults:
@@ -230,11 +219,7 @@ def check_message(blocks: Any) -> None:
 
 def check_view(view: Any) -> None:
     """Refuse a modal or home tab that Slack would not show."""
-    faults = (
-        list(_view_faults(view))
-        if isinstance(view, dict)
-        else [fault("must be an object", "/view")]
-    )
+    faults = list(_view_faults(view)) if isinstance(view, dict) else [fault("must be an object", "/view")]
     if faults:
         raise SlackError("invalid_arguments", *faults)
 
@@ -259,9 +244,5 @@ def _view_faults(view: Json) -> Faults:
         yield fault("missing required field: blocks", "/view")
         return
     yield from blocks_faults(blocks, "/view/blocks", VIEW_BLOCKS)
-    if (
-        kind == "modal"
-        and "submit" not in view
-        and any(b.get("type") == "input" for b in blocks)
-    ):
+    if kind == "modal" and "submit" not in view and any(b.get("type") == "input" for b in blocks):
         yield fault("`submit` is required when an `input` is in blocks", "/view")

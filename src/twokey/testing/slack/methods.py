@@ -43,9 +43,7 @@ def with_ids(blocks: list[Json]) -> list[Json]:
     for block in blocks:
         block = {**block, "block_id": block.get("block_id") or secrets.token_urlsafe(4)}
         if isinstance(block.get("elements"), list) and block["type"] == "actions":
-            block["elements"] = [
-                _with_action_id(element) for element in block["elements"]
-            ]
+            block["elements"] = [_with_action_id(element) for element in block["elements"]]
         for name in ("accessory", "element"):
             if isinstance(block.get(name), dict):
                 block[name] = _with_action_id(block[name])
@@ -62,9 +60,7 @@ def _with_action_id(element: Json) -> Json:
     }
 
 
-def compose(
-    slack: Workspace, channel: Channel, args: Json, *, old: Message | None = None
-) -> Message:
+def compose(slack: Workspace, channel: Channel, args: Json, *, old: Message | None = None) -> Message:
     """Make a message of these arguments, or refuse them; `old` gives what an edit leaves alone."""
     blocks, attachments, text = (
         args.get("blocks"),
@@ -78,9 +74,7 @@ def compose(
     if text is not None and not isinstance(text, str):
         raise SlackError("invalid_arguments", "must be a string [json-pointer:/text]")
     metadata = args.get("metadata")
-    if metadata is not None and not (
-        isinstance(metadata, dict) and "event_type" in metadata
-    ):
+    if metadata is not None and not (isinstance(metadata, dict) and "event_type" in metadata):
         raise SlackError("invalid_metadata_format")
     return Message(
         channel=channel.id,
@@ -205,9 +199,7 @@ def update_message(slack: Workspace, args: Json) -> Json:
     }
 
 
-def edit(
-    slack: Workspace, message: Message, new: Message, *, keep: Json | None = None
-) -> None:
+def edit(slack: Workspace, message: Message, new: Message, *, keep: Json | None = None) -> None:
     """Put new content in the place of the old; blocks and attachments that `keep` does not name stay."""
     message.edits.append(message.content())
     message.text, message.metadata = new.text, new.metadata
@@ -310,9 +302,7 @@ def create_channel(slack: Workspace, args: Json) -> Json:
     if any(channel.name == name for channel in slack.channels.values()):
         raise SlackError("name_taken")
     private = truthy(args.get("is_private"))
-    channel = Channel(
-        slack.next_id("C"), name, is_private=private, members={slack.bot_user_id}
-    )
+    channel = Channel(slack.next_id("C"), name, is_private=private, members={slack.bot_user_id})
     slack.channels[channel.id] = channel
     return {"channel": channel.to_json()}
 
@@ -340,9 +330,7 @@ def history(slack: Workspace, args: Json) -> Json:
     channel = slack.channel(need(args, "channel", "channel_not_found"))
     if not channel.bot_is_member:
         raise SlackError("not_in_channel")
-    seen = [
-        m for m in channel.messages if not m.deleted and (not m.is_reply or m.broadcast)
-    ]
+    seen = [m for m in channel.messages if not m.deleted and (not m.is_reply or m.broadcast)]
     return _page(slack, channel, list(reversed(seen)), args)
 
 
@@ -350,26 +338,19 @@ def history(slack: Workspace, args: Json) -> Json:
 def replies(slack: Workspace, args: Json) -> Json:
     channel = slack.channel(need(args, "channel", "channel_not_found"))
     ts = need(args, "ts", "thread_not_found")
-    thread = [
-        m
-        for m in channel.messages
-        if not m.deleted and (m.ts == ts or m.thread_ts == ts)
-    ]
+    thread = [m for m in channel.messages if not m.deleted and (m.ts == ts or m.thread_ts == ts)]
     if not thread:
         raise SlackError("thread_not_found")
     return _page(slack, channel, thread, args)
 
 
-def _page(
-    slack: Workspace, channel: Channel, messages: list[Message], args: Json
-) -> Json:
+def _page(slack: Workspace, channel: Channel, messages: list[Message], args: Json) -> Json:
     oldest, latest = str(args.get("oldest") or "0"), str(args.get("latest") or "9" * 12)
     inclusive = truthy(args.get("inclusive"))
     found = [
         m
         for m in messages
-        if float(oldest) < float(m.ts) < float(latest)
-        or (inclusive and m.ts in (oldest, latest))
+        if float(oldest) < float(m.ts) < float(latest) or (inclusive and m.ts in (oldest, latest))
     ]
     start, limit = int(args.get("cursor") or 0), int(args.get("limit") or 100)
     more = start + limit < len(found)
@@ -383,20 +364,14 @@ def _page(
 
 def _threaded(channel: Channel, message: Message, metadata: bool) -> Json:
     answer = message.to_json(metadata=metadata)
-    answers = [
-        m
-        for m in channel.messages
-        if m.is_reply and m.thread_ts == message.ts and not m.deleted
-    ]
+    answers = [m for m in channel.messages if m.is_reply and m.thread_ts == message.ts and not m.deleted]
     if answers:
         answer |= {"reply_count": len(answers), "latest_reply": answers[-1].ts}
         answer["reply_users"] = sorted({m.user for m in answers})
     return answer
 
 
-def view_json(
-    slack: Workspace, view: View, values: dict[str, dict[str, Json]] | None = None
-) -> Json:
+def view_json(slack: Workspace, view: View, values: dict[str, dict[str, Json]] | None = None) -> Json:
     """Return the view object of answers and interaction payloads."""
     answer: Json = {
         "id": view.id,
@@ -431,10 +406,7 @@ def show_view(slack: Workspace, user: str, body: Json, *, on_top: bool) -> View:
     """Put a modal before this person: in place of all, or on top of the stack."""
     check_view(body)
     external = body.get("external_id")
-    if external and any(
-        v.body.get("external_id") == external and v.is_open
-        for v in slack.views.values()
-    ):
+    if external and any(v.body.get("external_id") == external and v.is_open for v in slack.views.values()):
         raise SlackError("duplicate_external_id")
     stack = slack.stacks.setdefault(user, [])
     if on_top and len(stack) >= 3:
@@ -479,11 +451,7 @@ def _trigger(slack: Workspace, args: Json) -> Trigger:
 @method("views.open")
 def open_view(slack: Workspace, args: Json) -> Json:
     trigger = _trigger(slack, args)
-    return {
-        "view": view_json(
-            slack, show_view(slack, trigger.user, args["view"], on_top=False)
-        )
-    }
+    return {"view": view_json(slack, show_view(slack, trigger.user, args["view"], on_top=False))}
 
 
 @method("views.push")
@@ -491,11 +459,7 @@ def push_view(slack: Workspace, args: Json) -> Json:
     trigger = _trigger(slack, args)
     if not slack.stacks.get(trigger.user):
         raise SlackError("not_found")
-    return {
-        "view": view_json(
-            slack, show_view(slack, trigger.user, args["view"], on_top=True)
-        )
-    }
+    return {"view": view_json(slack, show_view(slack, trigger.user, args["view"], on_top=True))}
 
 
 @method("views.update")
@@ -510,9 +474,7 @@ def update_view(slack: Workspace, args: Json) -> Json:
 def _find_view(slack: Workspace, args: Json) -> View:
     wanted = args.get("view_id") or args.get("external_id")
     if not wanted:
-        raise SlackError(
-            "invalid_arguments", "either `view_id` or `external_id` must be given"
-        )
+        raise SlackError("invalid_arguments", "either `view_id` or `external_id` must be given")
     for view in slack.views.values():
         if wanted in (view.id, view.body.get("external_id")) and view.is_open:
             return view

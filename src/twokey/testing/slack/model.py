@@ -195,8 +195,7 @@ class Message:
             message["edited"] = {"user": self.user, "ts": self.edited_ts}
         if self.reactions:
             message["reactions"] = [
-                {"name": name, "users": users, "count": len(users)}
-                for name, users in self.reactions.items()
+                {"name": name, "users": users, "count": len(users)} for name, users in self.reactions.items()
             ]
         return message
 
@@ -322,15 +321,11 @@ class Workspace:
             self.triggers[trigger_id] = Trigger(user, time.monotonic(), view_id=view_id)
         return trigger_id
 
-    def new_response_url(
-        self, channel: str, user: str, message: Message | None = None
-    ) -> str:
+    def new_response_url(self, channel: str, user: str, message: Message | None = None) -> str:
         """Return an address where the app may answer this interaction."""
         token = secrets.token_hex(12)
         with self.lock:
-            self.response_urls[token] = ResponseUrl(
-                channel, user, time.monotonic(), message
-            )
+            self.response_urls[token] = ResponseUrl(channel, user, time.monotonic(), message)
         return f"{self.base_url}/actions/{self.team_id}/{token}"
 
     def use_trigger(self, trigger_id: str) -> Trigger:
@@ -365,9 +360,7 @@ class Workspace:
         for channel in self.channels.values():
             if channel.is_im and channel.members == {user_id}:
                 return channel
-        channel = Channel(
-            self.next_id("D"), "directmessage", is_im=True, members={user_id}
-        )
+        channel = Channel(self.next_id("D"), "directmessage", is_im=True, members={user_id})
         self.channels[channel.id] = channel
         return channel
 

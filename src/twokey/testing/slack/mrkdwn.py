@@ -10,9 +10,7 @@ from typing import Any
 # Slack reads <...> before anything else, also inside code; &lt;...&gt; is never read as control.
 CONTROL = re.compile(r"<([^<>\n]+)>")
 FENCE = re.compile(r"```\n?(.+?)```", re.DOTALL)
-BARE_URL = re.compile(
-    r"https?://(?:(?!&[lg]t;)[^\s<>|\"'`*])*(?!&[lg]t;)[^\s<>|\"'`*.,;:!?)\]]"
-)
+BARE_URL = re.compile(r"https?://(?:(?!&[lg]t;)[^\s<>|\"'`*])*(?!&[lg]t;)[^\s<>|\"'`*.,;:!?)\]]")
 EMOJI = re.compile(r":([a-z0-9_+'-]+):")
 BROADCASTS = ("here", "channel", "everyone")
 EMOJIS = {
@@ -93,9 +91,7 @@ def _date(target: str, label: str) -> tuple[str, str, str]:
     return ("link", parts[3], label) if len(parts) > 3 else ("date", target, label)
 
 
-def spans(
-    text: str, names: Mapping[str, str] | None = None, *, verbatim: bool = False
-) -> list[Span]:
+def spans(text: str, names: Mapping[str, str] | None = None, *, verbatim: bool = False) -> list[Span]:
     """Read mrkdwn into styled runs; newlines stay in the text."""
     return list(_fenced(text, names or {}, verbatim))
 
@@ -146,11 +142,7 @@ def _runs(
 
 def _first_style(text: str) -> tuple[int, int] | None:
     """Find the first `*`, `_`, `~` or backtick pair that Slack would read as a style."""
-    controls = [
-        range(match.start(), match.end())
-        for match in CONTROL.finditer(text)
-        if control(match[1])
-    ]
+    controls = [range(match.start(), match.end()) for match in CONTROL.finditer(text) if control(match[1])]
     for start, mark in enumerate(text):
         if mark not in STYLES or any(start in span for span in controls):
             continue
@@ -164,30 +156,20 @@ def _first_style(text: str) -> tuple[int, int] | None:
 
 def _closing(text: str, start: int, controls: list[range]) -> int | None:
     mark = text[start]
-    if (
-        start + 1 >= len(text)
-        or text[start + 1] == mark
-        or (mark != "`" and text[start + 1].isspace())
-    ):
+    if start + 1 >= len(text) or text[start + 1] == mark or (mark != "`" and text[start + 1].isspace()):
         return None
     end = text.find(mark, start + 1)
     while end != -1:
         after = text[end + 1] if end + 1 < len(text) else " "
         inside = any(end in span for span in controls)
         spaced = mark != "`" and text[end - 1].isspace()
-        if (
-            not inside
-            and not spaced
-            and (mark == "`" or not (after.isalnum() or after == mark))
-        ):
+        if not inside and not spaced and (mark == "`" or not (after.isalnum() or after == mark)):
             return end
         end = text.find(mark, end + 1)
     return None
 
 
-def _controls(
-    text: str, style: Span, names: Mapping[str, str], verbatim: bool
-) -> Iterator[Span]:
+def _controls(text: str, style: Span, names: Mapping[str, str], verbatim: bool) -> Iterator[Span]:
     end = 0
     for match in CONTROL.finditer(text):
         read = control(match[1])
@@ -199,20 +181,14 @@ def _controls(
     yield from _plain(text[end:], style, verbatim)
 
 
-def _reference(
-    kind: str, target: str, label: str, style: Span, names: Mapping[str, str]
-) -> Span:
+def _reference(kind: str, target: str, label: str, style: Span, names: Mapping[str, str]) -> Span:
     label = unescape(label)
     if kind == "link":
         return replace(style, text=emojis(label) or target, href=target, mention="link")
     if kind == "date":
         return replace(style, text=label)
     sign = "#" if kind == "channel" else "@"
-    shown = (
-        target
-        if kind == "broadcast"
-        else names.get(target) or label.lstrip("@#") or target
-    )
+    shown = target if kind == "broadcast" else names.get(target) or label.lstrip("@#") or target
     return replace(style, text=sign + shown, mention=kind)
 
 
@@ -273,9 +249,7 @@ def _in_object(item: dict[str, Any], where: str, strict: bool) -> Iterator[Menti
         "channel": "channel_id",
     }
     if kind in rich and rich[kind] in item:
-        yield Mention(
-            {"usergroup": "group"}.get(kind, kind), str(item[rich[kind]]), "", where
-        )
+        yield Mention({"usergroup": "group"}.get(kind, kind), str(item[rich[kind]]), "", where)
     if isinstance(item.get("url"), str):
         label = item.get("text")
         words = label.get("text", "") if isinstance(label, dict) else str(label or "")
@@ -294,9 +268,7 @@ def _in_text(text: str, where: str, verbatim: bool, strict: bool) -> Iterator[Me
         read = control(match[1])
         if read is not None and read[0] != "date":
             yield Mention(read[0], read[1], unescape(read[2]), where)
-        rest.append(
-            text[end : match.start()] if read is not None else text[end : match.end()]
-        )
+        rest.append(text[end : match.start()] if read is not None else text[end : match.end()])
         end = match.end()
     plain = " ".join([*rest, text[end:]])
     if verbatim:

@@ -32,9 +32,7 @@ def _place(channel: Channel) -> Json:
     return {"id": channel.id, "name": name}
 
 
-def command(
-    slack: Workspace, user: Member, name: str, text: str, channel: Channel
-) -> Json:
+def command(slack: Workspace, user: Member, name: str, text: str, channel: Channel) -> Json:
     """Return the form of a slash command."""
     return {
         "token": TOKEN,
@@ -53,9 +51,7 @@ def command(
     }
 
 
-def action(
-    slack: Workspace, element: Json, block_id: str, choice: Json | None = None
-) -> Json:
+def action(slack: Workspace, element: Json, block_id: str, choice: Json | None = None) -> Json:
     """Return one entry of `actions`: the element, with what was chosen."""
     entry: Json = {
         "type": element["type"],
@@ -94,16 +90,12 @@ def message_click(
     }
     if message.thread_ts:
         body["container"]["thread_ts"] = message.thread_ts
-    if (
-        not message.is_ephemeral
-    ):  # Slack sends no message with a click on an ephemeral one
+    if not message.is_ephemeral:  # Slack sends no message with a click on an ephemeral one
         body["message"] = message.to_json()
     return body
 
 
-def view_click(
-    slack: Workspace, user: Member, view: View, entry: Json, values: Json
-) -> Json:
+def view_click(slack: Workspace, user: Member, view: View, entry: Json, values: Json) -> Json:
     """Return block_actions for a modal or home tab."""
     return _origin(slack, user) | {
         "type": "block_actions",
@@ -200,9 +192,7 @@ def said(kind: str, user: Member, channel: Channel, message: Message) -> Json:
     if message.thread_ts:
         body["thread_ts"] = message.thread_ts
     if kind == "message":
-        body["channel_type"] = (
-            "im" if channel.is_im else "group" if channel.is_private else "channel"
-        )
+        body["channel_type"] = "im" if channel.is_im else "group" if channel.is_private else "channel"
     return body
 
 

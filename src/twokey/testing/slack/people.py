@@ -44,34 +44,22 @@ class Person:
         """Type a slash command."""
         state = self._slack.state
         place = self._enter(channel)
-        payload = payloads.command(
-            state, self.member, name, self._encode(text, labels=True), place
-        )
+        payload = payloads.command(state, self.member, name, self._encode(text, labels=True), place)
         delivery = self._delivery("slash_commands", payload)
-        delivery.after_ack = lambda ack: acknowledge_command(
-            state, place.id, self.id, ack
-        )
+        delivery.after_ack = lambda ack: acknowledge_command(state, place.id, self.id, ack)
         return delivery.send()
 
-    def mention(
-        self, channel: Channel | str, text: str, thread_ts: str | None = None
-    ) -> Delivery:
+    def mention(self, channel: Channel | str, text: str, thread_ts: str | None = None) -> Delivery:
         """Write to the bot, with `@twokey` in front unless the text holds it already."""
         bot = f"<@{self._slack.bot_user_id}>"
         text = self._encode(text)
-        return self._write(
-            "app_mention", channel, text if bot in text else f"{bot} {text}", thread_ts
-        )
+        return self._write("app_mention", channel, text if bot in text else f"{bot} {text}", thread_ts)
 
-    def say(
-        self, channel: Channel | str, text: str, thread_ts: str | None = None
-    ) -> Delivery:
+    def say(self, channel: Channel | str, text: str, thread_ts: str | None = None) -> Delivery:
         """Write an ordinary message."""
         return self._write("message", channel, self._encode(text), thread_ts)
 
-    def post(
-        self, channel: Channel | str, text: str, thread_ts: str | None = None
-    ) -> Message:
+    def post(self, channel: Channel | str, text: str, thread_ts: str | None = None) -> Message:
         """Write a message the app is not told about."""
         return self._keep(self._enter(channel), self._encode(text), thread_ts)
 
@@ -108,9 +96,7 @@ class Person:
         """Press a button or choose in a menu; `blocks` are old ones whose button is pressed all the same."""
         if not force and blocks is None:
             self._must_see(target)
-        place, element, choice = elements.find(
-            blocks or target.blocks, action_id, value, block_id
-        )
+        place, element, choice = elements.find(blocks or target.blocks, action_id, value, block_id)
         state = self._slack.state
         entry = payloads.action(state, element, place, choice)
         values = elements.state_of(target.blocks)
@@ -118,19 +104,13 @@ class Person:
             values[place][action_id] = {"type": element["type"], **choice}
         if isinstance(target, View):
             target.inputs.setdefault(place, {}).update(values.get(place, {}))
-            payload = payloads.view_click(
-                state, self.member, target, entry, values | target.inputs
-            )
+            payload = payloads.view_click(state, self.member, target, entry, values | target.inputs)
         else:
             channel = state.channels[target.channel]
-            payload = payloads.message_click(
-                state, self.member, channel, target, entry, values
-            )
+            payload = payloads.message_click(state, self.member, channel, target, entry, values)
         return self._delivery("interactive", payload).send()
 
-    def submit(
-        self, view: View, values: dict[str, Any] | None = None, *, force: bool = False
-    ) -> Delivery:
+    def submit(self, view: View, values: dict[str, Any] | None = None, *, force: bool = False) -> Delivery:
         """Fill in a modal and send it; `force` sends what Slack's own client would hold back."""
         state = self._slack.state
         filled = elements.fill(view.blocks, values or {})
@@ -144,9 +124,7 @@ class Person:
         view.inputs = filled
         payload = payloads.submission(state, self.member, view, filled)
         delivery = self._delivery("interactive", payload)
-        delivery.after_ack = lambda ack: self._slack.locked(
-            acknowledge_submission, state, view, ack
-        )
+        delivery.after_ack = lambda ack: self._slack.locked(acknowledge_submission, state, view, ack)
         return delivery.send()
 
     def close(self, view: View, *, clear: bool = False) -> Delivery | None:
@@ -165,9 +143,7 @@ class Person:
         self._must_see(message)
         state = self._slack.state
         channel = state.channels[message.channel]
-        payload = payloads.message_shortcut(
-            state, self.member, callback_id, channel, message
-        )
+        payload = payloads.message_shortcut(state, self.member, callback_id, channel, message)
         return self._delivery("interactive", payload).send()
 
     def shortcut(self, callback_id: str) -> Delivery:
@@ -175,9 +151,7 @@ class Person:
         payload = payloads.global_shortcut(self._slack.state, self.member, callback_id)
         return self._delivery("interactive", payload).send()
 
-    def _write(
-        self, kind: str, channel: Channel | str, text: str, thread_ts: str | None
-    ) -> Delivery:
+    def _write(self, kind: str, channel: Channel | str, text: str, thread_ts: str | None) -> Delivery:
         place = self._enter(channel)
         message = self._keep(place, text, thread_ts)
         return self._event(payloads.said(kind, self.member, place, message), place)
@@ -197,9 +171,7 @@ class Person:
         return message
 
     def _event(self, body: Json, channel: Channel | None) -> Delivery:
-        return self._delivery(
-            "events_api", payloads.event(self._slack.state, body, channel)
-        ).send()
+        return self._delivery("events_api", payloads.event(self._slack.state, body, channel)).send()
 
     def _delivery(self, kind: str, payload: Json) -> Delivery:
         delivery = Delivery(kind, payload, secrets.token_hex(16), self._slack.transport)
@@ -215,14 +187,8 @@ class Person:
 
     def _must_see(self, target: Message | View) -> None:
         if isinstance(target, View):
-            if (
-                target.user != self.id
-                or not target.is_open
-                and target.body["type"] == "modal"
-            ):
-                raise AssertionError(
-                    f"{self.name} does not have the modal {target.title!r} open"
-                )
+            if target.user != self.id or (not target.is_open and target.body["type"] == "modal"):
+                raise AssertionError(f"{self.name} does not have the modal {target.title!r} open")
             return
         if target.deleted or target.ephemeral_to not in (None, self.id):
             raise AssertionError(f"{self.name} does not see this message")
@@ -244,9 +210,7 @@ class Person:
         end = 0
         for special in [*SPECIAL.finditer(text), None]:
             plain = text[end : special.start() if special else None]
-            plain = (
-                plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-            )
+            plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
             plain = MENTION.sub(lambda match: linked(match, accounts, "@"), plain)
             parts.append(PLACE.sub(lambda match: linked(match, channels, "#"), plain))
             if special:

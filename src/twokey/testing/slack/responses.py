@@ -50,9 +50,7 @@ def keep(slack: Workspace, message: Message) -> None:
         slack.channels[message.channel].messages.append(message)
 
 
-def acknowledge_command(
-    slack: Workspace, channel_id: str, user: str, body: Json
-) -> None:
+def acknowledge_command(slack: Workspace, channel_id: str, user: str, body: Json) -> None:
     """Show what a command's acknowledgement says."""
     if body.get("text") or body.get("blocks"):
         keep(slack, reply(slack, channel_id, user, body))
@@ -65,17 +63,10 @@ def acknowledge_submission(slack: Workspace, view: View, body: Json) -> None:
     action = body.get("response_action")
     view.errors = {}
     if action == "errors":
-        view.errors = {
-            str(block): str(words)
-            for block, words in (body.get("errors") or {}).items()
-        }
-        unknown = set(view.errors) - {
-            block["block_id"] for block in view.blocks if block["type"] == "input"
-        }
+        view.errors = {str(block): str(words) for block, words in (body.get("errors") or {}).items()}
+        unknown = set(view.errors) - {block["block_id"] for block in view.blocks if block["type"] == "input"}
         if unknown or not view.errors:
-            raise SlackError(
-                "invalid_arguments", f"errors name no input block: {sorted(unknown)}"
-            )
+            raise SlackError("invalid_arguments", f"errors name no input block: {sorted(unknown)}")
     elif action == "update":
         change_view(view, body["view"])
     elif action == "push":

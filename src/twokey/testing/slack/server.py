@@ -168,9 +168,7 @@ class FakeSlack:
             is_ext_shared=is_ext_shared,
             is_archived=is_archived,
             bot_is_member=bot_is_member,
-            members=None
-            if members is None
-            else {person.id for person in members} | {self.bot_user_id},
+            members=None if members is None else {person.id for person in members} | {self.bot_user_id},
         )
         with self.state.lock:
             self.state.channels[channel.id] = channel
@@ -210,9 +208,7 @@ class FakeSlack:
         timeout: float = 3.0,
     ) -> SignedHttp:
         """Deliver what people do to this request URL; see SignedHttp for bad signatures."""
-        transport = SignedHttp(
-            url, self.signing_secret, signature, headers or {}, timeout
-        )
+        transport = SignedHttp(url, self.signing_secret, signature, headers or {}, timeout)
         self.transport = transport
         return transport
 
@@ -246,9 +242,7 @@ class FakeSlack:
         """Return what stands in the channel itself, oldest first."""
         with self.state.lock:
             found = self.channel(channel).messages
-            return [
-                m for m in found if not m.deleted and (not m.is_reply or m.broadcast)
-            ]
+            return [m for m in found if not m.deleted and (not m.is_reply or m.broadcast)]
 
     def thread(self, channel: Channel | str, ts: str) -> list[Message]:
         """Return the message and its replies."""
@@ -256,9 +250,7 @@ class FakeSlack:
             found = self.channel(channel).messages
             return [m for m in found if not m.deleted and ts in (m.ts, m.thread_ts)]
 
-    def ephemerals(
-        self, user: Person | str, channel: Channel | str | None = None
-    ) -> list[Message]:
+    def ephemerals(self, user: Person | str, channel: Channel | str | None = None) -> list[Message]:
         """Return what only this person sees."""
         user_id = user if isinstance(user, str) else user.id
         place = None if channel is None else self.channel(channel).id
@@ -266,9 +258,7 @@ class FakeSlack:
             return [
                 m
                 for m in self.state.ephemerals
-                if m.ephemeral_to == user_id
-                and not m.deleted
-                and place in (None, m.channel)
+                if m.ephemeral_to == user_id and not m.deleted and place in (None, m.channel)
             ]
 
     def direct_messages(self, user: Person) -> list[Message]:
@@ -303,9 +293,7 @@ class FakeSlack:
                 seen += self.ephemerals(user, place)
                 view = self.view_of(user)
                 seen += [view] if view is not None else []
-            return as_html(
-                seen, self.names(), channel=place.name, app=self.state.bot_name
-            )
+            return as_html(seen, self.names(), channel=place.name, app=self.state.bot_name)
 
     def wait_for(
         self,
@@ -321,16 +309,11 @@ class FakeSlack:
             if found:
                 return found
             if time.monotonic() > until:
-                raise AssertionError(
-                    f"still not so after {timeout} s; the last calls: {self._last_calls()}"
-                )
+                raise AssertionError(f"still not so after {timeout} s; the last calls: {self._last_calls()}")
             time.sleep(every)
 
     def _last_calls(self) -> list[Json]:
-        return [
-            {"method": c.method, "status": c.status, "error": c.error}
-            for c in self.calls()[-8:]
-        ]
+        return [{"method": c.method, "status": c.status, "error": c.error} for c in self.calls()[-8:]]
 
     def locked(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something to the workspace while nobody else does."""

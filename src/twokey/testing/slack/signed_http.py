@@ -49,9 +49,7 @@ class SignedHttp:
             form = {"payload": json.dumps(delivery.payload)}
         return urlencode(form).encode(), "application/x-www-form-urlencoded"
 
-    def _headers(
-        self, body: bytes, content_type: str, attempt: Attempt
-    ) -> dict[str, str]:
+    def _headers(self, body: bytes, content_type: str, attempt: Attempt) -> dict[str, str]:
         age = 600 if self.signature == "stale" else 0
         timestamp = str(int(time.time()) - age)
         secret = "another secret" if self.signature == "wrong" else self.secret
@@ -67,18 +65,12 @@ class SignedHttp:
             del headers["X-Slack-Signature"]
         if attempt.retry:
             headers["X-Slack-Retry-Num"] = str(attempt.retry)
-            headers["X-Slack-Retry-Reason"] = HTTP_REASONS.get(
-                attempt.reason, attempt.reason
-            )
+            headers["X-Slack-Retry-Reason"] = HTTP_REASONS.get(attempt.reason, attempt.reason)
         return headers | self.headers
 
-    def _post(
-        self, body: bytes, headers: dict[str, str], attempt: Attempt
-    ) -> tuple[int | None, str, Json]:
+    def _post(self, body: bytes, headers: dict[str, str], attempt: Attempt) -> tuple[int | None, str, Json]:
         url = urlsplit(self.url)
-        link = http.client.HTTPConnection(
-            url.hostname or "", url.port, timeout=self.timeout
-        )
+        link = http.client.HTTPConnection(url.hostname or "", url.port, timeout=self.timeout)
         try:
             link.request(
                 "POST",

@@ -68,14 +68,10 @@ def _element(element: Json, names: Names, state: Json | None = None) -> Text:
     if kind in ("mrkdwn", "plain_text"):
         return words(element, names)
     if kind == "button":
-        colour = {"primary": "bold green", "danger": "bold red"}.get(
-            element.get("style", ""), "bold"
-        )
+        colour = {"primary": "bold green", "danger": "bold red"}.get(element.get("style", ""), "bold")
         return Text(f"[ {words(element['text'], names).plain} ]", colour, no_wrap=True)
     if kind == "overflow":
-        labels = " | ".join(
-            words(option["text"], names).plain for option in element.get("options", [])
-        )
+        labels = " | ".join(words(option["text"], names).plain for option in element.get("options", []))
         return Text(f"[ ⋯ {labels} ]", "bold")
     if kind == "image":
         return Text(f"({element.get('alt_text', 'image')})", "dim")
@@ -114,11 +110,7 @@ def block(item: Json, names: Names, view: View | None = None) -> RenderableType:
     """Return one block."""
     kind = item.get("type")
     if kind == "header":
-        return (
-            words(item["text"], names).copy()
-            if not item
-            else _bold(words(item["text"], names))
-        )
+        return words(item["text"], names).copy() if not item else _bold(words(item["text"], names))
     if kind == "divider":
         return Rule(characters="─", style="dim")
     if kind == "context":
@@ -166,11 +158,7 @@ def _section(item: Json, names: Names) -> RenderableType:
 
 def _input(item: Json, names: Names, view: View | None) -> RenderableType:
     element = item["element"]
-    state = (
-        (view.inputs if view else {})
-        .get(item.get("block_id", ""), {})
-        .get(element.get("action_id", ""))
-    )
+    state = (view.inputs if view else {}).get(item.get("block_id", ""), {}).get(element.get("action_id", ""))
     label = _bold(words(item["label"], names))
     if item.get("optional"):
         label.append(" (optional)", "dim")
@@ -220,28 +208,19 @@ def message_panel(message: Message, names: Names) -> RenderableType:
         "bold",
     )
     inside: RenderableType = (
-        spaced(message.blocks, names)
-        if message.blocks
-        else styled(spans(message.text, names))
+        spaced(message.blocks, names) if message.blocks else styled(spans(message.text, names))
     )
     extra = [Text("Only visible to you", "dim italic")] if message.is_ephemeral else []
-    marks = "  ".join(
-        f"{emojis(f':{name}:')} {len(users)}"
-        for name, users in message.reactions.items()
-    )
+    marks = "  ".join(f"{emojis(f':{name}:')} {len(users)}" for name, users in message.reactions.items())
     foot = [Text(marks)] if marks else []
-    panel = Panel(
-        Group(*extra, inside, *foot), title=title, title_align="left", box=box.ROUNDED
-    )
+    panel = Panel(Group(*extra, inside, *foot), title=title, title_align="left", box=box.ROUNDED)
     return Padding(panel, (0, 0, 0, 4)) if message.is_reply else panel
 
 
 def view_panel(view: View, names: Names) -> RenderableType:
     """Return a modal in a double box, with its buttons on the lower border."""
     buttons = [
-        f"[ {words(view.body[name], names).plain} ]"
-        for name in ("close", "submit")
-        if view.body.get(name)
+        f"[ {words(view.body[name], names).plain} ]" for name in ("close", "submit") if view.body.get(name)
     ]
     return Panel(
         spaced(view.blocks, names, view),
@@ -253,9 +232,7 @@ def view_panel(view: View, names: Names) -> RenderableType:
     )
 
 
-def as_rich(
-    content: Message | View | list[Json] | str, names: Names | None = None
-) -> RenderableType:
+def as_rich(content: Message | View | list[Json] | str, names: Names | None = None) -> RenderableType:
     """Return a message, a modal, blocks or mrkdwn for a Rich console."""
     known = names or {}
     if isinstance(content, Message):

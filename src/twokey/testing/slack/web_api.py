@@ -22,9 +22,7 @@ SCOPES = "app_mentions:read,channels:history,chat:write,commands,groups:history,
 class WebApi:
     """Answers requests to /api/METHOD and to response URLs."""
 
-    def __init__(
-        self, state: Workspace, socket: SocketMode, bot_token: str, app_token: str
-    ) -> None:
+    def __init__(self, state: Workspace, socket: SocketMode, bot_token: str, app_token: str) -> None:
         self.state = state
         self.socket = socket
         self.faults = FaultScript()
@@ -45,13 +43,9 @@ class WebApi:
         """Serve one method call."""
         name = request.match_info["method"]
         args = await _arguments(request)
-        token = request.headers.get("Authorization", "").removeprefix(
-            "Bearer "
-        ) or args.get("token")
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ") or args.get("token")
         args.pop("token", None)
-        return await self._serve(
-            request, name, args, lambda: self._run(name, args, token, request.host)
-        )
+        return await self._serve(request, name, args, lambda: self._run(name, args, token, request.host))
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """Serve one post to a response_url; it is logged as `response_url`."""
@@ -64,9 +58,7 @@ class WebApi:
 
         return await self._serve(request, "response_url", args, run)
 
-    async def _serve(
-        self, request: web.Request, name: str, args: Json, run: Any
-    ) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, name: str, args: Json, run: Any) -> web.StreamResponse:
         started = time.monotonic()
         fault = self.faults.take(name, args.get("channel")) or self._limit(name, args)
         if fault is not None and fault.kind == "hang":
@@ -76,16 +68,12 @@ class WebApi:
         error = None if answer.get("ok") else str(answer.get("error"))
         with self.state.lock:
             kind = fault.kind if fault is not None and lost else error
-            self.state.calls.append(
-                Call(started, name, args, 0 if lost else status, kind, answer)
-            )
+            self.state.calls.append(Call(started, name, args, 0 if lost else status, kind, answer))
         if lost:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response()
-        if (
-            status >= 500 and status != 500
-        ):  # Slack's front end answers a page, not JSON
+        if status >= 500 and status != 500:  # Slack's front end answers a page, not JSON
             return web.Response(
                 status=status,
                 text="<html>Service Unavailable</html>",
@@ -93,9 +81,7 @@ class WebApi:
             )
         return web.json_response(answer, status=status, headers=headers)
 
-    def _answer(
-        self, name: str, fault: Fault | None, run: Any
-    ) -> tuple[Json, int, dict[str, str]]:
+    def _answer(self, name: str, fault: Fault | None, run: Any) -> tuple[Json, int, dict[str, str]]:
         headers = {"X-OAuth-Scopes": SCOPES, "X-Slack-Req-Id": "fake"}
         if fault is not None and fault.kind == "status":
             if fault.status == 429:
@@ -110,9 +96,7 @@ class WebApi:
             answer: Json = {"ok": False, "error": error.code}
             if error.messages:
                 answer["errors"] = list(error.messages)
-                answer["response_metadata"] = {
-                    "messages": [f"[ERROR] {words}" for words in error.messages]
-                }
+                answer["response_metadata"] = {"messages": [f"[ERROR] {words}" for words in error.messages]}
             return answer, 404 if name == "response_url" else 200, headers
 
     def _limit(self, name: str, args: Json) -> Fault | None:

@@ -99,9 +99,7 @@ def mrkdwn_html(text: str, names: Names, *, verbatim: bool = False) -> str:
         parts.append(f"<{tag}>{inner}</{tag}>" if tag else inner)
     joined = "".join(parts)
     for tag in ("pre", "blockquote"):  # these stand on lines of their own already
-        joined = joined.replace(f"</{tag}><br>", f"</{tag}>").replace(
-            f"<br><{tag}>", f"<{tag}>"
-        )
+        joined = joined.replace(f"</{tag}><br>", f"</{tag}>").replace(f"<br><{tag}>", f"<{tag}>")
     return joined
 
 
@@ -113,14 +111,14 @@ def _text(value: Any, names: Names) -> str:
     return escape(emojis(str(value.get("text", "")))).replace("\n", "<br>")
 
 
-def _element(
-    element: Json, names: Names, state: Json | None = None, *, wrong: bool = False
-) -> str:
+def _element(element: Json, names: Names, state: Json | None = None, *, wrong: bool = False) -> str:
     kind = element.get("type", "")
     if kind in ("mrkdwn", "plain_text"):
         return f"<span>{_text(element, names)}</span>"
     if kind == "button":
-        return f'<span class="button {escape(element.get("style", ""))}">{_text(element["text"], names)}</span>'
+        return (
+            f'<span class="button {escape(element.get("style", ""))}">{_text(element["text"], names)}</span>'
+        )
     if kind == "overflow":
         return '<span class="button">⋯</span>'
     if kind == "image":
@@ -152,9 +150,7 @@ def _field(element: Json, names: Names, state: Json | None, wrong: bool) -> str:
         "select" * ("select" in kind),
     ]
     shown = value or _text(element.get("placeholder"), names) or "&nbsp;"
-    return (
-        f'<div class="field {" ".join(marks)} {"wrong" if wrong else ""}">{shown}</div>'
-    )
+    return f'<div class="field {" ".join(marks)} {"wrong" if wrong else ""}">{shown}</div>'
 
 
 def _block(item: Json, names: Names, view: View | None) -> str:
@@ -186,20 +182,10 @@ def _section(item: Json, names: Names) -> str:
 
 def _input(item: Json, names: Names, view: View | None) -> str:
     element, block_id = item["element"], item.get("block_id", "")
-    state = (
-        (view.inputs if view else {})
-        .get(block_id, {})
-        .get(element.get("action_id", ""))
-    )
+    state = (view.inputs if view else {}).get(block_id, {}).get(element.get("action_id", ""))
     error = (view.errors if view else {}).get(block_id)
-    optional = (
-        ' <span class="optional">(optional)</span>' if item.get("optional") else ""
-    )
-    hint = (
-        f'<div class="hint">{_text(item["hint"], names)}</div>'
-        if "hint" in item
-        else ""
-    )
+    optional = ' <span class="optional">(optional)</span>' if item.get("optional") else ""
+    hint = f'<div class="hint">{_text(item["hint"], names)}</div>' if "hint" in item else ""
     wrong = f'<div class="error">{escape(error)}</div>' if error else ""
     field = _element(element, names, state, wrong=error is not None)
     return f"<div><label>{_text(item['label'], names)}{optional}</label>{field}{wrong}{hint}</div>"
@@ -214,9 +200,7 @@ def message_html(message: Message, names: Names) -> str:
     """Return one message."""
     who = names.get(message.user, message.user)
     app = '<span class="app">APP</span>' if message.bot_id else ""
-    only = (
-        '<div class="only">⊙ Only visible to you</div>' if message.is_ephemeral else ""
-    )
+    only = '<div class="only">⊙ Only visible to you</div>' if message.is_ephemeral else ""
     edited = ' <span class="edited">(edited)</span>' if message.edited_ts else ""
     if message.blocks:
         inner = "".join(_block(item, names, None) for item in message.blocks)
@@ -239,14 +223,10 @@ def view_html(view: View, names: Names, app: str) -> str:
     """Return one modal."""
     inner = "".join(_block(item, names, view) for item in view.blocks)
     close = (
-        f'<span class="button">{_text(view.body["close"], names)}</span>'
-        if view.body.get("close")
-        else ""
+        f'<span class="button">{_text(view.body["close"], names)}</span>' if view.body.get("close") else ""
     )
     submit = view.body.get("submit")
-    send = (
-        f'<span class="button primary">{_text(submit, names)}</span>' if submit else ""
-    )
+    send = f'<span class="button primary">{_text(submit, names)}</span>' if submit else ""
     return (
         f'<div class="modal"><header>{_avatar(app)}<span>{escape(view.title)}</span><span class="x">✕</span></header>'
         f'<div class="blocks">{inner}</div><footer>{close}{send}</footer></div>'
