@@ -27,6 +27,11 @@ from twokey.testing.proxy import CloudProxy
 OWN = "123456789012"
 SESSION = boto3.Session(region_name="eu-central-1")  # one, because reading the models takes longer than a run
 ROLE = "TwokeyResponder"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 SECRETS = {"p-ben": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "p-cy": "KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU"}
 ROSTER = """\
 people:
@@ -96,12 +101,6 @@ class Scene:
             "TWOKEY_CLOUDS": "aws",
         }
 
-    CREDENTIALS = {
-        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
     def client(self, service: str, account: str = "") -> Any:
         given: dict[str, Any] = {"endpoint_url": self.moto, "region_name": "eu-central-1"}
         keys = {"aws_access_key_id": "AKIATESTTESTTESTTEST", "aws_secret_access_key": "test"}
@@ -159,7 +158,7 @@ class Scene:
         return flow.plan(plan.id)
 
     def worker(self, dies_at: str = "") -> Bot:
-        bot = Bot(self.folder, {**self.variables(), **self.CREDENTIALS}, "worker", dies_at=dies_at or "never")
+        bot = Bot(self.folder, {**self.variables(), **CREDENTIALS}, "worker", dies_at=dies_at or "never")
         self.workers.append(bot)
         return bot.start()
 
@@ -199,7 +198,7 @@ def scenes(
     request: pytest.FixtureRequest, tmp_path: Path, moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     """Return a maker of scenes: `scenes("sqlite")` or `scenes("postgres")`, each in a fresh world."""
-    for name, value in Scene.CREDENTIALS.items():
+    for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     open_scenes: list[Scene] = []
     with CloudProxy(moto_url) as proxy:

@@ -8,12 +8,12 @@ import pytest
 from twokey.core.errors import NotFound, Refused, TwokeyError, Unavailable
 from twokey.core.executions import Execution
 from twokey.core.incidents import State, Times
-from twokey.core.jobs import Job, JobKind
+from twokey.core.jobs import Job, JobKind, draft_job
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import Actor, ChatAccount, Role, Roster, system
 from twokey.core.postmortems import Postmortem, text_digest
 from twokey.core.runbooks import PlanState
-from twokey.flow.review import NotReadyError, Review, draft_job
+from twokey.flow.review import NotReadyError, Review
 from twokey.testing.builders import (
     TEAM,
     a_person,

@@ -233,10 +233,11 @@ def test_accounts_that_must_never_be_contained_have_no_plan(aws: Any, organizati
 
 
 def test_a_quarantine_under_the_root_has_no_plan(aws: Any, organization: Any) -> None:
-    """The parameter's type does not even match; a wrong setting is told, not run."""
+    """The first guard refuses, and the reason names the Root: a wrong setting is told, not run."""
     with pytest.raises(TwokeyError) as caught:
         quarantine_plan(aws, organization, organization.account, parent=organization.root)
-    assert caught.value.message.code == "plan.param_type"
+    assert caught.value.message.params["guard"] == "parent-is-not-root"
+    assert caught.value.message.nested["why"].code == "aws.org.is_root"
 
 
 def test_an_account_that_somebody_moved_meanwhile_voids_the_plan(aws: Any, organization: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from fake_slack_bot import Bot
+from .fake_slack_bot import Bot
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 
 from twokey.testing.slack import BackgroundLoop, FakeSlack
@@ -32,17 +32,13 @@ def socket_bot(slack: FakeSlack, loop: BackgroundLoop) -> Iterator[Bot]:
     stop()
 
 
-def connect(
-    slack: FakeSlack, loop: BackgroundLoop
-) -> Callable[[], tuple[Bot, Callable[[], None]]]:
+def connect(slack: FakeSlack, loop: BackgroundLoop) -> Callable[[], tuple[Bot, Callable[[], None]]]:
     """Return a function that connects a bot and gives it with the function that ends it."""
 
     def start() -> tuple[Bot, Callable[[], None]]:
         async def run() -> tuple[Bot, AsyncSocketModeHandler]:
             bot = Bot(slack)
-            handler = AsyncSocketModeHandler(
-                bot.app, slack.app_token, ping_interval=0.3
-            )
+            handler = AsyncSocketModeHandler(bot.app, slack.app_token, ping_interval=0.3)
             await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
             return bot, handler
 

@@ -83,24 +83,18 @@ class Bot:
         self.app.event("app_mention")(self.mentioned)
         self.app.shortcut("add_to_timeline")(self.added)
 
-    async def command(
-        self, ack: Any, body: dict[str, Any], client: AsyncWebClient, respond: Any
-    ) -> None:
+    async def command(self, ack: Any, body: dict[str, Any], client: AsyncWebClient, respond: Any) -> None:
         self.heard.append(("command", body))
         if body["text"] == "declare":
             await ack()
-            await client.chat_postMessage(
-                channel=body["channel_id"], text="INC-12", blocks=CARD
-            )
+            await client.chat_postMessage(channel=body["channel_id"], text="INC-12", blocks=CARD)
         elif body["text"] == "respond":
             await ack()
             await respond("later, privately")
         else:
             await ack(text=f"you said {body['text']}")
 
-    async def contain(
-        self, ack: Any, body: dict[str, Any], client: AsyncWebClient
-    ) -> None:
+    async def contain(self, ack: Any, body: dict[str, Any], client: AsyncWebClient) -> None:
         self.heard.append(("contain", body))
         await ack()
         try:
@@ -112,9 +106,7 @@ class Bot:
         self.heard.append(("more", body))
         await ack()
 
-    async def confirm(
-        self, ack: Any, body: dict[str, Any], view: dict[str, Any]
-    ) -> None:
+    async def confirm(self, ack: Any, body: dict[str, Any], view: dict[str, Any]) -> None:
         self.heard.append(("confirm", body))
         typed = view["state"]["values"]["account"]["typed"]["value"]
         if typed == "again":

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from fake_slack_bot import Bot
+from .fake_slack_bot import Bot
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -29,9 +29,7 @@ def http_bot(slack: FakeSlack, loop: BackgroundLoop) -> Iterator[Bot]:
             return await handler.handle(request)
 
         app = Starlette(routes=[Route("/slack/events", endpoint, methods=["POST"])])
-        server = uvicorn.Server(
-            uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none")
-        )
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none"))
         task = asyncio.create_task(server._serve())
         while not server.started:
             await asyncio.sleep(0.01)
@@ -55,18 +53,16 @@ def test_a_whole_conversation_over_http(slack: FakeSlack, bot: Bot) -> None:
     ana.click(slack.wait_for(lambda: slack.messages(room))[0], "contain")
     view = slack.wait_for(lambda: slack.view_of(ana))
     refused = ana.submit(view, {"typed": "0"})
-    assert refused.response.status == 200 and refused.response.headers[
-        "content-type"
-    ].startswith("application/json")
+    assert refused.response.status == 200 and refused.response.headers["content-type"].startswith(
+        "application/json"
+    )
     assert refused.errors == {"account": "That is not this account."}
     assert ana.submit(view, {"typed": "111122223333"}).acked
     assert slack.view_of(ana) is None
 
 
 @pytest.mark.parametrize("signature", ["wrong", "stale", "garbled", "missing"])
-def test_a_bad_signature_is_turned_away(
-    slack: FakeSlack, bot: Bot, signature: str
-) -> None:
+def test_a_bad_signature_is_turned_away(slack: FakeSlack, bot: Bot, signature: str) -> None:
     ana, room = slack.add_user("ana"), slack.add_channel("incidents")
     slack.via_http(slack.transport.url, signature=signature)  # type: ignore[attr-defined]  # it is SignedHttp
     delivery = ana.command("/twokey", "list", room)

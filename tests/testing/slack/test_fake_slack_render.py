@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from fake_slack_bot import CARD, Bot
+from .fake_slack_bot import CARD, Bot
 from rich.console import Console
 
 from twokey.testing.slack import (
@@ -28,9 +28,7 @@ def styles(text: str) -> list[tuple[str, str]]:
     found = (
         (
             s.text,
-            " ".join(
-                [k for k in kinds if getattr(s, k)] + [s.mention] * bool(s.mention)
-            ),
+            " ".join([k for k in kinds if getattr(s, k)] + [s.mention] * bool(s.mention)),
         )
         for s in spans(text, NAMES)
     )
@@ -54,9 +52,7 @@ def styles(text: str) -> list[tuple[str, str]]:
         ("<not a thing>", []),
     ],
 )  # fmt: skip
-def test_mrkdwn_is_read_as_slack_reads_it(
-    text: str, expected: list[tuple[str, str]]
-) -> None:
+def test_mrkdwn_is_read_as_slack_reads_it(text: str, expected: list[tuple[str, str]]) -> None:
     assert styles(text) == expected
 
 
@@ -65,12 +61,10 @@ def test_entities_are_undone_once() -> None:
 
 
 def test_escaped_mentions_are_dead_and_raw_ones_are_live() -> None:
-    assert live_mentions(
-        "&lt;!channel&gt; &lt;@U1&gt; &lt;https://a.example|x&gt; ok"
-    ) == [m for m in live_mentions("https://a.example|x&gt;")]
-    live = live_mentions(
-        "<!channel> <@U1|x> <!subteam^S1> `<!here>` <https://a.example|b> <mailto:a@b.c>"
-    )
+    assert live_mentions("&lt;!channel&gt; &lt;@U1&gt; &lt;https://a.example|x&gt; ok") == [
+        m for m in live_mentions("https://a.example|x&gt;")
+    ]
+    live = live_mentions("<!channel> <@U1|x> <!subteam^S1> `<!here>` <https://a.example|b> <mailto:a@b.c>")
     assert [(m.kind, m.target) for m in live] == [
         ("broadcast", "channel"),
         ("user", "U1"),
@@ -97,9 +91,7 @@ def test_mentions_are_found_wherever_mrkdwn_is_read() -> None:
     assert live_mentions("mail @channel", strict=True)[0].kind == "automatic"
 
 
-def test_a_card_in_the_terminal_shows_what_a_person_sees(
-    slack: FakeSlack, bot: Bot
-) -> None:
+def test_a_card_in_the_terminal_shows_what_a_person_sees(slack: FakeSlack, bot: Bot) -> None:
     ana, room = slack.add_user("ana", user_id="U1"), slack.add_channel("incidents")
     ana.command("/twokey", "declare", room)
     card = slack.wait_for(lambda: slack.messages(room))[0]
@@ -125,9 +117,7 @@ def test_a_card_in_the_terminal_shows_what_a_person_sees(
     ):
         assert words in shown
     page = slack.page(room, ana)
-    assert (
-        "That is not this account." in page and '<span class="app">APP</span>' in page
-    )
+    assert "That is not this account." in page and '<span class="app">APP</span>' in page
     console = Console(record=True, width=60, file=io.StringIO())
     console.print(as_rich(card, slack.names()))
     assert "Contain…" in console.export_text()
@@ -135,17 +125,10 @@ def test_a_card_in_the_terminal_shows_what_a_person_sees(
 
 def test_the_page_escapes_everything_and_marks_live_mentions() -> None:
     text = '<!channel> &lt;!channel&gt; &lt;script&gt; <javascript:alert(1)|x"y> <@U1>'
-    page = as_html(
-        [Message("C1", "1.000100", "U1", text=text)], {"U1": "<b>ana"}, channel="<i>"
-    )
+    page = as_html([Message("C1", "1.000100", "U1", text=text)], {"U1": "<b>ana"}, channel="<i>")
     assert '<span class="mention broadcast">@channel</span>' in page
     assert "&lt;!channel&gt; &lt;script&gt;" in page
-    assert (
-        "<script" not in page
-        and "<b>ana" not in page
-        and "<i>" not in page
-        and "href" not in page
-    )
+    assert "<script" not in page and "<b>ana" not in page and "<i>" not in page and "href" not in page
     assert '<span class="mention user">@&lt;b&gt;ana</span>' in page
 
 
@@ -162,6 +145,4 @@ def test_replies_are_indented_and_private_notes_say_so() -> None:
         < page.index("Only visible to you")
     )
     assert 'class="message reply ' in page
-    assert as_text(reply, NAMES).startswith(
-        "    ╭"
-    ) and "Only visible to you" in as_text(note, NAMES)
+    assert as_text(reply, NAMES).startswith("    ╭") and "Only visible to you" in as_text(note, NAMES)

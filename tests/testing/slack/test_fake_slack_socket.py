@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from fake_slack_bot import CARD, Bot
+from .fake_slack_bot import CARD, Bot
 
 from twokey.testing.slack import FakeSlack
 
@@ -22,26 +22,17 @@ def test_a_command_is_answered_for_its_sender_alone(slack: FakeSlack, bot: Bot) 
     assert [m.text for m in slack.ephemerals(ana)] == [delivery.ack["text"]]
     assert slack.ephemerals(ben) == []
     _, body = bot.heard[0]
-    assert (
-        body["channel_id"] == room.id
-        and body["user_id"] == ana.id
-        and body["team_id"] == slack.team_id
-    )
+    assert body["channel_id"] == room.id and body["user_id"] == ana.id and body["team_id"] == slack.team_id
 
 
 def test_a_response_url_answers_later_and_privately(slack: FakeSlack, bot: Bot) -> None:
     ana, room = slack.add_user("ana"), slack.add_channel("incidents")
     ana.command("/twokey", "respond", room)
-    assert (
-        slack.wait_for(lambda: slack.ephemerals(ana, room))[0].text
-        == "later, privately"
-    )
+    assert slack.wait_for(lambda: slack.ephemerals(ana, room))[0].text == "later, privately"
     assert slack.calls("response_url")[0].ok
 
 
-def test_a_button_opens_a_modal_whose_errors_stay_until_it_is_right(
-    slack: FakeSlack, bot: Bot
-) -> None:
+def test_a_button_opens_a_modal_whose_errors_stay_until_it_is_right(slack: FakeSlack, bot: Bot) -> None:
     ana, room = slack.add_user("ana"), slack.add_channel("incidents")
     ana.command("/twokey", "declare", room)
     card = slack.wait_for(lambda: slack.messages(room))[0]
@@ -49,9 +40,7 @@ def test_a_button_opens_a_modal_whose_errors_stay_until_it_is_right(
     view = slack.wait_for(lambda: slack.view_of(ana))
     with pytest.raises(AssertionError, match="required"):
         ana.submit(view, {})
-    assert ana.submit(view, {"typed": "wrong"}).errors == {
-        "account": "That is not this account."
-    }
+    assert ana.submit(view, {"typed": "wrong"}).errors == {"account": "That is not this account."}
     assert slack.view_of(ana) is view and view.errors
     ana.submit(view, {"account": {"typed": "again"}})
     assert view.title == "Changed" and view.errors == {}
@@ -73,38 +62,27 @@ def test_payloads_have_the_documented_fields(slack: FakeSlack, bot: Bot) -> None
     }
     assert clicked["actions"][0]["selected_option"]["value"] == "close"
     assert clicked["message"]["blocks"][0]["block_id"] and clicked["enterprise"] is None
-    assert (
-        clicked["api_app_id"] == slack.app_id
-        and clicked["trigger_id"]
-        and clicked["response_url"]
-    )
+    assert clicked["api_app_id"] == slack.app_id and clicked["trigger_id"] and clicked["response_url"]
     ana.message_shortcut("add_to_timeline", card)
     assert bot.heard[-1][1]["message"]["ts"] == card.ts
     ana.click(card, "contain")
     view = slack.wait_for(lambda: slack.view_of(ana))
     ana.close(view)
     slack.wait_for(lambda: bot.count("closed"))
-    assert (
-        bot.heard[-1][1]["view"]["private_metadata"] == "plan-1"
-        and slack.view_of(ana) is None
-    )
+    assert bot.heard[-1][1]["view"]["private_metadata"] == "plan-1" and slack.view_of(ana) is None
 
 
 def test_a_mention_in_a_thread_is_answered_there(slack: FakeSlack, bot: Bot) -> None:
     ana, room = slack.add_user("ana"), slack.add_channel("incidents")
     first = ana.post(room, "a strange bill")
     ana.mention(room, "show INC-12", thread_ts=first.ts)
-    thread = slack.wait_for(
-        lambda: t if len(t := slack.thread(room, first.ts)) == 3 else None
-    )
+    thread = slack.wait_for(lambda: t if len(t := slack.thread(room, first.ts)) == 3 else None)
     assert thread[1].text == f"<@{slack.bot_user_id}> show INC-12"
     assert thread[2].text == f"hello <@{ana.id}>" and thread[2].bot_id == slack.bot_id
     assert [m.ts for m in slack.messages(room)] == [first.ts]
 
 
-def test_the_same_envelope_twice_reaches_the_bot_twice(
-    slack: FakeSlack, bot: Bot
-) -> None:
+def test_the_same_envelope_twice_reaches_the_bot_twice(slack: FakeSlack, bot: Bot) -> None:
     ana, room = slack.add_user("ana"), slack.add_channel("incidents")
     delivery = ana.mention(room, "hello").redeliver(2)
     slack.wait_for(lambda: bot.count("mention") == 3)
@@ -138,9 +116,7 @@ def test_an_unhandled_action_is_never_acknowledged(slack: FakeSlack, bot: Bot) -
 
 
 @pytest.mark.parametrize("how", ["refresh_requested", "dropped"])
-def test_the_bot_comes_back_after_a_lost_connection(
-    slack: FakeSlack, bot: Bot, how: str
-) -> None:
+def test_the_bot_comes_back_after_a_lost_connection(slack: FakeSlack, bot: Bot, how: str) -> None:
     ana, room = slack.add_user("ana"), slack.add_channel("incidents")
     before = slack.socket.connections_made
     slack.socket.drop() if how == "dropped" else slack.socket.disconnect(how)

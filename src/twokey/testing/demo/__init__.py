@@ -36,11 +36,15 @@ def run(*, as_json: bool, keep: bool, language: str = "en") -> int:
             raise
         finally:
             story.bot.stop()
+        pages = {channel.name: slack.page(channel) for channel in (story.channel, story.security)}
     kept = _kept(Path(seen.postmortem), folder, keep)
+    for name, page in pages.items():
+        (kept.parent / f"{name}.html").write_text(page)
     seen.postmortem = str(kept)
     good = _as_it_must_be(asdict(seen))
     teller.chapter("The end")
     teller.fact(f"told in {time.monotonic() - began:.0f} s; the post-mortem is {kept}", good)
+    teller.say(f"  What Slack would show is in {kept.parent}: {', '.join(f'{name}.html' for name in pages)}")
     if as_json:
         print(json.dumps(asdict(seen)))
     return 0 if good else 1
