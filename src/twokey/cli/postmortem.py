@@ -44,7 +44,7 @@ def draft(
 def show(incident_id: str = _INCIDENT, language: str = _LANGUAGE, audience: str = _AUDIENCE) -> None:
     """Print a stored version, as it would be published."""
     from twokey.core.errors import NotFound
-    from twokey.flow.response import canonical_id
+    from twokey.flow.named import canonical_id
 
     review, spoken = _review(language)
     incident = canonical_id(incident_id)

@@ -13,7 +13,7 @@ from twokey.core.notices import Notice
 from twokey.core.people import Roster
 from twokey.core.postmortems import Containment, PostedHead, Record, Similar, metrics
 from twokey.core.runbooks import Plan
-from twokey.flow.response import canonical_id, found
+from twokey.flow.named import incident_named
 from twokey.ports import Reading
 
 _PAGE = 10_000
@@ -25,7 +25,7 @@ _ENDINGS = ("approval.refused", "refused", "withdrawn", "expired", "voided")
 def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime) -> Record:
     """Return everything that is known; what is unknown stays unknown."""
     names = names_of(roster)
-    incident = found(look.get(Incident, canonical_id(incident_id)), incident_id)
+    incident = incident_named(look, incident_id)
     entries = _entries(look, incident.id)
     return Record(
         incident=incident,

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from twokey.core.approvals import StepUpUse
-from twokey.core.errors import NotFound, Refused
+from twokey.core.errors import NotFound, Refused, TwokeyError
 from twokey.core.incidents import Incident
-from twokey.core.people import ChatIdentity, Person
+from twokey.core.people import Actor, ChatIdentity, Person, acting
 from twokey.core.runbooks import Plan
-from twokey.flow.response import UNKNOWN_PERSON, canonical_id, whoever
+from twokey.flow.named import canonical_id
 from twokey.ports import Clock, Reading, Rosters, Store, Transaction
 
+UNKNOWN_PERSON = "unknown"
 WRONG_CODES_AN_HOUR = 5
 
 
@@ -47,6 +48,15 @@ def on_record(
                     data={**said.params, "code": said.code},
                 )
         raise
+
+
+def whoever(who: ChatIdentity, rosters: Rosters) -> Actor:
+    """Name whoever was refused; where the roster cannot be read, only the account is known."""
+    try:
+        person = rosters.current().behind(who.account)
+    except TwokeyError:
+        person = None
+    return acting(person, who.account) if person else Actor(UNKNOWN_PERSON, who.account)
 
 
 def may_try_codes(look: Reading, person: Person, now: datetime) -> None:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from twokey.core.audit import AuditEntry
-from twokey.core.errors import Json, Message, NotFound, Refused, TwokeyError, message
+from twokey.core.errors import Json, Message, NotFound, Refused, message
 from twokey.core.incidents import Incident, Severity, State, may_move
 from twokey.core.jobs import draft_job
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, acting, identify, system
 from twokey.core.runbooks import Plan
 from twokey.flow import outbox
+from twokey.flow.named import incident_named
+from twokey.flow.refusals import on_record
 from twokey.ports import Clock, Rosters, Store, Transaction
 
 ROLES = ("ic", "scribe", "comms")
-UNKNOWN_PERSON = "unknown"
 STALE_AFTER = timedelta(days=14)
 _OPEN = (
     State.TRIAGE,
@@ -43,7 +44,7 @@ class Response:
     def shown(self, incident_id: str) -> Incident:
         """Return an incident, however its id was typed (12, inc-12, INC-12)."""
         with self.store.read() as look:
-            return found(look.get(Incident, canonical_id(incident_id)), incident_id)
+            return incident_named(look, incident_id)
 
     def listed(
         self, which: str = "open", *, who: ChatIdentity | None = None, page: int = 1, size: int = 10
@@ -166,12 +167,10 @@ class Response:
         data: dict[str, Json],
         change: Callable[[Incident, Person], tuple[Incident, Message | None]],
     ) -> Incident:
-        try:
+        refused = f"{action}.refused"
+        with on_record(self.store, self.clock, self.rosters, who, refused, incident_id=incident_id):
             person = identify(who, self.rosters.current())
             return self._changed(incident_id, who, person, action=action, data=data, change=change)
-        except (Refused, NotFound) as refusal:
-            self._record_refusal(incident_id, who, action, refusal.message)
-            raise
 
     def _changed(
         self,
@@ -184,7 +183,7 @@ class Response:
         change: Callable[[Incident, Person], tuple[Incident, Message | None]],
     ) -> Incident:
         with self.store.change() as tx:
-            before = found(tx.get(Incident, canonical_id(incident_id)), incident_id)
+            before = incident_named(tx, incident_id)
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
             after, said = change(before, person)
@@ -201,38 +200,6 @@ class Response:
             if after.state is State.RESOLVED and before.state is not State.RESOLVED:
                 tx.enqueue(draft_job(after.id, entry.seq))
         return after
-
-    def _record_refusal(self, incident_id: str, who: ChatIdentity, action: str, said: Message) -> None:
-        with self.store.change() as tx:
-            incident = tx.get(Incident, canonical_id(incident_id))
-            tx.append(
-                whoever(who, self.rosters),
-                f"{action}.refused",
-                incident_id=incident.id if incident else "",
-                data={**said.params, "code": said.code},
-            )
-
-
-def whoever(who: ChatIdentity, rosters: Rosters) -> Actor:
-    """Name whoever was refused; where the roster cannot be read, only the account is known."""
-    try:
-        person = rosters.current().behind(who.account)
-    except TwokeyError:
-        person = None
-    return acting(person, who.account) if person else Actor(UNKNOWN_PERSON, who.account)
-
-
-def canonical_id(typed: str) -> str:
-    """Return the incident id that was meant: `12`, `inc-12` and `INC-12` are one."""
-    text = typed.strip().upper().removeprefix("INC-")
-    return f"INC-{text}"
-
-
-def found(incident: Incident | None, typed: str) -> Incident:
-    """Return the incident, or say that there is none of that name."""
-    if incident is None:
-        raise NotFound("response.no_such_incident", incident=typed.strip()[:40])
-    return incident
 
 
 def _repeated(tx: Transaction, actor: Actor, action: str, incident: Incident) -> None:

@@ -31,8 +31,8 @@ from twokey.core.postmortems import (
     text_digest,
 )
 from twokey.flow import outbox
+from twokey.flow.named import canonical_id, incident_named
 from twokey.flow.records import gather, names_of
-from twokey.flow.response import canonical_id, found
 from twokey.ports import (
     Checkpoint,
     Clock,
@@ -156,7 +156,7 @@ class Review:
                 "postmortem.time_future", incident=canonical_id(incident_id), name=name, at=at.isoformat()
             )
         with self.store.change() as tx:
-            before = found(tx.get(Incident, canonical_id(incident_id)), incident_id)
+            before = incident_named(tx, incident_id)
             was: datetime | None = getattr(before.times, name)
             after = replace(before, times=replace(before.times, **{name: at}))
             tx.put(after)
@@ -297,7 +297,7 @@ class Review:
         if isinstance(who, Actor):
             return who, names_of(roster).get(who.id, who.id)
         with self.store.read() as look:
-            incident = found(look.get(Incident, canonical_id(incident_id)), incident_id)
+            incident = incident_named(look, incident_id)
         try:
             person = identify(who, roster)
             _may_review(person, incident, audience)

@@ -1,0 +1,53 @@
+"""Turning a key: the row that keeps one person's yes to one digest, and the code that goes with it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from twokey.core.approvals import Approval, StepUpUse, key_id
+from twokey.core.errors import AlreadyThere, Refused
+from twokey.core.people import ChatIdentity, Person
+from twokey.core.runbooks import Plan
+from twokey.flow.refusals import may_try_codes
+from twokey.ports import StepUp, Transaction
+
+
+def turn_key(
+    tx: Transaction,
+    plan: Plan,
+    person: Person,
+    who: ChatIdentity,
+    *,
+    role: str,
+    now: datetime,
+    used: str = "",
+) -> Approval:
+    """Keep one person's yes to exactly this plan; a second one of the same person is refused by the store."""
+    key = Approval(key_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, who.account)
+    try:
+        tx.add(key)
+    except AlreadyThere as twice:
+        raise Refused("refused.key_turned_before", person=person.name, plan=plan.short) from twice
+    return key
+
+
+def checked_code(
+    tx: Transaction, step_up: StepUp, plan: Plan, person: Person, *, code: str, now: datetime
+) -> str:
+    """Return the identity of the code that was given, used up; "" where the runbook asks for none."""
+    if plan.approval.step_up != "totp":
+        return ""
+    may_try_codes(tx, person, now)
+    used = step_up.verify(person.id, code, now)
+    if not used:
+        raise Refused("refused.step_up_wrong", person=person.name)
+    use_code(tx, used, person, now)
+    return used
+
+
+def use_code(tx: Transaction, used: str, person: Person, now: datetime) -> None:
+    """Use a code up: it opens one door once."""
+    try:
+        tx.add(StepUpUse(used, person.id, now))
+    except AlreadyThere as twice:
+        raise Refused("refused.step_up_used", person=person.name) from twice

@@ -1,0 +1,89 @@
+"""The life of a plan on record: stored once, moved from state to state, with the work that it is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from twokey.core.approvals import expires_after_s, is_for, is_out_of_time, may_propose
+from twokey.core.errors import Json, Message, Refused
+from twokey.core.incidents import Incident
+from twokey.core.jobs import Job, JobKind
+from twokey.core.people import Actor, Person
+from twokey.core.runbooks import Plan, PlanState, digest_of
+from twokey.flow import outbox
+from twokey.flow.named import incident_named
+from twokey.flow.planning import new_plan_id
+from twokey.ports import Reading, Transaction
+
+_LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
+
+
+def is_own_preview(plan: Plan, person: Person) -> None:
+    """Refuse a preview that was made for somebody else, or was changed since."""
+    may_propose(person, plan.target.account)
+    if plan.requester != person.id or digest_of(plan) != plan.digest:
+        raise Refused("refused.plan_changed", plan=plan.short)
+
+
+def incident_for(look: Reading, plan: Plan) -> Incident:
+    """Return the incident of a plan that wants keys, or refuse because it is over."""
+    incident = incident_named(look, plan.incident_id)
+    is_for(plan, incident)
+    return incident
+
+
+def no_twin(look: Reading, plan: Plan, now: datetime) -> None:
+    """Refuse a plan of which an equal one is on its way."""
+    for other in look.find(Plan, incident_id=plan.incident_id, state=_LIVE):
+        if other.digest == plan.digest and not is_out_of_time(other, now):
+            raise Refused("refused.same_plan_waiting", plan=other.short, title=other.title)
+
+
+def as_proposed(look: Reading, plan: Plan, person: Person, now: datetime) -> Plan:
+    """Return a preview as it will be stored: with an id of its own, its requester and its end."""
+    return replace(
+        plan,
+        id=new_plan_id(plan, f"{person.id}:{now.isoformat()}:{look.head()[1]}"),
+        requester=person.id,
+        requested_at=now,
+        expires_at=now + timedelta(seconds=expires_after_s(plan)),
+        state=PlanState.PROPOSED,
+    )
+
+
+def move(
+    tx: Transaction,
+    plan: Plan,
+    state: PlanState,
+    actor: Actor,
+    said: Message,
+    *,
+    now: datetime,
+    data: Mapping[str, Json] | None = None,
+) -> Plan:
+    """Bring a plan into another state: the row, the audit entry and what people are told."""
+    moved = replace(plan, state=state, reason=said)
+    tx.put(moved)
+    action = {PlanState.RUNNING: "run.continued"}.get(state, state.value)
+    entry = tx.append(actor, action, incident_id=plan.incident_id, plan_id=plan.id, data=data or {})
+    outbox.tell_thread(tx, entry, said, plan_id=plan.id)
+    outbox.redraw_plan(tx, moved, now)
+    return moved
+
+
+def owe_run(tx: Transaction, plan: Plan, again: str = "") -> None:
+    """Owe the run of a plan; one run at a time for one incident."""
+    name = f"execute:{plan.id}" + (f":{again}" if again else "")
+    tx.enqueue(Job(name, JobKind.EXECUTE, {"plan_id": plan.id}, lock=plan.incident_id))
+
+
+def owe_expiry(tx: Transaction, plan: Plan) -> None:
+    """Owe the end of a plan that nobody answers."""
+    tx.enqueue(Job(f"expire:{plan.id}", JobKind.EXPIRE, {"plan_id": plan.id}, not_before=plan.expires_at))
+
+
+def owe_confirmation(tx: Transaction, plan: Plan) -> None:
+    """Owe the question whether somebody confirmed a run on one key."""
+    tx.enqueue(Job(f"confirm:{plan.id}", JobKind.CONFIRM, {"plan_id": plan.id}, not_before=plan.confirm_by))
