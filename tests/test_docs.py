@@ -359,7 +359,7 @@ def test_every_shipped_runbook_is_named_in_the_readme() -> None:
 # -- audit actions ------------------------------------------------------------------------------------
 
 # Which argument of a call is an audit action: by the name of what is called.
-_TAKES_ACTION = {"append": 1, "_write": 2, "_log": 2, "_on_record": 0, "_record_refusal": 2, "_change": 2}
+_TAKES_ACTION = {"append": 1, "write": 1, "_log": 2, "_on_record": 0, "_change": 2}
 _ACTION = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 
 
@@ -401,6 +401,8 @@ def audit_actions() -> set[str]:
             and isinstance(node.value.value, str)
         }
         for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "on_record":
+                found |= {text for argument in node.args for text in strings_in(argument, constants)}
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
             name, owner = node.func.attr, node.func.value
@@ -419,7 +421,7 @@ def audit_actions() -> set[str]:
             (changes if name == "_change" else found).update(said)
     changes = {action for action in changes if _ACTION.fullmatch(action)}
     found |= changes | {f"{action}.refused" for action in changes} | {"acknowledged.again"}
-    # A plan's end is written as its state: by people in flow/containment, by the run in flow/execution.
+    # A plan's end is written as its state: by people in flow/plans, by the run in flow/settling.
     found |= {
         state.value
         for state in PlanState
@@ -493,8 +495,7 @@ def test_every_module_is_on_the_map() -> None:
     modules = {
         path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
     }
-    flow = {path.stem for path in (SOURCE / "flow").glob("*.py")}
-    wanted = (modules | flow) - {"__init__", "__main__", "__pycache__", "locale", "_data"}
+    wanted = modules - {"__init__", "__main__", "__pycache__", "locale", "_data"}
     assert not [name for name in sorted(wanted) if not re.search(rf"`[^`]*\b{name}\b[^`]*`", text)]
 
 
