@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twokey.core.errors import Invalid, Refused
 from twokey.core.runbooks import digest_of
 from twokey.core.signals import Principal, Resource
-from twokey.flow.planning import typed_value
+from twokey.flow.parameters import typed_value
 from twokey.testing.clouds import (
     ACCOUNT,
     KEY_ID,

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from twokey.core.documents import render_document
-from twokey.core.errors import Invalid, Json, Message, Refused, message
+from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import StepRecord, step_scope, undoable
 from twokey.core.incidents import Incident, facts
 from twokey.core.runbooks import (
     ActionCall,
-    CheckCall,
     Plan,
     PlanState,
     Preview,
@@ -25,9 +21,9 @@ from twokey.core.runbooks import (
     digest_of,
     resolve,
 )
+from twokey.flow.parameters import parameters
+from twokey.flow.unfolding import filled_in, unfolded
 from twokey.ports import Action, Cloud
-
-_LATER = ("steps.",)
 
 
 @dataclass(frozen=True)
@@ -47,14 +43,9 @@ class Planner:
             raise Refused(
                 "refused.other_cloud", incident=incident.id, runbook=runbook.id, cloud=runbook.provider
             )
-        params = self._params(runbook, incident, given, cloud)
-        scope: dict[str, Json] = {
-            "params": params,
-            "incident": facts(incident),
-            "config": dict(self.config),
-        }
-        steps = tuple(_unfold(runbook, scope))
-        guards = tuple(_check(guard, scope) for guard in runbook.guards)
+        known: dict[str, Json] = {"incident": facts(incident), "config": dict(self.config)}
+        params = parameters(runbook, given, known, cloud.parameter_types)
+        scope: dict[str, Json] = {"params": params, **known}
         # Whose roles and whose eyes it needs is decided by where it acts, which a parameter may say.
         named = params.get("account_id") or params.get("subscription_id")
         target = Target(str(named or incident.account), incident.region)
@@ -71,8 +62,8 @@ class Planner:
                 risk=runbook.risk,
                 reversible=runbook.reversible,
                 params=params,
-                steps=steps,
-                guards=guards,
+                steps=tuple(unfolded(runbook, scope)),
+                guards=tuple(filled_in(guard, scope) for guard in runbook.guards),
                 approval=runbook.approval,
                 observed={},
                 touches=(),
@@ -156,36 +147,6 @@ class Planner:
         made = replace(plan, observed=observed, touches=touches, blast=blast, notes=_once(notes))
         return replace(made, digest=digest_of(made))
 
-    def _params(
-        self, runbook: Runbook, incident: Incident, given: Mapping[str, Json], cloud: Cloud
-    ) -> dict[str, Json]:
-        known = {param.name for param in runbook.params}
-        for name in given:
-            if name not in known:
-                raise Invalid(
-                    "plan.unknown_param", param=name, runbook=runbook.id, known=", ".join(sorted(known))
-                )
-        sources: dict[str, Json] = {"incident": facts(incident), "config": dict(self.config)}
-        params: dict[str, Json] = {}
-        for param in runbook.params:
-            value = given.get(param.name)
-            if value in (None, "") and param.source:
-                value = _from(param.source, sources)
-            if value in (None, ""):
-                value = param.default
-            if value in (None, "", []):
-                if param.required:
-                    raise Refused(
-                        "refused.param_missing",
-                        param=param.name,
-                        runbook=runbook.id,
-                        source=param.source or "-",
-                    )
-                params[param.name] = None
-                continue
-            params[param.name] = typed_value(value, param.type, cloud.parameter_types, param.name)
-        return params
-
     def _undo_step(self, plan: Plan, step: Step, scope: Mapping[str, Json]) -> Step:
         call = cast(ActionCall, step.undo)
         action: Action = self.cloud(plan.provider).actions[call.action]
@@ -200,95 +161,6 @@ class Planner:
             retry=step.retry,
             timeout_s=step.timeout_s,
         )
-
-
-def typed_value(value: Json, type_name: str, types: Mapping[str, str], name: str) -> Json:
-    """Return a parameter's value checked against its type; a list type is the plural of its item's."""
-    if type_name == "bool":
-        if isinstance(value, bool):
-            return value
-        if value in ("true", "false"):
-            return value == "true"
-        raise Invalid("plan.param_type", param=name, type=type_name, value=str(value)[:80])
-    single = type_name.removesuffix("s")
-    if type_name not in types and type_name != single and (single in types or single == "text"):
-        items = value if isinstance(value, list) else [part.strip() for part in str(value).split(",")]
-        return [typed_value(item, single, types, name) for item in items if item != ""]
-    pattern = types.get(type_name, r"[^\x00-\x1f]{1,1000}" if type_name == "text" else "")
-    if not isinstance(value, str) or not pattern or not re.fullmatch(pattern, value):
-        raise Invalid("plan.param_type", param=name, type=type_name, value=str(value)[:80])
-    return value
-
-
-def new_plan_id(plan: Plan, salt: str) -> str:
-    """Name a stored plan: opaque, so that nothing can be read from a button, and unguessable by its salt."""
-    return "plan-" + hashlib.sha256(f"{plan.digest}:{salt}".encode()).hexdigest()[:20]
-
-
-def _unfold(runbook: Runbook, scope: Mapping[str, Json]) -> Iterator[Step]:
-    for step in runbook.steps:
-        if step.when and resolve(step.when, scope) in (False, None, "", "false"):
-            continue
-        if not step.for_each:
-            yield _concrete(step, step.id, scope, runbook)
-            continue
-        items = resolve(step.for_each, scope)
-        if not isinstance(items, list):
-            raise Invalid("plan.for_each_not_list", step=step.id, runbook=runbook.id)
-        for number, item in enumerate(items, start=1):
-            yield _concrete(step, f"{step.id}[{number}]", {**scope, "item": item}, runbook)
-
-
-def _concrete(step: Step, step_id: str, scope: Mapping[str, Json], runbook: Runbook) -> Step:
-    inputs = _own(step_id, resolve(cast("Json", dict(step.inputs)), scope, later=_LATER))
-    if "template" in inputs:
-        path = str(inputs.pop("template"))
-        values = inputs.pop("values", {})
-        if not isinstance(values, dict):
-            raise Invalid("plan.values_not_mapping", step=step_id, runbook=runbook.id)
-        inputs["document"] = render_document(runbook.documents[path], {k: str(v) for k, v in values.items()})
-    return replace(
-        step,
-        id=step_id,
-        inputs=inputs,
-        when="",
-        for_each="",
-        pre=tuple(_check(check, scope, step_id) for check in step.pre),
-        verify=_check(step.verify, scope, step_id) if step.verify else None,
-        undo=_undo(step.undo, scope, step_id) if step.undo else None,
-    )
-
-
-def _check(check: CheckCall, scope: Mapping[str, Json], step_id: str = "") -> CheckCall:
-    return replace(
-        check, inputs=_own(step_id, resolve(cast("Json", dict(check.inputs)), scope, later=_LATER))
-    )
-
-
-def _undo(call: ActionCall, scope: Mapping[str, Json], step_id: str) -> ActionCall:
-    return replace(call, inputs=_own(step_id, resolve(cast("Json", dict(call.inputs)), scope, later=_LATER)))
-
-
-def _own(step_id: str, value: Json) -> dict[str, Json]:
-    """Let `steps.self.` mean the step itself, whose id an unfolded step only now has."""
-
-    def named(item: Json) -> Json:
-        if isinstance(item, str):
-            return re.sub(r"(\$\{\{\s*)steps\.self\.", rf"\g<1>steps.{step_id}.", item)
-        if isinstance(item, list):
-            return [named(part) for part in item]
-        if isinstance(item, dict):
-            return {key: named(part) for key, part in item.items()}
-        return item
-
-    return cast("dict[str, Json]", named(value))
-
-
-def _from(source: str, sources: Mapping[str, Json]) -> Json:
-    found: Json = dict(sources)
-    for part in source.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
 
 
 def _typed(template: str, scope: Mapping[str, Json], target: Target) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,7 +15,6 @@ from twokey.core.people import Actor, Person
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
 from twokey.flow.named import incident_named
-from twokey.flow.planning import new_plan_id
 from twokey.ports import Reading, Transaction
 
 _LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
@@ -45,7 +45,7 @@ def as_proposed(look: Reading, plan: Plan, person: Person, now: datetime) -> Pla
     """Return a preview as it will be stored: with an id of its own, its requester and its end."""
     return replace(
         plan,
-        id=new_plan_id(plan, f"{person.id}:{now.isoformat()}:{look.head()[1]}"),
+        id=_new_id(plan, f"{person.id}:{now.isoformat()}:{look.head()[1]}"),
         requester=person.id,
         requested_at=now,
         expires_at=now + timedelta(seconds=expires_after_s(plan)),
@@ -87,3 +87,8 @@ def owe_expiry(tx: Transaction, plan: Plan) -> None:
 def owe_confirmation(tx: Transaction, plan: Plan) -> None:
     """Owe the question whether somebody confirmed a run on one key."""
     tx.enqueue(Job(f"confirm:{plan.id}", JobKind.CONFIRM, {"plan_id": plan.id}, not_before=plan.confirm_by))
+
+
+def _new_id(plan: Plan, salt: str) -> str:
+    """Name a stored plan: opaque, so that nothing can be read from a button, and unguessable by its salt."""
+    return "plan-" + hashlib.sha256(f"{plan.digest}:{salt}".encode()).hexdigest()[:20]
