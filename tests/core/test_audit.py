@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from twokey.core.audit import GENESIS, AuditEntry, content, seal, verify
 from twokey.core.errors import Tampered
 from twokey.core.people import Actor, ChatAccount, system
+
+# A busy machine is no fault of a trail.
+PATIENT = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
@@ -56,6 +59,7 @@ def code(entries: list[AuditEntry], head: tuple[int, str] | None = None) -> str:
     return ""
 
 
+@PATIENT
 @given(trails(at_least=0))
 def test_an_untouched_trail_proves_its_head(entries: list[AuditEntry]) -> None:
     head = (entries[-1].seq, entries[-1].hash) if entries else (0, GENESIS)
@@ -85,7 +89,7 @@ def test_every_field_of_an_entry_is_covered() -> None:
     assert set(CHANGES) == {field.name for field in fields(AuditEntry)}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(PATIENT, max_examples=150)
 @given(trails(), st.data())
 def test_changing_any_field_of_any_entry_is_found(entries: list[AuditEntry], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(entries) - 1))
@@ -95,7 +99,7 @@ def test_changing_any_field_of_any_entry_is_found(entries: list[AuditEntry], dat
     assert code(entries)
 
 
-@settings(max_examples=60, deadline=None)
+@PATIENT
 @given(trails(), st.data())
 def test_changing_who_acted_through_which_account_is_found(
     entries: list[AuditEntry], data: st.DataObject
@@ -106,7 +110,7 @@ def test_changing_who_acted_through_which_account_is_found(
     assert code(entries)
 
 
-@settings(max_examples=60, deadline=None)
+@PATIENT
 @given(trails(), st.data())
 def test_deleting_inserting_reordering_and_swapping_are_found(
     entries: list[AuditEntry], data: st.DataObject
@@ -141,6 +145,7 @@ def test_the_first_broken_entry_is_named() -> None:
     assert code([entries[0], other, *trail()[2:]]) == "audit.broken_link"
 
 
+@PATIENT
 @given(trails(at_least=3), st.data())
 def test_a_cut_tail_is_found_against_a_head_that_was_posted_outside(
     entries: list[AuditEntry], data: st.DataObject

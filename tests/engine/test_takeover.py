@@ -162,10 +162,11 @@ def test_a_long_job_keeps_its_lease_while_its_worker_lives(workshop: Workshop) -
 
 
 def test_a_job_that_kills_its_worker_every_time_is_parked(workshop: Workshop) -> None:
-    workshop.owe(Job("poison", JobKind.EXECUTE, {"dies": "yes"}), Job("other", JobKind.DRAFT))
+    workshop.owe(Job("poison", JobKind.EXECUTE, {"dies": "yes"}))
     for _ in range(3):
         worker = workshop.hire()
         assert worker.wait(30) == -signal.SIGKILL
+    workshop.owe(Job("other", JobKind.DRAFT))
     workshop.hire()
     eventually(lambda: [line.job for line in workshop.said("parked")] == ["poison"])
     assert len([line for line in workshop.said("begin") if line.job == "poison"]) == 3

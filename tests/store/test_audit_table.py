@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -35,7 +35,7 @@ DATA = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT.filter(bool), TEXT, TEXT, TEXT, DATA, st.datetimes(timezones=st.just(UTC)))
 def test_the_quick_bytes_are_the_canonical_bytes(
     actor: str, account: str, action: str, about: str, data: dict[str, Any], at: datetime

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from twokey.core.errors import Message
 from twokey.core.jobs import Job
 from twokey.core.people import Person
 from twokey.core.runbooks import Runbook
@@ -45,6 +46,10 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
         return st.frozensets(of(inner[0]), max_size=2)
     if origin is not None and issubclass(origin, typing.Mapping):
         return st.dictionaries(of(inner[0]), of(inner[1]), max_size=2)
+    if kind is Message:  # a message may hold messages
+        flat = st.builds(Message, TEXT, st.dictionaries(TEXT, TEXT, max_size=2))
+        inner_ones = st.dictionaries(TEXT, flat, max_size=1)
+        return st.builds(Message, TEXT, st.dictionaries(TEXT, TEXT, max_size=2), inner_ones)
     if is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return st.builds(kind, **{f.name: of(hints[f.name]) for f in fields(kind) if f.init})
@@ -71,7 +76,7 @@ def test_any_noun_comes_back_equal(kind: type[Any]) -> None:
     comes_back()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(of(RawNotification))
 def test_a_notification_keeps_its_bytes_apart_from_its_json(raw: RawNotification) -> None:
     assert raw_from_text(raw_to_text(raw), raw.body) == raw

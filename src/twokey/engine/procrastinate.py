@@ -79,7 +79,7 @@ class ProcrastinateEngine:
         self._heartbeat_s, self._silent_s, self._poll_s = heartbeat_s, silent_s, poll_s
         self._rescue = rescue
         self._seen = 0.0
-        self._ran = 0
+        self._ran, self._limit, self._enough = 0, -1, asyncio.Event()  # of a drain
 
     def run(self, stop: Stop) -> None:
         """Work until told to stop; jobs in hand are finished first."""
@@ -120,22 +120,18 @@ class ProcrastinateEngine:
                         await task
 
     async def _drain(self, limit: int) -> int:
-        self._ran = 0
+        self._ran, self._limit, self._enough = 0, limit, asyncio.Event()
         with ThreadPoolExecutor(1, thread_name_prefix="engine") as threads:
             app = self._app(threads)
             async with app.open_async():
                 await self._save_abandoned(app)
-                while self._ran < limit:
-                    before = self._ran
-                    work = asyncio.create_task(self._worker(app, concurrency=1, wait=False))
-                    while not work.done():
-                        await asyncio.wait([work], timeout=0.02)
-                        if self._ran >= limit:
-                            work.cancel()
+                enough = asyncio.create_task(self._enough.wait())
+                work = asyncio.create_task(self._worker(app, concurrency=1, wait=False))
+                await asyncio.wait([work, enough], return_when=asyncio.FIRST_COMPLETED)
+                for task in (work, enough):
+                    task.cancel()
                     with suppress(asyncio.CancelledError):
-                        await work
-                    if self._ran == before:
-                        break
+                        await task
         return self._ran
 
     async def _worker(self, app: procrastinate.App, *, concurrency: int, wait: bool = True) -> None:
@@ -192,6 +188,8 @@ class ProcrastinateEngine:
             threads, attempt, from_text(job), failed, self._handle, self._parked, self._retries
         )
         self._ran += 1
+        if self._ran == self._limit:
+            self._enough.set()
         if outcome.end is End.DONE:
             return
         if outcome.end is End.PARKED:
