@@ -13,7 +13,8 @@ from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import Actor, ChatAccount, Role, Roster, system
 from twokey.core.postmortems import Postmortem, text_digest
 from twokey.core.runbooks import PlanState
-from twokey.flow.review import NotReadyError, Review
+from twokey.flow.publishing import NotReadyError
+from twokey.flow.review import Review
 from twokey.testing.builders import (
     TEAM,
     a_person,

@@ -94,7 +94,7 @@ def correct(
 @app.command()
 def publish(incident_id: str = _INCIDENT, language: str = _LANGUAGE, audience: str = _AUDIENCE) -> None:
     """Publish one version; everything that is not fit is named first. The same text twice is once."""
-    from twokey.flow.review import NotReadyError
+    from twokey.flow.publishing import NotReadyError
     from twokey.words import say
 
     review, spoken = _review(language)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from twokey.core.audit import AuditEntry
-from twokey.core.errors import Invalid, Json, Message, NotFound, Refused, TwokeyError, message
-from twokey.core.incidents import Incident, State, Times
+from twokey.core.errors import Invalid, Json, NotFound, Refused, TwokeyError, message
+from twokey.core.incidents import Incident, Times
 from twokey.core.jobs import Job, JobKind
 from twokey.core.people import (
     Actor,
-    ChatAccount,
     ChatIdentity,
     Person,
     Role,
@@ -25,13 +23,12 @@ from twokey.core.postmortems import (
     LANGUAGES,
     Postmortem,
     Record,
-    faults,
-    named_in,
     postmortem_id,
     text_digest,
 )
 from twokey.flow import outbox
 from twokey.flow.named import canonical_id, incident_named
+from twokey.flow.publishing import intend, put_and_record, refuse_unfit, still_owed, told
 from twokey.flow.records import gather, names_of
 from twokey.ports import (
     Checkpoint,
@@ -44,19 +41,6 @@ from twokey.ports import (
 )
 
 MAX_TEXT_BYTES = 2_000_000
-FINISH_AFTER = timedelta(minutes=1)
-_OWN = "postmortem."  # what this file writes into the trail
-# What may come after a draft without making its text untrue.
-_HARMLESS_KINDS = (_OWN, "notice.", "job.")
-_HARMLESS = ("joined", "announced", "noted", "confirmation.checked")
-
-
-class NotReadyError(Refused):
-    """Not fit to be published yet: `faults` names all there is to put right, the message the first."""
-
-    def __init__(self, faults: tuple[Message, ...]) -> None:
-        self.faults = faults
-        super().__init__(faults[0].code, **faults[0].params)
 
 
 @dataclass(frozen=True)
@@ -112,7 +96,7 @@ class Review:
             for version in drawn:
                 tx.put(version)
             digests: dict[str, Json] = {_version(one): text_digest(one.text) for one in drawn}
-            entry = tx.append(by, f"{_OWN}drafted", incident_id=record.incident.id, data=digests)
+            entry = tx.append(by, "postmortem.drafted", incident_id=record.incident.id, data=digests)
             versions = ", ".join(_version(one) for one in drawn) or "-"
             outbox.tell_thread(
                 tx, entry, message("postmortem.drafted", incident=record.incident.id, versions=versions)
@@ -136,8 +120,8 @@ class Review:
             )
             tx.put(revised)
             data: dict[str, Json] = {"language": language, "audience": audience, "sha256": text_digest(text)}
-            entry = tx.append(actor, f"{_OWN}revised", incident_id=known.incident_id, data=data)
-            outbox.tell_thread(tx, entry, _told("postmortem.revised", revised, person=name))
+            entry = tx.append(actor, "postmortem.revised", incident_id=known.incident_id, data=data)
+            outbox.tell_thread(tx, entry, told("postmortem.revised", revised, person=name))
         return revised
 
     def correct(
@@ -187,14 +171,14 @@ class Review:
         if draft.is_published:
             return draft
         try:
-            self._refuse_unfit(record, draft)
+            refuse_unfit(record, draft, self.clock.now())
         except Refused as refusal:
             self._keep_refusal(record.incident.id, actor, refusal)
             raise
-        self._intend(draft, actor)
+        intend(self.store, draft, actor, self.clock.now())
         self.checkpoint("publish:intended")
         try:
-            return self._act_and_record(draft, actor)
+            return self._put(draft, actor)
         except (Refused, Invalid) as refusal:
             self._keep_refusal(record.incident.id, actor, refusal, text_digest(draft.text))
             raise
@@ -204,82 +188,15 @@ class Review:
         if job.kind is JobKind.DRAFT:
             self._owed_draft(job)
         elif job.kind is JobKind.PUBLISH:
-            self._owed_publication(job)
+            owed = still_owed(self.store, job)
+            if owed:
+                self._put(*owed)
 
-    # -- publishing in three moves ------------------------------------------------------------------
-
-    def _refuse_unfit(self, record: Record, draft: Postmortem) -> None:
-        named = faults(record, self.clock.now())
-        if named:
-            raise NotReadyError(named)
-        news = [entry.seq for entry in record.entries if entry.seq > draft.head and _is_news(entry)]
-        if news:
-            raise Refused("postmortem.stale", incident=record.incident.id, first=news[0], count=len(news))
-        if draft.audience == "public" and draft.revised_at:
-            said = named_in(draft.text, record)
-            if said:  # the names stay out of the message: it is shown where the text may be seen
-                raise Refused("postmortem.says_names", incident=record.incident.id, count=len(said))
-
-    def _intend(self, draft: Postmortem, actor: Actor) -> None:
-        account = actor.account
-        with self.store.change() as tx:
-            entry = tx.append(actor, f"{_OWN}publishing", incident_id=draft.incident_id, data=_facts(draft))
-            tx.enqueue(
-                Job(
-                    id=f"publish:{draft.id}:{entry.seq}",
-                    kind=JobKind.PUBLISH,
-                    payload={
-                        "postmortem_id": draft.id,
-                        "digest": text_digest(draft.text),
-                        "intended": str(entry.seq),
-                        "person_id": actor.id,
-                        "team": account.team if account else "",
-                        "user": account.user if account else "",
-                    },
-                    lock=f"publish:{draft.id}",
-                    not_before=self.clock.now() + FINISH_AFTER,  # the person's own call is quicker
-                )
-            )
-
-    def _act_and_record(self, draft: Postmortem, actor: Actor) -> Postmortem:
-        where = self.publisher.publish(draft)
-        self.checkpoint("publish:acted")
-        digest = text_digest(draft.text)
-        with self.store.change() as tx:
-            now = tx.get(Postmortem, draft.id) or draft
-            if now.published_at and now.published_digest == digest:
-                tx.append(actor, f"{_OWN}published.again", incident_id=draft.incident_id, data=_facts(draft))
-                return now
-            published = replace(
-                now,
-                published_at=self.clock.now(),
-                published_by=actor.id,
-                published_to=where,
-                published_digest=digest,
-            )
-            tx.put(published)
-            data: dict[str, Json] = {**_facts(draft), "where": where}
-            entry = tx.append(actor, f"{_OWN}published", incident_id=draft.incident_id, data=data)
-            name = names_of(self._roster()).get(actor.id, actor.id)
-            outbox.tell_thread(tx, entry, _told("postmortem.published", published, person=name, where=where))
-        return published
-
-    def _owed_publication(self, job: Job) -> None:
-        """Finish what was intended, unless it is done, was refused, or the text is another by now."""
-        digest, intended = job.payload["digest"], int(job.payload["intended"])
-        with self.store.read() as look:
-            draft = look.get(Postmortem, job.payload["postmortem_id"])
-            if draft is None or draft.published_digest == digest:
-                return
-            since = look.audit(incident_id=draft.incident_id, after=intended)
-        if any(one.action == f"{_OWN}refused" and one.data.get("sha256") == digest for one in since):
-            return  # the person was told why
-        actor = _actor_of(job)
-        if text_digest(draft.text) != digest:
-            with self.store.change() as tx:
-                tx.append(actor, f"{_OWN}lapsed", incident_id=draft.incident_id, data=_facts(draft))
-            return
-        self._act_and_record(draft, actor)
+    def _put(self, draft: Postmortem, actor: Actor) -> Postmortem:
+        name = names_of(self._roster()).get(actor.id, actor.id)
+        return put_and_record(
+            self.store, self.clock, self.publisher, draft, actor, name=name, checkpoint=self.checkpoint
+        )
 
     def _owed_draft(self, job: Job) -> None:
         incident_id, after = job.payload["incident_id"], int(job.payload.get("after", "0"))
@@ -288,8 +205,6 @@ class Review:
         if len(versions) >= wanted and all(one.head >= after or one.revised_at for one in versions):
             return  # an earlier attempt, or a person, was quicker
         self.draft(incident_id, system("review"))
-
-    # -- who ----------------------------------------------------------------------------------------
 
     def _who(self, incident_id: str, who: ChatIdentity | Actor, *, audience: str) -> tuple[Actor, str]:
         """Say who acts, as the roster is now; publishing outside is for those who may also turn a key."""
@@ -317,7 +232,7 @@ class Review:
     def _keep_refusal(self, incident_id: str, actor: Actor, refusal: TwokeyError, digest: str = "") -> None:
         with self.store.change() as tx:
             data: dict[str, Json] = {**refusal.message.params, "code": refusal.message.code, "sha256": digest}
-            tx.append(actor, f"{_OWN}refused", incident_id=incident_id, data=data)
+            tx.append(actor, "postmortem.refused", incident_id=incident_id, data=data)
 
 
 def _may_review(person: Person, incident: Incident, audience: str) -> None:
@@ -340,30 +255,5 @@ def _drafted(look: Reading, incident_id: str, language: str, audience: str) -> P
     return draft
 
 
-def _is_news(entry: AuditEntry) -> bool:
-    """Say whether an entry tells of something that a draft from before does not know."""
-    if entry.action == "moved" and entry.data.get("state") in (State.POSTMORTEM.value, State.CLOSED.value):
-        return False
-    return (
-        not entry.action.startswith(_HARMLESS_KINDS)
-        and not entry.action.endswith(".again")
-        and entry.action not in _HARMLESS
-    )
-
-
 def _version(one: Postmortem) -> str:
     return f"{one.language}/{one.audience}"
-
-
-def _facts(draft: Postmortem) -> dict[str, Json]:
-    return {"language": draft.language, "audience": draft.audience, "sha256": text_digest(draft.text)}
-
-
-def _told(code: str, one: Postmortem, **params: object) -> Message:
-    return message(code, incident=one.incident_id, language=one.language, audience=one.audience, **params)
-
-
-def _actor_of(job: Job) -> Actor:
-    payload = job.payload
-    user = payload.get("user", "")
-    return Actor(payload["person_id"], ChatAccount(payload["team"], user) if user else None)

@@ -29,7 +29,7 @@ from twokey.chat.slack.text import Words
 from twokey.chat.slack.workers import Watch, Workers
 from twokey.core.errors import Message, TwokeyError, message
 from twokey.core.people import ChatIdentity
-from twokey.flow.review import NotReadyError
+from twokey.flow.publishing import NotReadyError
 from twokey.ports import Clock, Rosters, Store
 
 log = logging.getLogger("twokey.slack")
