@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from twokey.core.approvals import (
+    Approval,
     expires_after_s,
+    key_id,
     keys_needed,
     may_approve,
     may_break_glass,
@@ -419,3 +421,21 @@ def test_the_same_user_id_in_another_workspace_is_another_account():
 def test_a_name_is_never_compared():
     namesake = Person("d-zoe", "Ben", (ChatAccount("T0ACME", "UZOE"),), frozenset({Role.APPROVER}), ("*",))
     assert turn(replace(plan_of_ana(), requester="d-ben"), namesake) == "approver"
+
+
+def test_a_key_without_the_code_that_the_plan_asks_for_does_not_count() -> None:
+    """A row that was put into the database by hand has no code, and opens nothing."""
+    plan = replace(a_plan(), approval=replace(a_plan().approval, step_up="totp"), requester="p-ana")
+    keys = [
+        Approval(key_id(plan.id, "p-ana"), plan.id, plan.digest, "p-ana", "proposer", at(0)),
+        Approval(key_id(plan.id, "p-ben"), plan.id, plan.digest, "p-ben", "approver", at(0)),
+    ]
+    people = tuple(
+        Person(name, name, (ChatAccount("T1", name),), frozenset({Role.APPROVER}), ("*",))
+        for name in ("p-ana", "p-ben")
+    )
+    missing = standing(plan, keys, an_incident(), Roster(people))
+    assert not missing.is_satisfied
+    assert missing.missing[0].code == "standing.no_step_up"
+    with_code = [keys[0], replace(keys[1], step_up="p-ben:1")]
+    assert standing(plan, with_code, an_incident(), Roster(people)).is_satisfied

@@ -153,9 +153,9 @@ def standing(plan: Plan, approvals: Iterable[Approval], incident: Incident, rost
     """Count the distinct people who stand behind exactly this plan, by the roster as it is now.
 
     A key does not count when its digest is another, when its person has left the roster or lost the role,
-    when it was turned as the proposer's by somebody who is not the proposer (or the other way round), or when
-    the proposer's does not count. Keys of a proposer alone are never enough: at least one must be an
-    approver's or the incident commander's.
+    when it was turned as the proposer's by somebody who is not the proposer (or the other way round), without
+    the step-up code that the plan asks for, or when the proposer's does not count. Keys of a proposer alone are
+    never enough: at least one must be an approver's or the incident commander's.
     """
     proposer, others, lost = set[str](), set[str](), []
     for key in approvals:
@@ -169,6 +169,8 @@ def standing(plan: Plan, approvals: Iterable[Approval], incident: Incident, rost
         elif key.person_id == plan.requester:
             if proposer_counts(plan) and any(person.is_(role, plan.target.account) for role in Role):
                 proposer.add(key.person_id)
+        elif plan.approval.step_up and not key.step_up:
+            lost.append(message("standing.no_step_up", person=person.name))
         elif role_for(person, plan, incident):
             others.add(key.person_id)
         else:
