@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .methods import view_json
+from .methods.views import view_json
 from .model import Channel, Json, Member, Message, View, Workspace
 
 TOKEN = "fake-verification-token"

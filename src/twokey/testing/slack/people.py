@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import elements, payloads
 from .delivery import Delivery
-from .methods import view_json
+from .methods.views import view_json
 from .model import Channel, Json, Member, Message, SlackError, View
 from .responses import acknowledge_command, acknowledge_submission, drop_view
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from .methods import change_view, close_views, compose, edit, show_view, truthy
+from .methods.calling import truthy
+from .methods.messages import compose, edit
+from .methods.views import change_view, close_views, show_view
 from .model import Json, Message, SlackError, View, Workspace
 
 LIFE_SECONDS = 30 * 60
