@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -53,11 +52,13 @@ def _roster(settings: Settings) -> str:
 
 
 def _step_up(settings: Settings) -> str:
-    path = settings.totp_file
-    if not path.exists():
-        return f"{path} does not exist: runbooks that ask for a code cannot be approved"
-    mode = stat.S_IMODE(path.stat().st_mode)
-    return f"{path} has mode {mode:04o}" + ("" if mode & 0o077 == 0 else ", it must be 0600: chmod 600 it")
+    from twokey.stepup import read_secrets
+
+    asking = [book.id for book in wiring.build_library(settings).approved() if book.approval.step_up]
+    if not asking:
+        return "no approved runbook asks for a code"
+    secrets = read_secrets(settings.totp_file)
+    return f"{len(secrets)} people have a one-time code; {len(asking)} runbooks ask for one"
 
 
 def _runbooks(settings: Settings) -> str:

@@ -103,6 +103,50 @@ def check(
 
 
 @app.command()
+def plan(
+    incident_id: str = typer.Argument(..., metavar="INC-12"),
+    runbook_id: str = typer.Argument(..., metavar="ID"),
+    parameters: list[str] = typer.Argument(None, metavar="[NAME=VALUE]..."),
+    json_: bool = typer.Option(False, "--json", help="Exactly what a key would stand for, as JSON."),
+) -> None:
+    """Show what a runbook would do for an incident, from fresh reads; proposes nothing. Exit 2 when refused."""
+    from twokey import app as wiring
+    from twokey.cli.incidents import printable
+    from twokey.core.runbooks import confirmed_content
+    from twokey.settings import load
+    from twokey.words import say
+
+    given = {name: value for name, _, value in (pair.partition("=") for pair in parameters or [])}
+    built = wiring.build(load())
+    try:
+        made = built.containment.planner.plan(
+            built.containment.library.runbook(runbook_id), built.response.shown(incident_id), given
+        )
+    finally:
+        built.store.close()
+    if json_:
+        typer.echo(json.dumps({"digest": made.digest, **confirmed_content(made)}, ensure_ascii=True))
+        return
+    typer.echo(
+        f"{made.title}\n{made.runbook_id}@{made.runbook_version}  risk {made.risk.value}  {made.target.account}"
+    )
+    for touch in made.touches:
+        typer.echo(printable(f"  touches {touch.kind} {touch.id} {touch.name}".rstrip()))
+    typer.echo(
+        "  blast radius: " + (", ".join(f"{n} {name}" for name, n in sorted(made.blast.items())) or "-")
+    )
+    for number, step in enumerate(made.steps, start=1):
+        typer.echo(
+            printable(
+                f"  {number}. {step.action} ({step.effect.value}) {json.dumps(dict(step.inputs))[:200]}"
+            )
+        )
+    for note in made.notes:
+        typer.echo(printable(f"  note: {say(note)}"))
+    typer.echo(f"digest sha256:{made.digest}")
+
+
+@app.command()
 def approve(runbook_id: str = typer.Argument(..., metavar="ID"), by: str = _BY) -> None:
     """Write a runbook's digest into approved.lock, so that it may be proposed. Commit that file."""
     from twokey.catalog.lock import LockLine, write_line
