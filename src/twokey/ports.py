@@ -45,7 +45,7 @@ class Reading(Protocol):
         ...
 
     def find(
-        self, kind: type[N], *, limit: int = 1000, newest_first: bool = False, **equal: object
+        self, kind: type[N], /, *, limit: int = 1000, newest_first: bool = False, **equal: object
     ) -> list[N]:
         """Return nouns whose indexed fields equal all that is given, oldest first unless told otherwise.
 

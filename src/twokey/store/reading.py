@@ -33,7 +33,7 @@ class SqlReading:
         return None if row is None else cast(N, known.noun_of(*row))
 
     def find(
-        self, kind: type[N], *, limit: int = 1000, newest_first: bool = False, **equal: object
+        self, kind: type[N], /, *, limit: int = 1000, newest_first: bool = False, **equal: object
     ) -> list[N]:
         """Return nouns whose indexed fields equal all that is given; a tuple means any of its values."""
         known = kind_of(kind)

@@ -45,7 +45,7 @@ class MemoryReading:
         return cast("N | None", self._nouns.get(kind, {}).get(id))
 
     def find(
-        self, kind: type[N], *, limit: int = 1000, newest_first: bool = False, **equal: object
+        self, kind: type[N], /, *, limit: int = 1000, newest_first: bool = False, **equal: object
     ) -> list[N]:
         """Return nouns whose indexed fields equal all that is given."""
         known = kind_of(kind)

@@ -7,8 +7,7 @@ from dataclasses import replace
 from twokey.chat.slack.acts import Act
 from twokey.chat.slack.parsing import WITHOUT_INCIDENT, Asked
 from twokey.chat.slack.workers import Workers
-from twokey.core.incidents import Incident
-from twokey.core.notices import Notice
+from twokey.core.notices import Notice, NoticeKind
 from twokey.ports import Store
 
 SCANNED = 2000
@@ -43,17 +42,14 @@ class Threads:
         """Return the incident whose card opened this thread; "" when it is no incident's."""
         wanted = address(channel, thread_ts)
         if wanted not in self._known:
-            self._known |= await self._workers.quick(self._cards, wanted)
+            self._known |= await self._workers.quick(self._cards)
         return self._known.get(wanted, "")
 
-    def _cards(self, wanted: str) -> dict[str, str]:
-        """Return the addresses of the cards, newest first, up to the one that is wanted."""
+    def _cards(self) -> dict[str, str]:
+        """Return the addresses of the cards, those that changed last."""
         seen: dict[str, str] = {}
         with self._store.read() as look:
-            for incident in look.find(Incident, newest_first=True, limit=SCANNED):
-                card = look.get(Notice, f"card:{incident.id}")
-                if card is not None and card.sent_as:
-                    seen[card.sent_as] = incident.id
-                if wanted in seen:
-                    break
+            for card in look.find(Notice, kind=NoticeKind.CARD, newest_first=True, limit=SCANNED):
+                if card.sent_as:
+                    seen[card.sent_as] = card.incident_id
         return seen

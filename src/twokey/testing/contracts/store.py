@@ -199,6 +199,15 @@ class StoreContract:
             found = reading.find(Notice, state=NoticeState.PENDING)
             assert [notice.order for notice in found] == [2, 3, 4]
 
+    def test_the_outbox_is_asked_for_one_kind_of_message(self, store: Any) -> None:
+        """A field may have the name of `find`'s own first parameter."""
+        with store.change() as change:
+            change.put(a_notice("thread:1", 1, kind=NoticeKind.THREAD))
+            change.put(a_notice("card:INC-1", 2))
+            change.append(FLOW, "told")
+        with store.read() as reading:
+            assert [one.id for one in reading.find(Notice, kind=NoticeKind.CARD)] == ["card:INC-1"]
+
     def test_hostile_text_is_kept_and_found(self, store: Any) -> None:
         for number, text in enumerate(("a\0b", "\ud800 half", "x" * 100_000, "日本語" * 2000, "'; DROP"), 1):
             with store.change() as change:
