@@ -195,6 +195,7 @@ class Story:
             "/twokey", "resolve INC-1 the key is disabled and the buckets are protected", self.security
         )
         self._thread_says("INC-1", "resolved")
+        self._wait(lambda: any(entry["action"] == "postmortem.drafted" for entry in self._audit()))
         for version in ("en", "ja", "en public", "ja public"):
             self.ben.command("/twokey", f"postmortem INC-1 publish {version}", self.security)
         published = self.slack.wait_for(self._published, WAIT)
