@@ -7,8 +7,9 @@ import pytest
 from twokey.core.errors import NotFound, Refused
 from twokey.core.incidents import Severity, State
 from twokey.core.notices import Notice, NoticeKind, NoticeState
-from twokey.core.people import ChatAccount
+from twokey.core.people import ChatAccount, Roster
 from twokey.core.signals import Principal
+from twokey.testing.people import person, the_team
 
 
 @pytest.fixture
@@ -75,6 +76,36 @@ def test_an_illegal_move_names_the_legal_ones_and_is_on_record(world):
         world.response.change_state("INC-1", State.CLOSED, world.who("ana"))
     entry = world.trail()[-1]
     assert (entry.action, entry.actor.id, entry.incident_id) == ("moved.refused", "d-ana", "INC-1")
+
+
+CHANGES = {
+    "acknowledged": lambda response, who: response.acknowledge("INC-1", who),
+    "assigned": lambda response, who: response.assign("INC-1", "ic", ChatAccount("T1", "U-ANA"), who),
+    "noted": lambda response, who: response.note("INC-1", "x", who),
+    "severity.changed": lambda response, who: response.change_severity("INC-1", Severity.SEV4, who),
+    "moved": lambda response, who: response.change_state("INC-1", State.CANCELLED, who, "benign"),
+}
+
+
+@pytest.mark.parametrize("action", CHANGES)
+def test_who_holds_no_role_for_the_account_changes_nothing_and_the_no_is_on_record(world, action):
+    before = world.incidents()
+    with pytest.raises(Refused, match=r"refused.not_responder") as raised:
+        CHANGES[action](world.response, world.who("far"))
+    assert raised.value.message.params == {"person": "Far", "scope": before[0].account}
+    entry = world.trail()[-1]
+    assert (entry.action, entry.actor.id, entry.incident_id) == (f"{action}.refused", "d-far", "INC-1")
+    assert entry.data["code"] == "refused.not_responder"
+    assert world.incidents() == before
+
+
+def test_where_an_incident_has_no_account_any_role_will_do_but_not_none(world):
+    nobody = replace(person("nob"), roles=frozenset())
+    world.rosters.roster = Roster((*the_team().people, nobody))
+    world.incident("f2", account="", principal=Principal())
+    world.response.note("INC-2", "seen", world.who("far"))
+    with pytest.raises(Refused, match=r"refused.not_responder.*scope='INC-2'"):
+        world.response.note("INC-2", "seen", world.who("nob"))
 
 
 def test_an_incident_that_is_over_stays_as_it_is(world):

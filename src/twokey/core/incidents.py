@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import cast
 
 from twokey.core.errors import Json, Refused
+from twokey.core.people import Person
 from twokey.core.responsibility import Label, Verdict
 from twokey.core.signals import Principal, Resource, Signal
 
@@ -118,6 +119,12 @@ CANCEL_REASONS = (
     "user-acknowledged",
     "duplicate",
 )
+
+
+def may_respond(person: Person, incident: Incident) -> None:
+    """Refuse a person who holds no role for the incident's account; where it has none, one without any role."""
+    if not person.roles_at(incident.account):
+        raise Refused("refused.not_responder", person=person.name, scope=incident.account or incident.id)
 
 
 def may_move(incident: Incident, to: State, reason: str = "") -> None:

@@ -56,6 +56,10 @@ class Person:
         """Say whether this person holds the role for that account or subscription."""
         return role in self.roles and ("*" in self.scopes or scope in self.scopes)
 
+    def roles_at(self, scope: str) -> frozenset[Role]:
+        """Return the roles held for that account or subscription; where none is known, every role held."""
+        return frozenset(role for role in self.roles if not scope or self.is_(role, scope))
+
 
 @dataclass(frozen=True, slots=True)
 class Roster:

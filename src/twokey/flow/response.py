@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message, NotFound, Refused, message
-from twokey.core.incidents import Incident, Severity, State, may_move
+from twokey.core.incidents import Incident, Severity, State, may_move, may_respond
 from twokey.core.jobs import draft_job
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, acting, identify, system
 from twokey.core.runbooks import Plan
@@ -184,6 +184,7 @@ class Response:
     ) -> Incident:
         with self.store.change() as tx:
             before = incident_named(tx, incident_id)
+            may_respond(person, before)
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
             after, said = change(before, person)

@@ -237,7 +237,7 @@ class Review:
 
 def _may_review(person: Person, incident: Incident, audience: str) -> None:
     scope = incident.account
-    roles = [role for role in Role if person.is_(role, scope) or (not scope and role in person.roles)]
+    roles = person.roles_at(scope)
     if not roles and incident.commander != person.id:
         raise Refused("postmortem.not_yours", person=person.name, scope=scope or "-", incident=incident.id)
     leads = incident.commander == person.id or Role.COMMANDER in roles or Role.APPROVER in roles
