@@ -358,8 +358,8 @@ def test_every_shipped_runbook_is_named_in_the_readme() -> None:
 
 # -- audit actions ------------------------------------------------------------------------------------
 
-# Which argument of a call is an audit action: by the name of what is called.
-_TAKES_ACTION = {"append": 1, "write": 1, "_log": 2, "_on_record": 0, "_change": 2}
+# Calls that hand an audit action on, by the name of what is called: each has one text among its arguments.
+_TAKES_ACTION = {"append", "write", "_write", "log", "_log", "on_record", "_on_record", "_change"}
 _ACTION = re.compile(r"[a-z_]+(\.[a-z_]+)*")
 
 
@@ -401,24 +401,23 @@ def audit_actions() -> set[str]:
             and isinstance(node.value.value, str)
         }
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "on_record":
-                found |= {text for argument in node.args for text in strings_in(argument, constants)}
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
                 continue
-            name, owner = node.func.attr, node.func.value
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            owner = node.func.value if isinstance(node.func, ast.Attribute) else None
             if name == "append_all":  # [(actor, action, about, data)]
                 texts = [
                     item for item in ast.walk(node) if isinstance(item, ast.Tuple) and len(item.elts) == 4
                 ]
                 for item in texts:
                     found |= strings_in(item.elts[1], constants)
-                continue
-            if name not in _TAKES_ACTION or len(node.args) <= _TAKES_ACTION[name]:
-                continue
-            if name == "append" and not (isinstance(owner, ast.Name) and owner.id in ("tx", "transaction")):
-                continue
-            said = strings_in(node.args[_TAKES_ACTION[name]], constants)
-            (changes if name == "_change" else found).update(said)
+            elif name in _TAKES_ACTION:
+                if name == "append" and not (
+                    isinstance(owner, ast.Name) and owner.id in ("tx", "transaction")
+                ):
+                    continue  # a list's
+                said = {text for argument in node.args for text in strings_in(argument, constants)}
+                (changes if name == "_change" else found).update(said)
     changes = {action for action in changes if _ACTION.fullmatch(action)}
     found |= changes | {f"{action}.refused" for action in changes} | {"acknowledged.again"}
     # A plan's end is written as its state: by people in flow/plans, by the run in flow/settling.
