@@ -324,8 +324,8 @@ class Story:
         return self._shown(self.slack.ephemerals(person)[-1])
 
     def _plan_ends(self, incident: str, runs: int) -> None:
-        """Wait until that many runs have ended well, as the audit trail says."""
-        self._wait(lambda: sum(e["action"] == "run.done" for e in self._audit()) >= runs)
+        """Wait until that many plans are done: their cards then offer the undo, in every language."""
+        self._wait(lambda: sum("plan_undo" in str(card.blocks) for card in self._plan_cards(incident)) >= runs)
 
     def _typed(self, plan_card: Any) -> str:
         return SHOP
