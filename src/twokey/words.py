@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from twokey.core.errors import Message
+from twokey.core.responsibility import Verdict
 
 LANGUAGES = ("en", "ja")
 _LOCALE = Path(__file__).parent / "locale"
@@ -30,6 +31,18 @@ def say(message: Message, language: str = "en", escape: Callable[[str], str] = s
 def word(code: str, language: str = "en") -> str:
     """Return a fixed word or label."""
     return _catalogue(language).gettext(code)
+
+
+def word_or(code: str, language: str, otherwise: str) -> str:
+    """Return a fixed word or label, or something else where no catalogue has one."""
+    known = word(code, language)
+    return otherwise if known == code else known
+
+
+def reason_of(verdict: Verdict, language: str) -> str:
+    """Return why a rule decided, in the reader's language; a rule of somebody's own says it in its own words."""
+    code = f"rule.{verdict.rule}"
+    return word_or(code, language, verdict.reason) if word(code) == verdict.reason else verdict.reason
 
 
 class _Shown(dict[str, str]):

@@ -29,6 +29,7 @@ from twokey.testing.builders import (
     an_incident,
     at,
 )
+from twokey.words import word
 
 SECTIONS = {
     "en": [
@@ -216,6 +217,13 @@ def test_nothing_on_record_prints_not_recorded_in_both_languages_and_guesses_not
             page = renderer.render(record, language, audience)
             assert page.count(unknown) > 15
             assert "None" not in page.replace("None are on record", "")
+
+
+def test_the_reason_of_a_shipped_rule_is_in_the_readers_language(renderer):
+    verdict = a_verdict(rule="aws.health.risk", reason=word("rule.aws.health.risk"))
+    record = a_record(incident=an_incident(verdict=verdict))
+    for language in ("en", "ja"):
+        assert word("rule.aws.health.risk", language) in renderer.render(record, language, "internal")
 
 
 def test_supporting_information_names_the_audit_head_the_posted_heads_and_the_missing_logs(renderer):

@@ -18,7 +18,7 @@ from twokey.core.runbooks import PlanState, Step
 from twokey.publish.markdown import code, md, ready, yaml_text
 from twokey.publish.public import public_facts
 from twokey.publish.words import Words
-from twokey.words import say, word
+from twokey.words import reason_of, say, word_or
 
 Fact: TypeAlias = "bool | int | str | list[Fact] | dict[str, Fact] | None"
 Facts: TypeAlias = dict[str, Fact]
@@ -155,7 +155,7 @@ def _responsibility(incident: Incident, words: Words) -> Facts:
         "service_model": md(verdict.service_model) if verdict.service_model else None,
         "confidence": words.label("confidence", verdict.confidence.value),
         "rule": code(verdict.rule) if verdict.rule else None,
-        "reason": md(verdict.reason) if verdict.reason else None,
+        "reason": md(reason_of(verdict, words.language)) if verdict.reason else None,
         "fields": [
             {"name": code(name), "value": words.value(value)} for name, value in verdict.fields.items()
         ],
@@ -379,7 +379,7 @@ def _detail(data: Mapping[str, Json], words: Words) -> Markup:
     reason = data.get("code")
     if isinstance(reason, str) and reason:
         params = {name: str(value) for name, value in data.items() if isinstance(value, str | int)}
-        known = word(reason, words.language) != reason
+        known = word_or(reason, words.language, "")
         parts.append(ready(say(Message(reason, params), words.language, md)) if known else code(reason))
     text = data.get("text")
     if isinstance(text, str) and text:

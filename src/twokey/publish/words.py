@@ -13,7 +13,7 @@ from markupsafe import Markup
 from twokey.core.errors import Json, Message
 from twokey.core.people import Actor
 from twokey.publish.markdown import code, md, ready
-from twokey.words import say, word
+from twokey.words import say, word, word_or
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,14 @@ class Words:
         """Return the word for one value of a closed set; a value that has none is shown as it is."""
         if (kind, value) not in self._labels:
             key = f"postmortem.{kind}.{value}"
-            known = word(key, self.language)
-            shown = code(value) if known == key else ready(known)
+            known = word_or(key, self.language, "")
+            shown = ready(known) if known else code(value)
             self._labels[kind, value] = shown if value else None
         return self._labels[kind, value]
 
     def has(self, kind: str, value: str) -> bool:
         """Say whether there is a word for this value."""
-        key = f"postmortem.{kind}.{value}"
-        return word(key, self.language) != key
+        return bool(word_or(f"postmortem.{kind}.{value}", self.language, ""))
 
     def utc(self, at: datetime | None) -> Markup | None:
         """Return a moment in UTC, with its date."""

@@ -20,6 +20,7 @@ from twokey.core.audit import SHOWN
 from twokey.core.errors import Message
 from twokey.core.incidents import Incident, State
 from twokey.core.responsibility import Label, Origin, Verdict
+from twokey.words import reason_of
 
 Names = Callable[[str], str]
 """Gives the name of a person by the directory's id."""
@@ -85,7 +86,7 @@ def _verdict(incident: Incident, words: Words) -> list[Block]:
     label = words(f"chat.label.{verdict.label.value}")
     sure = words(f"chat.confidence.{verdict.confidence.value}")
     head = f"{mark} *{label}*  ·  {words('chat.card.confidence', level=sure)}  ·  {code(verdict.rule, 80)}"
-    return [section(f"{head}\n{shown(verdict.reason, 900, words.language)}")]
+    return [section(f"{head}\n{shown(reason_of(verdict, words.language), 900, words.language)}")]
 
 
 def _facts(incident: Incident, name: Names, words: Words) -> list[tuple[str, str]]:

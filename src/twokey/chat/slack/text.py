@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from twokey.core.errors import Message, message
-from twokey.words import say, word
+from twokey.words import say, word, word_or
 
 SECTION = 2900  # Slack takes 3000; the rest is for what stands around it
 HEADER = 150
@@ -113,10 +113,8 @@ class Words:
         """Put words in the place of stored values (`triage`) and of reasons that are messages themselves."""
         names = _VALUES.get(said.code, {})
         params = {name: value or "-" for name, value in said.params.items()}
-        for name, prefix in names.items():
-            known = f"{prefix}.{params.get(name, '')}"
-            if self.has(known):
-                params[name] = word(known, self.language)
+        for name in names.keys() & params.keys():
+            params[name] = word_or(f"{names[name]}.{params[name]}", self.language, params[name])
         if "why" in params:
             params["why"] = "; ".join(map(self._nested, params["why"].split("; ")))
         return Message(said.code, params)
@@ -130,7 +128,7 @@ class Words:
 
     def has(self, code: str) -> bool:
         """Say whether there are words for a code."""
-        return word(code, self.language) != code
+        return bool(word_or(code, self.language, ""))
 
 
 def _seen(char: str) -> str:
