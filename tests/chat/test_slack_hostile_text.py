@@ -13,7 +13,7 @@ import pytest
 from twokey.chat.slack import lists, modals
 from twokey.chat.slack.cards import incident_card, incident_text, thread_message
 from twokey.chat.slack.plans import full_preview, plan_card, plan_text
-from twokey.chat.slack.text import Words, code, escape, fenced, plain, shown, visible
+from twokey.chat.slack.text import Words, code, escape, fenced, plain, shown
 from twokey.core.approvals import Standing
 from twokey.core.errors import message
 from twokey.core.runbooks import PlanState, Touch
@@ -218,7 +218,7 @@ def test_s7_what_is_left_out_is_counted() -> None:
 
 def test_s7_the_small_functions() -> None:
     assert escape("<!channel> & `x`") == "&lt;!channel&gt; &amp; \u02cbx\u02cb"
-    assert visible("a\u202eb\x00") == "a[U+202E]b[U+0000]"
+    assert escape("a\u202eb\x00") == "a\u27e8U+202E\u27e9b\u27e8U+0000\u27e9"
     assert plain("<!here>\n x") == "\u2039!here\u203a x"
     assert code("a\n`b") == "`a \u02cbb`"
     assert fenced("```<") == "```\u02cb\u02cb\u02cb&lt;```"

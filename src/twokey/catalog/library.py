@@ -11,10 +11,11 @@ from pathlib import Path
 from twokey.catalog.lock import NAME, LockLine, named, read_lock
 from twokey.catalog.runbook_documents import content_of
 from twokey.catalog.runbooks import ID, Reading, read_runbook
-from twokey.catalog.schema import nearest, where
+from twokey.catalog.schema import where
 from twokey.catalog.strict_yaml import MAX_BYTES
 from twokey.core.errors import Invalid, NotFound, Refused
 from twokey.core.runbooks import Runbook
+from twokey.core.texts import nearest
 from twokey.ports import Cloud
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twokey.catalog.strict_yaml import Document, load
-from twokey.core import patterns
+from twokey.core import patterns, texts
 from twokey.core.errors import Invalid, Json, Message, message
 from twokey.core.patterns import Pattern
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
@@ -179,7 +178,7 @@ class _Reader:
         self.data = data
         for key in data:
             if key not in _KEYS:
-                raise self.fault("rules.unknown_key", key, nearest=_nearest(key, _KEYS))
+                raise self.fault("rules.unknown_key", key, nearest=texts.nearest(key, _KEYS, alike=0.0))
         for key in ("id", "label", "reason", "match"):
             if key not in data:
                 raise self.fault("rules.missing", name=key)
@@ -279,13 +278,13 @@ class _Reader:
         for key in item:
             if key not in _EXAMPLE_KEYS:
                 raise self.fault(
-                    "rules.unknown_key", "examples", index, key, nearest=_nearest(key, _EXAMPLE_KEYS)
+                    "rules.unknown_key",
+                    "examples",
+                    index,
+                    key,
+                    nearest=texts.nearest(key, _EXAMPLE_KEYS, alike=0.0),
                 )
         return Example(given, matches, self.document.line((*self.path, "examples", index)))
-
-
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    return max(known, key=lambda word: difflib.SequenceMatcher(None, name[:64], word).ratio())
 
 
 def _keys(where: str) -> tuple[str | int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,19 +10,13 @@ from typing import TypeVar
 
 from twokey.catalog.strict_yaml import Data, Document, Path
 from twokey.core.errors import Invalid
+from twokey.core.texts import nearest
 
 E = TypeVar("E", bound=StrEnum)
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5})(s|m|h|d)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,14})")
-
-
-def nearest(given: str, known: Iterable[str]) -> str:
-    """Return the known name that was probably meant, or nothing."""
-    if len(given) > 80:
-        return ""
-    return next(iter(difflib.get_close_matches(given, sorted(known), n=1, cutoff=0.6)), "")
 
 
 def shown(value: object) -> str:

@@ -67,7 +67,7 @@ def totp(
 ) -> None:
     """Make a person's one-time-code secret, and print once the address that their app reads."""
     from twokey.catalog.roster import FileRosters
-    from twokey.catalog.schema import nearest
+    from twokey.core.texts import nearest
     from twokey.core.errors import NotFound
     from twokey.settings import load
     from twokey.stepup import new_secret

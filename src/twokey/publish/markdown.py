@@ -8,18 +8,11 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
+from twokey.core import texts
 from twokey.publish.redact import without_secrets
 
 LIMIT = 1000  # characters of one text; a finding's title may be a megabyte
 
-# Control, format (bidi, zero width, tags), separators, surrogates, private use, and letters that show as
-# nothing (a test compares with Unicode's own tables).
-_INVISIBLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
-    "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\uf8ff\ufe00-\ufe0f\ufeff\uffa0"
-    "\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e0fff\U000f0000-\U0010fffd]"
-)
 _LINE_END = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 # Some readers turn such a word into a link or a mention by themselves: @name, #12, an address, a host name.
 # Escapes do not help there (they look at the finished text), a code span does. Kana and kanji end a word.
@@ -47,8 +40,7 @@ def ready(text: object) -> Markup:
 
 def visible(text: str) -> str:
     """Make line ends, control and format characters visible instead of effective."""
-    lines = _LINE_END.sub(" \u23ce ", text)
-    return _INVISIBLE.sub(lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", lines.replace("\t", " "))
+    return texts.visible(_LINE_END.sub(" \u23ce ", text).replace("\t", " "))
 
 
 def plain(text: str, limit: int = LIMIT) -> str:

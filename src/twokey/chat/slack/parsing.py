@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from difflib import get_close_matches
+
+from twokey.core.texts import nearest
 
 VERBS = {
     "list": "list [open|mine|stale|all] [page]",
@@ -67,8 +68,8 @@ def parse(text: str, bot_user: str = "", *, in_thread: bool = False) -> Asked:
     if not verb:
         return Asked("help")
     if verb not in VERBS:
-        near = get_close_matches(verb, [*VERBS, *ALIASES], n=1, cutoff=0.5)
-        return Asked(verb, guess=ALIASES.get(near[0], near[0]) if near else "")
+        near = nearest(verb, (*VERBS, *ALIASES), alike=0.5)
+        return Asked(verb, guess=ALIASES.get(near, near))
     rest = rest.strip()
     incident = ""
     if verb not in WITHOUT_INCIDENT:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from twokey.core.errors import Message, message
+from twokey.core.texts import visible_lines
 from twokey.words import say, word, word_or
 
 SECTION = 2900  # Slack takes 3000; the rest is for what stands around it
@@ -16,22 +16,14 @@ HEADER = 150
 PARAMETER = 600  # one parameter inside a sentence
 PLAIN_OPTION = 75
 
-# Letters that show nothing, though Unicode does not call them formatting.
-_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
-_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\u02cb"}
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\u02cb"})
 # Slack reads no markup in plain text, but clients differ on entities there: look-alikes are dead in all.
-_LOOKALIKES = {"<": "\u2039", ">": "\u203a"}
-
-
-def visible(text: str) -> str:
-    """Show control, bidi and zero-width characters as their code points; keep line breaks."""
-    return "".join(map(_seen, text.replace("\r\n", "\n")))
+_LOOKALIKES = str.maketrans({"<": "\u2039", ">": "\u203a"})
 
 
 def escape(text: str) -> str:
     """Make a text harmless inside mrkdwn: no mention, no link, no code fence, nothing hidden."""
-    return "".join(_ENTITIES.get(char) or _seen(char) for char in text.replace("\r\n", "\n"))
+    return visible_lines(text).translate(_ENTITIES)
 
 
 def shown(text: str, limit: int = PARAMETER, language: str = "en") -> str:
@@ -131,18 +123,8 @@ class Words:
         return bool(word_or(code, self.language, ""))
 
 
-def _seen(char: str) -> str:
-    if char == "\n" or " " <= char <= "~":
-        return char
-    if char == "\t":
-        return " "
-    if char in _BLANK or unicodedata.category(char) in _UNSEEN:
-        return f"[U+{ord(char):04X}]"
-    return char
-
-
 def _dead(text: str) -> str:
-    return "".join(_LOOKALIKES.get(char) or _seen(char) for char in text)
+    return visible_lines(text).translate(_LOOKALIKES)
 
 
 def _cut(text: str, limit: int, language: str, harmless: Callable[[str], str], left_out: int = 0) -> str:

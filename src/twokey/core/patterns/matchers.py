@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
 
 from twokey.core.errors import Invalid
+from twokey.core.texts import nearest
 
 Scalar: TypeAlias = "bool | int | float | str | None"
 Test: TypeAlias = Callable[[Scalar], bool]
@@ -42,12 +42,13 @@ def matcher(spec: Mapping[str, object], where: str) -> Test:
         "wildcard": lambda value, where: _wildcard(_text(value, where), where),
     }
     if name not in readers:
-        raise Invalid("pattern.unknown_matcher", where=where, name=name, nearest=_nearest(name, MATCHERS))
+        raise Invalid(
+            "pattern.unknown_matcher",
+            where=where,
+            name=name,
+            nearest=nearest(str(name).lower(), MATCHERS, alike=0.0),
+        )
     return readers[name](value, f"{where}.{name}")
-
-
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    return max(known, key=lambda word: difflib.SequenceMatcher(None, str(name)[:64].lower(), word).ratio())
 
 
 def _text(value: object, where: str) -> str:
@@ -126,7 +127,10 @@ def _excluded(spec: Mapping[str, object], where: str) -> list[Test]:
     }
     if name not in readers:
         raise Invalid(
-            "pattern.unknown_matcher", where=where, name=name, nearest=_nearest(name, tuple(readers))
+            "pattern.unknown_matcher",
+            where=where,
+            name=name,
+            nearest=nearest(str(name).lower(), readers, alike=0.0),
         )
     here = f"{where}.{name}"
     texts = given if isinstance(given, list) else [given]
