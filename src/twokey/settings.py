@@ -99,14 +99,28 @@ def _yes_or_no(text: str) -> bool:
     raise ValueError("true or false is wanted")
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("a whole number is wanted") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a number is wanted") from None
+
+
 def _several(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "str": str,
-    "int": int,
-    "float": float,
+    "int": _whole,
+    "float": _number,
     "bool": _yes_or_no,
     "Path": Path,
     "Secret": Secret,
@@ -147,6 +161,8 @@ def _faults(settings: Settings) -> list[str]:
     for cloud in settings.clouds:
         if cloud not in ("aws", "azure"):
             faults.append(f"TWOKEY_CLOUDS: {cloud}: aws or azure is wanted")
+    if "://" not in settings.database_url:
+        faults.append("TWOKEY_DATABASE_URL: sqlite:///FILE or postgresql://... is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
     return faults

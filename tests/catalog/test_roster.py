@@ -64,7 +64,9 @@ def test_an_empty_roster_means_nobody(text: str) -> None:
         ("    name: Tomáš Novák", "    name: a\n    name: b", "yaml.duplicate_key", "people[1].name"),
     ],
 )  # fmt: skip
-def test_a_roster_that_could_make_two_people_of_one_is_refused(old: str, new: str, code: str, key: str) -> None:
+def test_a_roster_that_could_make_two_people_of_one_is_refused(
+    old: str, new: str, code: str, key: str
+) -> None:
     assert old in GOOD
     roster, faults = read_roster(GOOD.replace(old, new, 1), "roster.yaml")
     assert (code, key) in [(fault.message.code, fault.message.params["key"]) for fault in faults]
@@ -109,8 +111,12 @@ def test_a_refusal_names_the_line_but_no_path_of_the_machine(tmp_path: Path) -> 
 
 
 @settings(max_examples=300)
-@given(st.integers(0, len(GOOD) - 1), st.integers(0, 12), st.text(alphabet="abUT0*[]{}:-,'\" \n#&!", max_size=8))
-def test_no_mutation_of_a_roster_crashes_or_gives_one_account_to_two_people(at: int, cut: int, new: str) -> None:
+@given(
+    st.integers(0, len(GOOD) - 1), st.integers(0, 12), st.text(alphabet="abUT0*[]{}:-,'\" \n#&!", max_size=8)
+)
+def test_no_mutation_of_a_roster_crashes_or_gives_one_account_to_two_people(
+    at: int, cut: int, new: str
+) -> None:
     roster, faults = read_roster(GOOD[:at] + new + GOOD[at + cut :], "roster.yaml")
     assert all(isinstance(fault, Invalid) for fault in faults)
     accounts = [account for person in roster.people for account in person.accounts]

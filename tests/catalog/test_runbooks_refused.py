@@ -156,7 +156,12 @@ def test_the_runbooks_that_the_table_breaks_are_good(
 def test_every_fault_of_a_file_is_told_at_once_in_the_order_of_its_lines(
     good: Callable[[str], str], folder: Path, clouds: Mapping[str, Cloud]
 ) -> None:
-    text = good(KEY).replace("version: 1.2.0", "version: 1").replace("risk: high", "risk: huge").replace("10m", "10x")
+    text = (
+        good(KEY)
+        .replace("version: 1.2.0", "version: 1")
+        .replace("risk: high", "risk: huge")
+        .replace("10m", "10x")
+    )
     lines = [int(fault.message.params["line"]) for fault in _read(KEY, text, folder, clouds).faults]
     assert len(lines) >= 3
     assert lines == sorted(lines)

@@ -21,8 +21,13 @@ def _words(language: str) -> dict[str, str]:
 
 
 def _codes() -> set[str]:
-    text = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES if not path.name.startswith("rules"))
-    near = {f"{code}_near" for code in NEAR.findall(text)} | {"schema.unknown_key_near", "schema.not_one_of_near"}
+    text = "\n".join(
+        path.read_text(encoding="utf-8") for path in SOURCES if not path.name.startswith("rules")
+    )
+    near = {f"{code}_near" for code in NEAR.findall(text)} | {
+        "schema.unknown_key_near",
+        "schema.not_one_of_near",
+    }
     return set(CODE.findall(text)) | near
 
 
@@ -35,5 +40,7 @@ def test_both_languages_have_the_same_codes_and_tell_the_same_facts() -> None:
     english, japanese = _words("en"), _words("ja")
     assert english.keys() == japanese.keys()
     for code, text in english.items():
-        named = [{name for _, name, _, _ in Formatter().parse(words) if name} for words in (text, japanese[code])]
+        named = [
+            {name for _, name, _, _ in Formatter().parse(words) if name} for words in (text, japanese[code])
+        ]
         assert named[0] == named[1], code

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twokey.app.bell import Bell
+from twokey.core.errors import NotFound
 from twokey.core.signals import RawNotification, raw_id
 from twokey.flow.containment import Containment
 from twokey.flow.duties import duties, parked
@@ -121,10 +122,19 @@ def open_record(settings: Settings, clock: Clock | None = None) -> SqlStore:
     return open_store(settings.database_url, clock or SystemClock(), defer=defer, migrate=not is_postgres)
 
 
+def look_at_record(settings: Settings) -> SqlStore:
+    """Open a record as it is: nothing is migrated, and a file that is not there is not made."""
+    from twokey.store import open_store
+
+    path = settings.database_url.removeprefix("sqlite:///")
+    if path != settings.database_url and not Path(path).exists():
+        raise NotFound("audit.no_record", path=path)
+    return open_store(settings.database_url, SystemClock())
+
+
 def build_response(settings: Settings) -> Response:
-    """Make only what looks at incidents: no cloud, no chat."""
-    clock = SystemClock()
-    return Response(open_record(settings, clock), clock, build_rosters(settings))
+    """Make only what looks at incidents of a record that exists: no cloud, no chat."""
+    return Response(look_at_record(settings), SystemClock(), build_rosters(settings))
 
 
 def build_review(settings: Settings, record: Store, clock: Clock, rosters: Rosters) -> Review:

@@ -74,6 +74,13 @@ def _rules(settings: Settings) -> str:
     return f"loaded from {settings.rules_dir}"
 
 
+def _templates(settings: Settings) -> str:
+    from twokey.publish.render import Renderer
+
+    Renderer(settings.templates_dir, zone=settings.timezone)
+    return f"{settings.templates_dir}, times also in {settings.timezone}"
+
+
 def _doors(settings: Settings) -> str:
     from twokey.web import Door, Doors
 
@@ -87,5 +94,6 @@ _LOOKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("step-up", _step_up),
     ("runbooks", _runbooks),
     ("rules", _rules),
+    ("templates", _templates),
     ("doors", _doors),
 )

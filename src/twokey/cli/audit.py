@@ -94,13 +94,10 @@ def _head(text: str) -> tuple[int, str] | None:
 
 def _record(database_url: str) -> SqlStore:
     """Open a record as it is: nothing is migrated, and a file that is not there is not made."""
-    from twokey.app import SystemClock
-    from twokey.core.errors import NotFound
-    from twokey.settings import load
-    from twokey.store import open_store
+    from dataclasses import replace
 
-    url = database_url or load().database_url
-    path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).exists():
-        raise NotFound("audit.no_record", path=path)
-    return open_store(url, SystemClock())
+    from twokey.app import look_at_record
+    from twokey.settings import load
+
+    settings = load()
+    return look_at_record(replace(settings, database_url=database_url) if database_url else settings)

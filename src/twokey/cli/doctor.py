@@ -8,7 +8,7 @@ import typer
 
 
 def doctor(json_: bool = typer.Option(False, "--json", help="One JSON object a line.")) -> None:
-    """Look at every setting, file and connection; exit 1 when something must be mended before serving."""
+    """Look at the settings, the files and the database; exit 1 when something must be mended before serving."""
     from twokey.app.doctor import examine
     from twokey.settings import load
 

@@ -36,6 +36,20 @@ def list_(
 
 
 @app.command()
+def unreadable(
+    body: bool = typer.Option(False, "--body", help="Also print each notification as it came, made printable."),
+) -> None:
+    """List the notifications that could not be understood, newest first; they are kept as they came."""
+    from twokey import app as wiring
+    from twokey import settings
+
+    for raw in wiring.build_response(settings.load()).unreadable():
+        typer.echo(f"{raw.received_at:%Y-%m-%d %H:%M:%S}Z  {raw.id}  {raw.source}  {printable(raw.reason)}")
+        if body:
+            typer.echo("  " + printable(raw.body.decode("utf-8", "backslashreplace")))
+
+
+@app.command()
 def show(incident_id: str, json_: bool = typer.Option(False, "--json")) -> None:
     """Show one incident: its verdict, the fields that decided it, and its timeline."""
     from twokey import app as wiring

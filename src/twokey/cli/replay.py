@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 import typer
 
 
+class Provider(StrEnum):
+    """The clouds whose notifications can be read."""
+
+    AWS = "aws"
+    AZURE = "azure"
+
+
 def replay(
     files: list[Path] = typer.Argument(..., exists=True, dir_okay=False, help="JSON or JSON-lines files."),
-    provider: str = typer.Option("aws", help="Who sent them: aws or azure."),
+    provider: Provider = typer.Option(Provider.AWS, help="Who sent them."),
     speed: float = typer.Option(0.0, help="Notifications a second; 0 is as fast as it goes."),
     sort: bool = typer.Option(True, help="Also do the sorting here, and print the incidents."),
 ) -> None:
@@ -17,7 +25,7 @@ def replay(
     from twokey import app, settings
 
     built = app.build(settings.load())
-    new = app.replay(built, files, provider, speed)
+    new = app.replay(built, files, provider.value, speed)
     typer.echo(f"received {new} new notifications")
     if sort:
         built.engine.drain()
@@ -26,4 +34,5 @@ def replay(
             typer.echo(
                 f"{incident.id}  {incident.verdict.label.value}  x{incident.signals}  {incident.title[:80]!r}"
             )
-        typer.echo(f"{total} incidents")
+        unreadable = built.response.unreadable()
+        typer.echo(f"{total} incidents, {len(unreadable)} unreadable notifications")

@@ -28,4 +28,8 @@ def worker() -> None:
     """Run owed work only, beside a running bot; needs a Postgres database."""
     from twokey import app, settings
 
-    app.work(settings.load())
+    loaded = settings.load()
+    if not loaded.database_url.startswith("postgres"):
+        typer.echo("worker: an SQLite record has one process, `twokey serve`; more need Postgres", err=True)
+        raise typer.Exit(2)
+    app.work(loaded)

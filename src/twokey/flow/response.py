@@ -12,6 +12,7 @@ from twokey.core.incidents import Incident, Severity, State, may_move, may_respo
 from twokey.core.jobs import draft_job
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, acting, identify, system
 from twokey.core.runbooks import Plan
+from twokey.core.signals import RawNotification, RawState
 from twokey.flow import outbox
 from twokey.flow.named import incident_named
 from twokey.flow.refusals import on_record
@@ -65,6 +66,11 @@ class Response:
             raise NotFound("response.no_such_list", which=which, legal="open, mine, stale, all")
         start = (max(page, 1) - 1) * size
         return every[start : start + size], len(every)
+
+    def unreadable(self, limit: int = 100) -> list[RawNotification]:
+        """Return the notifications that could not be understood, newest first: nothing that arrives is lost."""
+        with self.store.read() as look:
+            return look.find(RawNotification, state=RawState.UNREADABLE, newest_first=True, limit=limit)
 
     def timeline(self, incident_id: str) -> list[AuditEntry]:
         """Return the audit entries of one incident, in order."""

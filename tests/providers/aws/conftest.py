@@ -74,8 +74,8 @@ class RecordingSession(AwsSession):
         session.register_component("data_loader", _LOADER)  # reading the models anew is half a test's time
         return session
 
-    def _make(self, service: str, account: str, region: str) -> Any:
-        client = super()._make(service, account, region)
+    def _make(self, service: str, account: str, region: str, attempts: int) -> Any:
+        client = super()._make(service, account, region, attempts)
 
         def note(model: Any, params: dict[str, Any], **_: Any) -> None:
             name = f"{service}:{model.name}"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
+from twokey.core.errors import Unavailable
 from twokey.core.executions import Found
 from twokey.core.runbooks import CheckResult
 
@@ -42,9 +43,12 @@ def test_every_check_that_cannot_read_its_fact_does_not_hold(aws: Any) -> None:
     }  # fmt: skip
     for name, check in cloud.checks.items():
         given = {key: value for key, value in inputs.items() if key in check.inputs}
-        result = check.holds(aws.target(), given)
         if name == "aws.sts.key_is_not_own":
             continue  # the one question that asks nobody: our own key is known without AWS
+        try:
+            result = check.holds(aws.target(), given)
+        except Unavailable:
+            continue  # no answer is no answer: it is asked again later, and nothing goes on meanwhile
         assert not result.holds, name
         assert result.reason is not None, name
 

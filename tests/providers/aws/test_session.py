@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from twokey.core.errors import Invalid, NotFound, Refused, TwokeyError, Unavailable
+from twokey.core.executions import Found
 from twokey.providers.aws import faults
 from twokey.providers.aws.options import AwsOptions
 from twokey.providers.aws.session import AwsSession
@@ -179,86 +181,65 @@ def test_no_credentials_are_said_plainly(aws: Any, tmp_path: Any, monkeypatch: p
 # One effect, although the answer was cut off and botocore sent the call again by itself.
 
 
-def cut_first_answer(aws: Any, operation: str, second: tuple[str, str] | None = None) -> list[str]:
-    """Let the first call arrive and lose its answer; `second` is how AWS (not moto) answers the repeat."""
-    from botocore.awsrequest import AWSResponse
-
+def cut_then_again(aws: Any, operation: str, inputs: dict[str, Any], key: str, *, account: str = "") -> Any:
+    """Let a write arrive and lose its answer: it is not repeated by the SDK, a read finds it, and doing it
+    again with the same key returns the same. Returns the outputs."""
+    service, _, name = operation.partition(".")
+    action = aws.cloud.actions[f"aws.{service}.{xform_name(name)}"]
+    target = aws.target(account or aws.victim)
+    client = aws.session.client(service, "" if service == "organizations" else aws.victim, is_write=True)
     sent: list[str] = []
 
-    def before_send(request: Any, **_: Any) -> Any:
-        client = aws.session.client(operation.partition(".")[0], "" if "org" in operation else aws.victim)
+    def before_send(request: Any, **_: Any) -> None:
         sent.append(operation)
-        if len(sent) == 1:
-            answer = client._endpoint.http_session.send(request)
-            assert answer.status_code < 300
-            raise ConnectionClosedError(endpoint_url=request.url)
-        if second is None:
-            return None
-        import io
-        import json
+        assert client._endpoint.http_session.send(request).status_code < 300
+        raise ConnectionClosedError(endpoint_url=request.url)
 
-        class Raw(io.BytesIO):
-            def stream(self, *_: Any, **__: Any) -> Any:
-                yield self.read()
-
-        body = json.dumps({"__type": second[0], "Message": "-"}).encode()
-        return AWSResponse(request.url, 400, {"Content-Type": "application/x-amz-json-1.1"}, Raw(body))
-
-    service, name = operation.split(".")
-    account = "" if service == "organizations" else aws.victim
-    aws.session.client(service, account).meta.events.register(f"before-send.{service}.{name}", before_send)
-    return sent
+    client.meta.events.register(f"before-send.{service}.{name}", before_send)
+    with pytest.raises(Unavailable):
+        action.apply(target, inputs, key)
+    client.meta.events.unregister(f"before-send.{service}.{name}", before_send)
+    assert sent == [operation]
+    lookup = action.find(target, inputs, key)
+    assert lookup.found is Found.DONE
+    assert action.apply(target, inputs, key) == lookup.outputs
+    return lookup.outputs
 
 
-def test_a_cut_answer_makes_one_unit(aws: Any, organization: Any) -> None:
-    sent = cut_first_answer(
-        aws, "organizations.CreateOrganizationalUnit", ("DuplicateOrganizationalUnitException", "")
-    )
-    create = aws.cloud.actions["aws.organizations.create_organizational_unit"]
-    inputs = {"parent_id": organization.quarantine, "name": "quarantine-INC-1"}
-    outputs = create.apply(aws.target(organization.account), inputs, "plan-1/create_ou")
-    there = aws.admin("organizations").list_organizational_units_for_parent(ParentId=organization.quarantine)
-    assert len(sent) == 2
-    assert [unit["Id"] for unit in there["OrganizationalUnits"]] == [outputs["ou_id"]]
-
-
-def test_a_cut_answer_attaches_a_policy_once_and_moves_an_account_once(aws: Any, organization: Any) -> None:
-    target = aws.target(organization.account)
-    actions = aws.cloud.actions
+def test_a_cut_answer_makes_one_unit_one_attachment_and_one_move(aws: Any, organization: Any) -> None:
+    account = organization.account
     inputs: dict[str, Any] = {"parent_id": organization.quarantine, "name": "quarantine-INC-1"}
-    unit = actions["aws.organizations.create_organizational_unit"].apply(target, inputs, "plan-1/create_ou")
-    text = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
-    cut_first_answer(aws, "organizations.CreatePolicy")  # moto itself answers DuplicatePolicyException
-    policy = actions["aws.organizations.create_policy"].apply(
-        target, {"name": "q", "type": "SERVICE_CONTROL_POLICY", "document": text}, "plan-1/create_scp"
+    unit = cut_then_again(
+        aws, "organizations.CreateOrganizationalUnit", inputs, "plan-1/create_ou", account=account
     )
-    cut_first_answer(aws, "organizations.AttachPolicy", ("DuplicatePolicyAttachmentException", ""))
+    there = aws.admin("organizations").list_organizational_units_for_parent(ParentId=organization.quarantine)
+    assert [found["Id"] for found in there["OrganizationalUnits"]] == [unit["ou_id"]]
+    text = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
+    inputs = {"name": "q", "type": "SERVICE_CONTROL_POLICY", "document": text}
+    policy = cut_then_again(aws, "organizations.CreatePolicy", inputs, "plan-1/create_scp", account=account)
     inputs = {"policy_id": policy["policy_id"], "target_id": unit["ou_id"]}
-    actions["aws.organizations.attach_policy"].apply(target, inputs, "plan-1/attach")
-    cut_first_answer(aws, "organizations.MoveAccount", ("DuplicateAccountException", ""))
+    cut_then_again(aws, "organizations.AttachPolicy", inputs, "plan-1/attach", account=account)
     inputs = {
-        "account_id": organization.account,
+        "account_id": account,
         "source_parent_id": organization.workloads,
         "destination_parent_id": unit["ou_id"],
     }
-    actions["aws.organizations.move_account"].apply(target, inputs, "plan-1/move")
+    cut_then_again(aws, "organizations.MoveAccount", inputs, "plan-1/move", account=account)
     tree, _ = organization.world()
-    assert tree["/Security/Quarantine/quarantine-INC-1"][1] == [organization.account]
+    assert tree["/Security/Quarantine/quarantine-INC-1"][1] == [account]
     assert "q" in tree["/Security/Quarantine/quarantine-INC-1"][0]
 
 
 def test_a_cut_answer_leaves_one_policy_on_a_user_and_a_key_that_is_off(aws: Any, leak: Any) -> None:
     text = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
-    cut_first_answer(aws, "iam.PutUserPolicy")
-    aws.cloud.actions["aws.iam.put_user_policy"].apply(
-        aws.target(), {"user_name": leak.user, "policy_name": "q", "document": text}, "plan-1/deny"
+    cut_then_again(
+        aws,
+        "iam.PutUserPolicy",
+        {"user_name": leak.user, "policy_name": "q", "document": text},
+        "plan-1/deny",
     )
-    cut_first_answer(aws, "iam.UpdateAccessKey")
-    aws.cloud.actions["aws.iam.update_access_key"].apply(
-        aws.target(),
-        {"user_name": leak.user, "access_key_id": leak.key, "status": "Inactive"},
-        "plan-1/off",
-    )
+    inputs = {"user_name": leak.user, "access_key_id": leak.key, "status": "Inactive"}
+    cut_then_again(aws, "iam.UpdateAccessKey", inputs, "plan-1/off")
     iam = aws.admin("iam", aws.victim)
     assert sorted(iam.list_user_policies(UserName=leak.user)["PolicyNames"]) == ["its-own", "q"]
     keys = {

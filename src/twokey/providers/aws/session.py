@@ -14,6 +14,9 @@ from twokey.providers.aws import faults
 from twokey.providers.aws.options import AwsOptions
 
 
+_READING = ("get_", "list_", "describe_", "head_", "lookup_", "simulate_", "validate_", "receive_", "assume_")
+
+
 class Calls(Protocol):
     """How actions and checks call AWS: by service, operation and account."""
 
@@ -57,7 +60,7 @@ class AwsSession:
         self._lock = RLock()
         self._base: Any = None
         self._own_account = options.own_account
-        self._clients: OrderedDict[tuple[str, str, str], Any] = OrderedDict()
+        self._clients: OrderedDict[tuple[str, str, str, bool], Any] = OrderedDict()
         self._credentials: OrderedDict[str, Any] = OrderedDict()
 
     def own_account(self) -> str:
@@ -78,7 +81,8 @@ class AwsSession:
     ) -> dict[str, Any]:
         """Call one operation (`get_user`) and return its answer; raises core errors only."""
         with self._answers(_action(service, operation), account):
-            answer = getattr(self.client(service, account, region), operation)(**given)
+            client = self.client(service, account, region, is_write=not is_read(operation))
+            answer = getattr(client, operation)(**given)
             return cast("dict[str, Any]", answer)
 
     def listed(
@@ -95,24 +99,28 @@ class AwsSession:
                 for item in page.get(field, [])
             ]
 
-    def client(self, service: str, account: str = "", region: str = "") -> Any:
-        """Return the client of a service in an account ("" is our own) and Region."""
-        elsewhere = "" if not account or account == self.own_account() else account
-        return self._client(service, elsewhere, region)
+    def client(self, service: str, account: str = "", region: str = "", *, is_write: bool = False) -> Any:
+        """Return the client of a service in an account ("" is our own) and Region.
 
-    def _client(self, service: str, account: str, region: str) -> Any:
-        key = (service, account, region or self.options.region)
+        A client for writes never repeats a call by itself: an answer that was cut may have had its effect,
+        and only a read can tell.
+        """
+        elsewhere = "" if not account or account == self.own_account() else account
+        return self._client(service, elsewhere, region, is_write)
+
+    def _client(self, service: str, account: str, region: str, is_write: bool = False) -> Any:
+        key = (service, account, region or self.options.region, is_write)
         with self._lock:
             client = self._clients.get(key)
             if client is None:
-                client = self._make(service, account, key[2])
+                client = self._make(service, account, key[2], 1 if is_write else self.options.max_attempts)
                 self._clients[key] = client
                 if len(self._clients) > self.options.max_clients:
                     self._clients.popitem(last=False)  # closed when its last user lets it go
             self._clients.move_to_end(key)
             return client
 
-    def _make(self, service: str, account: str, region: str) -> Any:
+    def _make(self, service: str, account: str, region: str, attempts: int) -> Any:
         from botocore.config import Config
 
         options = self.options
@@ -120,7 +128,7 @@ class AwsSession:
         # The long poll of a queue is answered after up to 20 s: the read timeout must be beyond that.
         read_timeout = max(options.read_timeout_s, 25.0) if service == "sqs" else options.read_timeout_s
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": options.max_attempts},
+            retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=options.connect_timeout_s,
             read_timeout=read_timeout,
             user_agent_extra="twokey",
@@ -199,6 +207,11 @@ class AwsSession:
             if ours is None:
                 raise
             raise ours from error
+
+
+def is_read(operation: str) -> bool:
+    """Say whether an operation changes nothing, by the verb that AWS begins its name with."""
+    return operation.startswith(_READING)
 
 
 def _action(service: str, operation: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from twokey.core.errors import Json, Message, TwokeyError, message
+from twokey.core.errors import Json, Message, TwokeyError, Unavailable, message
 from twokey.core.runbooks import CheckResult, Target
 from twokey.providers.aws.session import Calls
 
@@ -33,9 +33,14 @@ class AwsCheck:
         self._ask = question.ask
 
     def holds(self, target: Target, inputs: Mapping[str, Json]) -> CheckResult:
-        """Answer, with what was seen; what cannot be read does not hold."""
+        """Answer, with what was seen; what may not be read does not hold.
+
+        A cloud that does not answer is no answer: Unavailable is raised, and the question is asked again later.
+        """
         try:
             return self._ask(self.calls, target, inputs)
+        except Unavailable:
+            raise
         except TwokeyError as error:
             return CheckResult(False, {"not_readable": error.message.code}, error.message)
 
