@@ -63,10 +63,11 @@ def test_check_of_a_named_file_looks_at_that_file_only(folder: Path) -> None:
 
 
 def test_a_fault_cannot_speak_to_the_terminal(folder: Path) -> None:
-    (folder / "aws.bad.yaml").write_text('"\\u00a0[2Jred": x\n')
-    done = _runbook(folder, "check", str(folder / "aws.bad.yaml"))
+    bad = folder / "aws.\x1b[2J\u202ered.yaml"
+    bad.write_text("kind: [")
+    done = _runbook(folder, "check", str(bad))
     assert "\x1b" not in done.stdout
-    assert "\u00a0" not in done.stdout
+    assert "aws.\u27e8U+001B\u27e9[2J\u27e8U+202E\u27e9red.yaml" in done.stdout
 
 
 def test_approve_writes_one_line_and_the_list_shows_it(folder: Path) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from twokey.core.texts import visible
+
 if TYPE_CHECKING:
     from twokey.catalog.rules import Rules
     from twokey.core.errors import Invalid, Json
@@ -96,7 +98,7 @@ def loaded_rules(path: Path | None) -> Rules:
     except Invalid as fault:
         params = fault.message.params
         place = ":".join(params[name] for name in ("file", "line", "key") if params.get(name))
-        typer.echo(printable(f"{place}: {say(fault.message)}" if place else say(fault.message)), err=True)
+        typer.echo(visible(f"{place}: {say(fault.message)}" if place else say(fault.message)), err=True)
         raise typer.Exit(2) from None
 
 
@@ -241,7 +243,7 @@ def told_fault(found: Reading) -> str:
     from twokey.words import say
 
     assert found.fault is not None
-    return printable(f"{found.file}#{found.index}: {say(found.fault.message)}")
+    return visible(f"{found.file}#{found.index}: {say(found.fault.message)}")
 
 
 def _told(found: Classified) -> str:
@@ -260,9 +262,4 @@ def _told(found: Classified) -> str:
         f" accountable: {verdict.accountable}",
         f"  {'opens' if verdict.opens_incident else 'does not open'} an incident",
     ]
-    return "\n".join(printable(line) for line in lines)
-
-
-def printable(text: str) -> str:
-    """Make an attacker's text harmless for a terminal: what cannot be seen is shown as its code."""
-    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in text)
+    return "\n".join(visible(line) for line in lines)

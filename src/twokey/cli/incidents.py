@@ -6,6 +6,8 @@ import json
 
 import typer
 
+from twokey.core.texts import visible
+
 app = typer.Typer(help="What the bot knows about incidents.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -30,23 +32,25 @@ def list_(
             "account": incident.account,
             "title": incident.title,
         }
-        typer.echo(json.dumps(row) if json_ else "  ".join(printable(str(value)) for value in row.values()))
+        typer.echo(json.dumps(row) if json_ else "  ".join(visible(str(value)) for value in row.values()))
     if not json_:
         typer.echo(f"{len(found)} of {total}")
 
 
 @app.command()
 def unreadable(
-    body: bool = typer.Option(False, "--body", help="Also print each notification as it came, made printable."),
+    body: bool = typer.Option(
+        False, "--body", help="Also print each notification as it came, made printable."
+    ),
 ) -> None:
     """List the notifications that could not be understood, newest first; they are kept as they came."""
     from twokey import app as wiring
     from twokey import settings
 
     for raw in wiring.build_response(settings.load()).unreadable():
-        typer.echo(f"{raw.received_at:%Y-%m-%d %H:%M:%S}Z  {raw.id}  {raw.source}  {printable(raw.reason)}")
+        typer.echo(f"{raw.received_at:%Y-%m-%d %H:%M:%S}Z  {raw.id}  {raw.source}  {visible(raw.reason)}")
         if body:
-            typer.echo("  " + printable(raw.body.decode("utf-8", "backslashreplace")))
+            typer.echo("  " + visible(raw.body.decode("utf-8", "backslashreplace")))
 
 
 @app.command()
@@ -66,16 +70,11 @@ def show(incident_id: str, json_: bool = typer.Option(False, "--json")) -> None:
         return
     verdict = incident.verdict
     typer.echo(f"{incident.id}  {verdict.label.value}  {incident.severity.value}  {incident.state.value}")
-    typer.echo(printable(incident.title))
-    typer.echo(f"rule {verdict.rule} ({verdict.confidence.value}): {printable(verdict.reason)}")
+    typer.echo(visible(incident.title))
+    typer.echo(f"rule {verdict.rule} ({verdict.confidence.value}): {visible(verdict.reason)}")
     for name, value in verdict.fields.items():
-        typer.echo(f"  {name} = {printable(json.dumps(value))}")
+        typer.echo(f"  {name} = {visible(json.dumps(value))}")
     typer.echo(f"accountable: {verdict.accountable}")
     for entry in entries:
         data = json.dumps(dict(entry.data), ensure_ascii=True)[:200]
         typer.echo(f"{entry.seq:>6}  {entry.at:%Y-%m-%d %H:%M:%S}Z  {entry.actor.id}  {entry.action}  {data}")
-
-
-def printable(text: str) -> str:
-    """Return text with control characters made visible: a terminal must not obey a finding."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

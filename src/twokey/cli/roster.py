@@ -19,7 +19,7 @@ def check(
     """Name file, line and key of every fault; exit 0 when there is none, else 2."""
     from twokey.catalog.roster import read_roster
     from twokey.catalog.schema import where
-    from twokey.cli.incidents import printable
+    from twokey.core.texts import visible
     from twokey.settings import load
     from twokey.words import say
 
@@ -31,7 +31,7 @@ def check(
         raise typer.Exit(2) from None
     roster, faults = read_roster(content, str(path))
     for fault in faults:
-        typer.echo(printable(f"{where(fault)}: {say(fault.message)}"))
+        typer.echo(visible(f"{where(fault)}: {say(fault.message)}"))
     if faults:
         typer.echo(f"{len(faults)} faults: nobody may act while there is one", err=True)
         raise typer.Exit(2)
@@ -67,8 +67,8 @@ def totp(
 ) -> None:
     """Make a person's one-time-code secret, and print once the address that their app reads."""
     from twokey.catalog.roster import FileRosters
-    from twokey.core.texts import nearest
     from twokey.core.errors import NotFound
+    from twokey.core.texts import nearest
     from twokey.settings import load
     from twokey.stepup import new_secret
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from twokey.cli.classify import loaded_rules, printable, signals_of, texts_of, told_fault
+from twokey.cli.classify import loaded_rules, signals_of, texts_of, told_fault
+from twokey.core.texts import visible
 
 if TYPE_CHECKING:
     from twokey.catalog.rules import Tried
@@ -31,7 +32,7 @@ def check(path: Path | None = _PATH) -> None:
     rules = loaded_rules(path)
     faults = rules.check()
     for fault in faults:
-        typer.echo(printable(f"{fault.params['file']}:{fault.params['line']}: {say(fault)}"), err=True)
+        typer.echo(visible(f"{fault.params['file']}:{fault.params['line']}: {say(fault)}"), err=True)
     if faults:
         raise typer.Exit(2)
     examples = sum(len(rule.examples) for rule in rules.rules)
@@ -55,7 +56,7 @@ def match(
         if not isinstance(document, dict):
             raise Invalid("rules.event_not_object", file=event)
     except Invalid as fault:
-        typer.echo(printable(f"{fault.message.params.get('file', pattern)}: {say(fault.message)}"), err=True)
+        typer.echo(visible(f"{fault.message.params.get('file', pattern)}: {say(fault.message)}"), err=True)
         raise typer.Exit(2) from None
     fields = compiled.matched(document)
     if json_:
@@ -106,10 +107,10 @@ def explain(
             unreadable += 1
             typer.echo(told_fault(reading), err=True)
             continue
-        typer.echo(printable(f"{reading.file}#{reading.index}: {reading.signal.title}"))
+        typer.echo(visible(f"{reading.file}#{reading.index}: {reading.signal.title}"))
         tried = loaded.explain(reading.signal, reading.raw)
         for line in _explained(tried):
-            typer.echo(printable(line))
+            typer.echo(visible(line))
         if not tried or not tried[-1].matched:
             typer.echo("  => unknown: no rule knows this")
     if unreadable:

@@ -111,8 +111,8 @@ def plan(
 ) -> None:
     """Show what a runbook would do for an incident, from fresh reads; proposes nothing. Exit 2 when refused."""
     from twokey import app as wiring
-    from twokey.cli.incidents import printable
     from twokey.core.runbooks import confirmed_content
+    from twokey.core.texts import visible
     from twokey.settings import load
     from twokey.words import say
 
@@ -131,18 +131,16 @@ def plan(
         f"{made.title}\n{made.runbook_id}@{made.runbook_version}  risk {made.risk.value}  {made.target.account}"
     )
     for touch in made.touches:
-        typer.echo(printable(f"  touches {touch.kind} {touch.id} {touch.name}".rstrip()))
+        typer.echo(visible(f"  touches {touch.kind} {touch.id} {touch.name}".rstrip()))
     typer.echo(
         "  blast radius: " + (", ".join(f"{n} {name}" for name, n in sorted(made.blast.items())) or "-")
     )
     for number, step in enumerate(made.steps, start=1):
         typer.echo(
-            printable(
-                f"  {number}. {step.action} ({step.effect.value}) {json.dumps(dict(step.inputs))[:200]}"
-            )
+            visible(f"  {number}. {step.action} ({step.effect.value}) {json.dumps(dict(step.inputs))[:200]}")
         )
     for note in made.notes:
-        typer.echo(printable(f"  note: {say(note)}"))
+        typer.echo(visible(f"  note: {say(note)}"))
     typer.echo(f"digest sha256:{made.digest}")
 
 
@@ -213,8 +211,8 @@ def _faultless(library: FileLibrary, runbook_id: str) -> Runbook:
 
 def _told(fault: Invalid) -> str:
     from twokey.catalog.schema import where
-    from twokey.cli.incidents import printable
+    from twokey.core.texts import visible
     from twokey.words import say
 
     place = where(fault)
-    return printable(f"{place}: {say(fault.message)}" if place else say(fault.message))
+    return visible(f"{place}: {say(fault.message)}" if place else say(fault.message))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -29,4 +28,6 @@ def visible_lines(text: str) -> str:
 
 def nearest(given: str, known: Iterable[str], *, alike: float = 0.6) -> str:
     """Return the known name that was probably meant; "" when none is like it."""
+    import difflib  # slow to load, and commands that start quickly need only the rest of this page
+
     return next(iter(difflib.get_close_matches(given[:64], sorted(known), n=1, cutoff=alike)), "")
