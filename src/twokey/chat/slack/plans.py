@@ -5,6 +5,7 @@ Everything here comes from the plan, never from a finding's text: what people re
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from twokey.chat.slack.blocks import (
@@ -40,6 +41,10 @@ MARKS = {
 }
 RISKS = {"low": "\U0001f7e2", "medium": "\U0001f7e1", "high": "\U0001f7e0", "critical": "\U0001f534"}
 DOCUMENT_SECTIONS = 12
+
+_FROM_STEP = re.compile(
+    r"\$\{\{\s*steps\.(?P<step>[\w\[\]-]+)\.(?:outputs|prior|inputs)\.(?P<name>\w+)\s*\}\}"
+)
 
 
 def plan_text(plan: Plan, words: Words) -> str:
@@ -133,7 +138,8 @@ def _step(number: int, step: Step, observed: Json, words: Words) -> list[Block]:
     inputs = {name: value for name, value in step.inputs.items() if name not in documents}
     lines = [f"*{number}.* {code(step.action, 80)}  {effect}  · {shown(step.id, 60)}"]
     lines += [
-        f"    {shown(key, 60)}: {code(_text(value), 300, words.language)}" for key, value in inputs.items()
+        f"    {shown(key, 60)}: {code(_said(_text(value), words), 300, words.language)}"
+        for key, value in inputs.items()
     ]
     if step.effect.is_write:
         lines.append("    " + _way_back(step, words))
@@ -153,6 +159,13 @@ def _step(number: int, step: Step, observed: Json, words: Words) -> list[Block]:
 def _named(kind: str, words: Words) -> str:
     known = f"chat.touch.{kind.replace('_', '-').removesuffix('s')}"
     return words(known) if words.has(known) else shown(kind, 40)
+
+
+def _said(value: str, words: Words) -> str:
+    """Say in words what only an earlier step will tell: `user_name, as step resolve finds it`."""
+    return _FROM_STEP.sub(
+        lambda found: words.plain("chat.plan.from_step", 200, name=found["name"], step=found["step"]), value
+    )
 
 
 def _way_back(step: Step, words: Words) -> str:
