@@ -9,11 +9,11 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import orjson
 
@@ -21,6 +21,7 @@ from twokey.core.errors import Invalid, Json
 from twokey.core.signals import Signal
 
 Obj: TypeAlias = "dict[str, Json]"
+U = TypeVar("U")
 
 TITLE = 300
 DESCRIPTION = 4000
@@ -48,6 +49,28 @@ def parsed(body: bytes) -> Json:
 def unreadable(reason: str, where: str = "$") -> Invalid:
     """Make the error that says what in a notification could not be understood, and where."""
     return Invalid("signal.unreadable", reason=reason, where=where)
+
+
+def each(
+    listed: list[Json],
+    where: str,
+    read: Callable[[Json, int], Iterator[U]],
+    broken: Callable[[int, str], U],
+) -> Iterator[U]:
+    """Read every item; one that cannot be read does not hide the others, and is not lost either."""
+    faults: list[tuple[int, Invalid]] = []
+    found = False
+    for index, item in enumerate(listed):
+        try:
+            for unit in read(item, index):
+                found = True
+                yield unit
+        except Invalid as fault:
+            faults.append((index, fault))
+    if faults and not found:
+        raise faults[0][1]
+    for index, missed in faults:
+        yield broken(index, missed.message.params.get("where", where))
 
 
 def bounded(signals: Iterable[Signal]) -> tuple[Signal, ...]:

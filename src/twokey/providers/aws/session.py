@@ -13,7 +13,6 @@ from twokey.ports import Clock
 from twokey.providers.aws import faults
 from twokey.providers.aws.options import AwsOptions
 
-
 _READING = ("get_", "list_", "describe_", "head_", "lookup_", "simulate_", "validate_", "receive_", "assume_")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twokey.core.errors import Invalid, Json, Message, Refused, message
 from twokey.core.runbooks import Preview, Target, Touch, references
@@ -152,6 +152,21 @@ def readable(target: Target, value: Json) -> Preview:
     except Refused as error:
         return Preview(refusal=error.message)
     return Preview()
+
+
+def change(session: AzureSession, account: Account, **properties: object) -> Account:
+    """Set properties of an account; only what changes is sent, for a PATCH leaves everything else as it is."""
+    from azure.mgmt.storage.models import (
+        StorageAccountPropertiesUpdateParameters,
+        StorageAccountUpdateParameters,
+    )
+
+    wanted = StorageAccountUpdateParameters(
+        properties=StorageAccountPropertiesUpdateParameters(**cast("Any", properties))
+    )
+    at = account.at
+    update = session.storage(at.subscription).storage_accounts.update
+    return account_of(call(at.id, update, at.group, at.name, wanted), at)
 
 
 def _text(value: object) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from twokey.core.errors import Invalid, Json
+from twokey.core.errors import Json
 from twokey.core.signals import RawNotification
-from twokey.providers.reading import Obj, embedded, items, obj, text, texts, unreadable
+from twokey.providers.reading import Obj, each, embedded, items, obj, text, texts, unreadable
 
 _MAX_WRAPPERS = 4
 UNREADABLE = "Unreadable part"
@@ -64,21 +64,15 @@ def _opened(value: Json, around: Envelope, depth: int, where: str) -> Iterator[U
 def _each(
     values: list[Json], around: Envelope, where: str, read: Callable[[Json, Envelope, str], Iterator[Unit]]
 ) -> Iterator[Unit]:
-    """Read every item; one that cannot be read does not hide the others, and is not lost either."""
-    faults: list[tuple[Envelope, Invalid]] = []
-    found = False
-    for index, item in enumerate(values):
-        inner = replace(around, seed=f"{around.seed}/{index}")
-        try:
-            for unit in read(item, inner, f"{where}[{index}]"):
-                found = True
-                yield unit
-        except Invalid as fault:
-            faults.append((inner, fault))
-    if faults and not found:
-        raise faults[0][1]
-    for inner, missed in faults:
-        yield broken(inner, missed.message.params.get("where", where))
+    def inner(index: int) -> Envelope:
+        return replace(around, seed=f"{around.seed}/{index}")
+
+    return each(
+        values,
+        where,
+        lambda item, index: read(item, inner(index), f"{where}[{index}]"),
+        lambda index, at: broken(inner(index), at),
+    )
 
 
 def broken(around: Envelope, where: str) -> Unit:

@@ -8,7 +8,7 @@ from twokey.core.errors import Invalid, Json, Message, NotFound, TwokeyError, me
 from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Target, references
 from twokey.providers.azure import storage
-from twokey.providers.azure.session import AzureSession, call
+from twokey.providers.azure.session import AzureSession
 
 
 class SetPublicAccess:
@@ -55,7 +55,7 @@ class SetPublicAccess:
         account = storage.look(self.session, at)
         storage.refuse(account)
         if account.allow_blob_public_access is not allow:
-            account = self._set(account, allow)
+            account = storage.change(self.session, account, allow_blob_public_access=allow)
         return {
             "storage_account_id": account.id,
             "allow_blob_public_access": account.allow_blob_public_access,
@@ -75,20 +75,6 @@ class SetPublicAccess:
             "allow_blob_public_access": allow,
         }
         return Lookup(Found.DONE, outputs)
-
-    def _set(self, account: storage.Account, allow: bool) -> storage.Account:
-        from azure.mgmt.storage.models import (
-            StorageAccountPropertiesUpdateParameters,
-            StorageAccountUpdateParameters,
-        )
-
-        # Only what changes is sent: a PATCH leaves everything else as it is.
-        wanted = StorageAccountUpdateParameters(
-            properties=StorageAccountPropertiesUpdateParameters(allow_blob_public_access=allow)
-        )
-        at = account.at
-        update = self.session.storage(at.subscription).storage_accounts.update
-        return storage.account_of(call(at.id, update, at.group, at.name, wanted), at)
 
     def _notes(self, account: storage.Account, allow: Json) -> list[Message]:
         name = account.at.name

@@ -8,7 +8,7 @@ from twokey.core.errors import Invalid, Json, Message, NotFound, message
 from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Target, references
 from twokey.providers.azure import storage
-from twokey.providers.azure.session import AzureSession, call
+from twokey.providers.azure.session import AzureSession
 
 ACCESS = ("Enabled", "Disabled", "SecuredByPerimeter")
 
@@ -56,7 +56,7 @@ class SetPublicNetworkAccess:
         account = storage.look(self.session, at)
         storage.refuse(account)
         if account.network != access:
-            account = self._set(account, access)
+            account = storage.change(self.session, account, public_network_access=access)
         return {
             "storage_account_id": account.id,
             "public_network_access": account.network,
@@ -76,19 +76,6 @@ class SetPublicNetworkAccess:
             "public_network_access": access,
         }
         return Lookup(Found.DONE, outputs)
-
-    def _set(self, account: storage.Account, access: str) -> storage.Account:
-        from azure.mgmt.storage.models import (
-            StorageAccountPropertiesUpdateParameters,
-            StorageAccountUpdateParameters,
-        )
-
-        wanted = StorageAccountUpdateParameters(
-            properties=StorageAccountPropertiesUpdateParameters(public_network_access=access)
-        )
-        at = account.at
-        update = self.session.storage(at.subscription).storage_accounts.update
-        return storage.account_of(call(at.id, update, at.group, at.name, wanted), at)
 
 
 def _notes(account: storage.Account, access: Json) -> tuple[Message, ...]:

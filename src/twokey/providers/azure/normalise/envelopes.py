@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from twokey.core.errors import Invalid, Json
+from twokey.core.errors import Json
 from twokey.core.signals import RawNotification
-from twokey.providers.reading import Obj, obj, text, texts, unreadable
+from twokey.providers.reading import Obj, each, obj, text, texts, unreadable
 
 _MAX_WRAPPERS = 4
 UNREADABLE = "Unreadable part"
@@ -84,21 +84,18 @@ def _opened(found: Json, around: Unit, depth: int, where: str) -> Iterator[Unit]
 
 
 def _each(listed: list[Json], around: Unit, depth: int, where: str) -> Iterator[Unit]:
-    """Read every item; one that cannot be read does not hide the others, and is not lost either."""
     if depth >= _MAX_WRAPPERS:
         raise unreadable("lists in lists", where)
-    faults: list[tuple[Unit, Invalid]] = []
-    found = False
-    for index, item in enumerate(listed):
-        inner = replace(around, seed=f"{around.seed}/{index}")
-        try:
-            for unit in _opened(item, inner, depth + 1, f"{where}[{index}]"):
-                found = True
-                yield unit
-        except Invalid as fault:
-            faults.append((inner, fault))
-    if faults and not found:
-        raise faults[0][1]
-    for inner, missed in faults:
-        at = missed.message.params.get("where", where)
-        yield replace(inner, seed=f"{inner.seed}{at}", schema=UNREADABLE, fault=at)
+
+    def inner(index: int) -> Unit:
+        return replace(around, seed=f"{around.seed}/{index}")
+
+    def broken(index: int, at: str) -> Unit:
+        return replace(inner(index), seed=f"{inner(index).seed}{at}", schema=UNREADABLE, fault=at)
+
+    yield from each(
+        listed,
+        where,
+        lambda item, index: _opened(item, inner(index), depth + 1, f"{where}[{index}]"),
+        broken,
+    )
