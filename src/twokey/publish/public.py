@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
 from markupsafe import Markup
 
@@ -15,12 +14,10 @@ from twokey.core.incidents import Severity, State, Times
 from twokey.core.postmortems import Containment, Metric, Record, has_contained, metrics
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
 from twokey.core.runbooks import PlanState
+from twokey.publish.containments import metric
 from twokey.publish.markdown import ready, yaml_text
 from twokey.publish.redact import without_names
-from twokey.publish.words import Words
-
-Fact: TypeAlias = "bool | int | str | list[Fact] | dict[str, Fact] | None"
-Facts: TypeAlias = dict[str, Fact]
+from twokey.publish.words import Fact, Facts, Words
 
 _INCIDENT = re.compile(r"[A-Z]{2,6}-[0-9]{1,9}")
 _TRACKING = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{3}")  # Azure's public tracking id
@@ -256,7 +253,7 @@ def public_facts(record: Record, words: Words) -> Facts:
             "duration": words.duration(
                 next((one.value for one in public.metrics if one.name == "ttr"), None)
             ),
-            "metrics": [_metric(one, words) for one in public.metrics],
+            "metrics": [{**metric(one, words), "plan": None} for one in public.metrics],
             "timeline": _timeline(public, words),
             "plans": [_plan(number, kept, words) for number, kept in enumerate(public.containments, start=1)],
             "emergency": any(kept.broke_glass for kept in public.containments),
@@ -278,18 +275,6 @@ def _front(public: PublicRecord, words: Words) -> list[Fact]:
         ("drafted", f"{public.drafted_at:%Y-%m-%dT%H:%M:%SZ}" if public.drafted_at else ""),
     ]
     return [{"key": ready(key), "value": yaml_text(value or words.not_recorded)} for key, value in front]
-
-
-def _metric(one: Metric, words: Words) -> Facts:
-    return {
-        "name": words.label("metric", one.name),
-        "start_name": words.label("moment", one.start_name),
-        "start": words.utc(one.start),
-        "end_name": words.label("moment", one.end_name),
-        "end": words.utc(one.end),
-        "value": words.duration(one.value),
-        "plan": None,
-    }
 
 
 def _timeline(public: PublicRecord, words: Words) -> list[Fact]:

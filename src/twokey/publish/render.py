@@ -13,10 +13,10 @@ from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 
 from twokey.core.errors import Invalid, NotFound
 from twokey.core.postmortems import AUDIENCES, LANGUAGES, Record
-from twokey.publish.facts import Facts, internal_facts
+from twokey.publish.facts import internal_facts
 from twokey.publish.public import public_facts
 from twokey.publish.sandbox import MAX_BYTES, MAX_SECONDS, Budget, Sandbox
-from twokey.publish.words import Words
+from twokey.publish.words import Facts, Words
 
 # What a template of somebody's own making can raise besides Jinja's errors.
 _FAULTS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
@@ -14,6 +15,10 @@ from twokey.core.errors import Json, Message
 from twokey.core.people import Actor
 from twokey.publish.markdown import code, md, ready
 from twokey.words import say, word, word_or
+
+Fact: TypeAlias = "bool | int | str | list[Fact] | dict[str, Fact] | None"
+Facts: TypeAlias = dict[str, Fact]
+"""What a template prints: nothing in it is anything but text that is fit for a page."""
 
 
 @dataclass(frozen=True)

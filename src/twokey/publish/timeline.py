@@ -1,0 +1,133 @@
+"""What the templates print of the audit trail: the timeline, and what people said has to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TypeAlias
+
+from markupsafe import Markup
+
+from twokey.core.audit import AuditEntry
+from twokey.core.errors import Json, Message
+from twokey.publish.markdown import code, md, ready
+from twokey.publish.words import Facts, Words
+from twokey.words import say, word_or
+
+Row: TypeAlias = dict[str, Markup]
+
+_ROWS_BYTES = 1_400_000  # of the timeline: the page must stay under the renderer's limit
+
+
+def timeline(entries: Iterable[AuditEntry], words: Words) -> tuple[list[Row], int]:
+    """Return the rows of the timeline and how many entries did not fit.
+
+    A run of entries in which one part of twokey did the same thing again and again is one row: a storm of
+    findings must not bury what people did. Every row keeps the numbers of its entries.
+    """
+    rows: list[Row] = []
+    used = left_out = 0
+    for _, run in groupby(entries, key=_run_key):
+        first, *more = run
+        if used > _ROWS_BYTES:
+            left_out += 1 + len(more)
+            continue
+        row = _row(first, words, more)
+        used += len(row["cells"].encode())
+        rows.append(row)
+    return rows, left_out
+
+
+def _run_key(entry: AuditEntry) -> object:
+    if entry.action in ("joined", "reminded") and entry.actor.id.startswith("system:"):
+        return (entry.actor.id, entry.action)
+    return entry.seq
+
+
+def _row(entry: AuditEntry, words: Words, more: Sequence[AuditEntry] = ()) -> Row:
+    """Return one row: its parts, and `cells`, the parts in the usual order, joined here for speed."""
+    who, what = words.actor(entry.actor), words.label("did", entry.action) or Markup("")
+    detail, seq = _detail(entry.data, words), ready(str(entry.seq))
+    utc, local = words.both(entry.at)
+    if more:
+        utc += Markup(" – ") + (words.utc(more[-1].at) or "")
+        what += ready(f" ×{1 + len(more)}")
+        seq += ready(f"–{more[-1].seq}")
+    cells = ready(" | ".join((utc, local, who, what, detail, seq)))
+    return {
+        "utc": utc,
+        "local": local,
+        "who": who,
+        "what": what,
+        "detail": detail,
+        "seq": seq,
+        "cells": cells,
+    }
+
+
+def what_happened(entry: AuditEntry, words: Words) -> Facts:
+    """Return what an entry says that was done, and its details."""
+    what = words.label("did", entry.action)
+    return {"what": what, "detail": _detail(entry.data, words)}
+
+
+def _detail(data: Mapping[str, Json], words: Words) -> Markup:
+    """Return what an entry says: a reason code in words, a note as written, the rest as name and value."""
+    if not data:
+        return Markup("")
+    if len(data) == 1 and isinstance(only := data.get("text"), str):
+        return md(only)
+    parts: list[Markup] = []
+    reason = data.get("code")
+    if isinstance(reason, str) and reason:
+        params = {name: str(value) for name, value in data.items() if isinstance(value, str | int)}
+        known = word_or(reason, words.language, "")
+        parts.append(ready(say(Message(reason, params), words.language, md)) if known else code(reason))
+    text = data.get("text")
+    if isinstance(text, str) and text:
+        parts.append(md(text))
+    if not reason:
+        rest = [
+            (name, value)
+            for name, value in data.items()
+            if name != "text" and value not in (None, "", [], {})
+        ]
+        parts += [_named(name, value, words) for name, value in rest[:6]]
+    return Markup(" · ").join(parts)
+
+
+_CLOSED = {"state": "state", "label": "label", "before": "label", "after": "label"}
+
+
+def _named(name: str, value: Json, words: Words) -> Markup:
+    """Return one recorded value with its name: people by name, digests short, closed sets in words."""
+    shown = words.value(value)
+    if isinstance(value, str):
+        kind = "key" if name == "role" and words.has("key", value) else _CLOSED.get(name, name)
+        if name in ("person", "owner"):
+            shown = words.person(value) or shown
+        elif name in ("digest", "sha256"):
+            shown = code(value[:12])
+        elif words.has(kind, value):
+            shown = words.label(kind, value) or shown
+        elif name in ("reason", "fault"):
+            shown = md(value)
+    key = words.label("field", name) if words.has("field", name) else md(name, 60)
+    return Markup("{}: {}").format(key, shown)
+
+
+def action_items(entries: Iterable[AuditEntry], words: Words) -> Iterator[Facts]:
+    """Give the action items that people wrote down (`action` in the chat), in order."""
+    for entry in entries:
+        if entry.action != "action.added":
+            continue
+        item = {name: str(value) for name, value in entry.data.items() if isinstance(value, str | int)}
+        yield {
+            "text": md(item["text"]) if item.get("text") else None,
+            "type": words.label("action_type", item.get("type", "")),
+            "owner": words.person(item.get("owner", "")),
+            "due": md(item["due"], 40) if item.get("due") else None,
+            "priority": md(item["priority"], 40) if item.get("priority") else None,
+            "ticket": code(item["ticket"], 100) if item.get("ticket") else None,
+            "seq": entry.seq,
+        }
