@@ -6,16 +6,14 @@ import re
 import secrets
 import subprocess
 import sys
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyotp
-
 from twokey.testing.bot import Bot
+from twokey.testing.codes import Authenticator
 from twokey.testing.demo import notifications
 from twokey.testing.demo.company import BUCKETS, EXTERNAL_ID, REGION, ROLE, SHOP, Company
 from twokey.testing.demo.telling import Teller
@@ -53,14 +51,15 @@ class Story:
         self.ben = slack.add_user("ben", user_id="U0BEN", email="ben@shop.example")
         self.channel = slack.add_channel("incidents", members=[self.ana, self.ben])
         self.security = slack.add_channel("security-incidents", is_private=True, members=[self.ana, self.ben])
-        self.secret = pyotp.random_base32()
-        self._codes_given = 0
+        self.authenticator = Authenticator()
         self.bot = Bot(folder, self._variables())
 
     def tell(self, language: str) -> Observed:
         """Tell all of it."""
         if language != "en":
             self.bot.variables = {**self.bot.variables, "TWOKEY_LANGUAGE": language}
+            roster = self.folder / "roster.yaml"
+            roster.write_text(roster.read_text().replace("    roles:", f"    language: {language}\n    roles:"))
         self.bot.start()
         self.slack.wait_connected(timeout=WAIT)
         self.the_attack()
@@ -184,7 +183,9 @@ class Story:
         root = self.company.root_id()
         given = {"quarantine_parent_id": root}
         refusal = self._refused_preview("INC-1", "aws.quarantine-account", given, self.security)
-        self.seen.root_refused = root in refusal and "Root" in refusal
+        no = [entry for entry in self._audit() if entry["action"] == "preview.refused"]
+        by_guard = any(entry["data"].get("guard") == "parent-is-not-root" for entry in no)
+        self.seen.root_refused = root in refusal and by_guard
         self.teller.slack("only Ana sees this", refusal)
         self.teller.fact("refused, before anybody was asked for a key", self.seen.root_refused)
 
@@ -194,7 +195,7 @@ class Story:
         self.ben.command(
             "/twokey", "resolve INC-1 the key is disabled and the buckets are protected", self.security
         )
-        self._thread_says("INC-1", "resolved")
+        self._wait(lambda: any(entry["data"].get("state") == "resolved" for entry in self._audit()))
         self._wait(lambda: any(entry["action"] == "postmortem.drafted" for entry in self._audit()))
         for version in ("en", "ja", "en public", "ja public"):
             self.ben.command("/twokey", f"postmortem INC-1 publish {version}", self.security)
@@ -257,9 +258,9 @@ class Story:
         """Open Review & approve and send it; return the refusal, from the modal or as a private message."""
         person.click(self._fresh(plan_card), "plan_review")
         view = self.slack.wait_for(lambda: self._view(person, "plan_approve"), WAIT)
-        delivery = self._send(person, view, {"typed": typed, "code": self._code()})
+        code = self.authenticator.shown() if expect_refusal else self.authenticator.code()
+        delivery = self._send(person, view, {"typed": typed, "code": code})
         if not expect_refusal:
-            self._codes_given += 1
             if delivery.errors:
                 raise RuntimeError(f"the key was refused: {delivery.errors}")
             return ""
@@ -275,12 +276,6 @@ class Story:
         if "checked" in asked:
             filled["checked"] = ["yes"]
         return person.submit(view, filled)
-
-    def _code(self) -> str:
-        """Return what Ben's authenticator shows. A code opens one door once, so he waits for a fresh one
-        by taking the one before first: the bot takes codes that are up to half a minute old."""
-        totp = pyotp.TOTP(self.secret)
-        return totp.at(int(time.time()) - (30 if self._codes_given == 0 else 0))
 
     # what people see
 
@@ -325,7 +320,9 @@ class Story:
 
     def _plan_ends(self, incident: str, runs: int) -> None:
         """Wait until that many plans are done: their cards then offer the undo, in every language."""
-        self._wait(lambda: sum("plan_undo" in str(card.blocks) for card in self._plan_cards(incident)) >= runs)
+        self._wait(
+            lambda: sum("plan_undo" in str(card.blocks) for card in self._plan_cards(incident)) >= runs
+        )
 
     def _typed(self, plan_card: Any) -> str:
         return SHOP
@@ -383,7 +380,7 @@ class Story:
         roster = self.folder / "roster.yaml"
         roster.write_text(_ROSTER.format(team=team, ana=self.ana.id, ben=self.ben.id))
         totp = self.folder / "totp.yaml"
-        totp.write_text(f"p-ben: {self.secret}\n")
+        totp.write_text(f"p-ben: {self.authenticator.secret}\n")
         totp.chmod(0o600)
         return {
             "TWOKEY_DATABASE_URL": f"sqlite:///{self.folder}/twokey.db",
