@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import pyotp
 import pytest
 
 from twokey import app as wiring
@@ -20,6 +19,7 @@ from twokey.core.people import ChatAccount, ChatIdentity
 from twokey.core.runbooks import Plan, PlanState
 from twokey.core.signals import RawNotification, raw_id
 from twokey.testing.bot import CRASHED, Bot
+from twokey.testing.codes import Authenticator
 from twokey.testing.demo.notifications import findings
 from twokey.testing.postgres import Postgres, running
 from twokey.testing.proxy import CloudProxy
@@ -149,7 +149,7 @@ class Scene:
         flow = self.app.containment
         plan = flow.propose(flow.preview(self.incident(), runbook, who("ana"), params), who("ana"))
         for name in ("ben", "cy"):
-            code = pyotp.TOTP(SECRETS[f"p-{name}"]).now()
+            code = Authenticator(SECRETS[f"p-{name}"]).code()
             standing = flow.approve(
                 plan.id, who(name), digest=plan.digest, typed=plan.typed_target, code=code
             )
