@@ -1,7 +1,5 @@
 """The same flow on the real record: what holds in memory holds on disk, also between two connections."""
 
-import threading
-
 import pytest
 
 from twokey.core.errors import Refused
@@ -58,24 +56,10 @@ def test_a_run_that_dies_completes_after_the_restart(world, checkpoint):
     assert len(world.cloud.effects) == 2
 
 
-def test_clicks_at_the_same_moment_are_one_key_and_one_run(world):
+def test_clicks_at_the_same_moment_are_one_key_and_one_run(world, clicks_at_once):
     world.incident()
     plan = world.proposes("ana", PROTECT_BUCKETS)
-    ends, start = [], threading.Barrier(6)
-
-    def click():
-        start.wait()
-        try:
-            world.approves("ben", plan)
-            ends.append("turned")
-        except Refused as refusal:
-            ends.append(refusal.message.code)
-
-    clicks = [threading.Thread(target=click) for _ in range(6)]
-    for one in clicks:
-        one.start()
-    for one in clicks:
-        one.join()
+    ends = clicks_at_once("ben", plan, 6)
     assert ends.count("turned") == 1
     assert len(ends) == 6
     world.works()

@@ -69,24 +69,10 @@ def test_the_second_account_cannot_give_a_second_approval(world):
     assert nothing_happened(world, plan)
 
 
-def test_two_clicks_at_the_same_moment_are_one_key_and_one_run(world):
+def test_two_clicks_at_the_same_moment_are_one_key_and_one_run(world, clicks_at_once):
     world.incident()
     plan = world.proposes("ana", PROTECT_BUCKETS)
-    ends, start = [], threading.Barrier(8)
-
-    def click():
-        start.wait()
-        try:
-            world.approves("ben", plan)
-            ends.append("turned")
-        except Refused as refusal:
-            ends.append(refusal.message.code)
-
-    clicks = [threading.Thread(target=click) for _ in range(8)]
-    for one in clicks:
-        one.start()
-    for one in clicks:
-        one.join()
+    ends = clicks_at_once("ben", plan, 8)
     assert sorted(ends).count("turned") == 1
     assert set(ends) <= {"turned", "refused.key_turned_before", "refused.plan_approved"}
     world.works_on(1)

@@ -113,11 +113,8 @@ def _observed_again(run: Run, planner: Planner, library: Library) -> Plan:
 
 
 def guards_still_hold(run: Run, planner: Planner) -> None:
-    """Ask the guards again right before the first write.
-
-    A no voids the keys, whatever a step says about its failures; and so does a yes for another reason than
-    people saw.
-    """
+    """Ask the guards again right before the first write, and void the keys unless they say what people saw."""
+    # A no counts whatever a step says about its failures, and so does a yes for another reason.
     try:
         seen = planner.ask_guards(run.plan)
     except Unavailable:

@@ -19,7 +19,7 @@ from twokey.ports import Action, Checkpoint, Clock, Library, Rosters, Store, no_
 
 @dataclass(frozen=True)
 class Executor:
-    """The fourth stretch. Nothing but a plan row whose keys hold right now reaches an action's `apply`."""
+    """Run the fourth stretch: nothing but a plan row whose keys hold right now reaches an action's `apply`."""
 
     store: Store
     clock: Clock

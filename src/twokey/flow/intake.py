@@ -19,7 +19,7 @@ INTAKE = system("intake")
 
 @dataclass(frozen=True)
 class Intake:
-    """The first stretch. `storm_window` is how long one principal's findings are one incident."""
+    """Run the first stretch; for `storm_window`, one principal's findings are one incident."""
 
     store: Store
     clock: Clock
@@ -30,7 +30,7 @@ class Intake:
     storm_window: timedelta = timedelta(hours=1)
 
     def receive(self, notifications: Sequence[RawNotification]) -> list[str]:
-        """Keep what arrived, as it arrived; when this returns it may be acknowledged. Sorting is owed."""
+        """Keep what arrived, as it arrived; when this returns it may be acknowledged, and sorting is owed."""
         return self.store.receive(notifications, INTAKE)
 
     def sort(self, raw_id: str) -> None:
@@ -164,7 +164,7 @@ class Intake:
         earlier: list[Sighting],
         now: datetime,
     ) -> Incident:
-        """Count a signal into its incident. Nothing re-opens; an older update never undoes a newer one."""
+        """Count a signal into its incident; nothing re-opens, and no older update undoes a newer one."""
         grown = absorb(incident, signal, verdict, now)
         is_news = not _is_stale(signal, earlier)
         entry = tx.append(

@@ -23,7 +23,7 @@ def journal_of(look: Reading, plan_id: str) -> dict[str, StepRecord]:
 
 @dataclass(frozen=True)
 class Run:
-    """One worker's hold on one plan. A worker that another has overtaken writes nothing any more."""
+    """Hold one plan for one worker, which writes nothing any more once another has overtaken it."""
 
     store: Store
     clock: Clock

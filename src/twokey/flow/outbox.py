@@ -32,10 +32,8 @@ def tell_thread(
     broadcast: bool = False,
     plan_id: str = "",
 ) -> None:
-    """Owe a thread message about a change; it carries the audit entry's number and hash to the outside.
-
-    Told twice about one change, people get one message that says both.
-    """
+    """Owe a thread message about a change; it carries the audit entry's number and hash to the outside."""
+    # Told twice about one change, people get one message that says both.
     notice_id = f"thread:{entry.incident_id}:{entry.seq}"
     earlier = tx.get(Notice, notice_id)
     loud = broadcast or (earlier is not None and earlier.kind is NoticeKind.BROADCAST)

@@ -28,8 +28,9 @@ from twokey.ports import Action, Cloud
 
 @dataclass(frozen=True)
 class Planner:
-    """Makes plans. The same incident, parameters and cloud state give the same digest: that is how a
-    difference between preview and run is seen."""
+    """Make plans; the same incident, parameters and cloud state give the same digest."""
+
+    # That is how a difference between preview and run is seen.
 
     clouds: Mapping[str, Cloud]
     config: Mapping[str, Json]  # what a runbook may take `from: config.*`
@@ -118,7 +119,7 @@ class Planner:
         return self.clouds[name]
 
     def ask_guards(self, plan: Plan) -> dict[str, Json]:
-        """Ask every guard; raise Refused with the first that does not hold. Returns what they saw."""
+        """Ask every guard and return what they saw; raise Refused with the first that does not hold."""
         checks = self.cloud(plan.provider).checks
         seen: dict[str, Json] = {}
         for guard in plan.guards:

@@ -30,6 +30,7 @@ class NotReadyError(Refused):
 
 def refuse_unfit(record: Record, draft: Postmortem, now: datetime) -> None:
     """Refuse a draft whose record has faults, that is older than the news, or that names what is ours."""
+    # FireFighter's three checks are named all at once; a public text that a person wrote may name nobody.
     named = faults(record, now)
     if named:
         raise NotReadyError(named)

@@ -29,7 +29,7 @@ def on_record(
     incident_id: str = "",
     plan_id: str = "",
 ) -> Iterator[None]:
-    """Let a refusal through, having put it on record. A form that is not filled in is none."""
+    """Let a refusal through, having put it on record; a form that is not filled in is none."""
     try:
         yield
     except (Refused, NotFound) as refusal:

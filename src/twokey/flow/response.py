@@ -32,7 +32,7 @@ _OPEN = (
 
 @dataclass(frozen=True)
 class Response:
-    """The second stretch: everything people do to an incident except containing it."""
+    """Run the second stretch: everything people do to an incident except containing it."""
 
     store: Store
     clock: Clock

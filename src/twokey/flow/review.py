@@ -45,7 +45,7 @@ MAX_TEXT_BYTES = 2_000_000
 
 @dataclass(frozen=True)
 class Review:
-    """The last stretch. It never stands in the way of closing an incident: it only reads it."""
+    """Run the last stretch: it never stands in the way of closing an incident, for it only reads it."""
 
     store: Store
     clock: Clock
@@ -70,7 +70,7 @@ class Review:
         return self.publisher.render(self.record(incident_id), language, audience)
 
     def draft(self, incident_id: str, by: Actor) -> list[Postmortem]:
-        """Draft every version anew from the record. What a person revised, and what was published, stays."""
+        """Draft every version anew from the record; what a person revised, and what was published, stays."""
         record = self.record(incident_id)
         record = replace(record, drafted_by=record.names.get(by.id, by.id))
         head = record.head[0] if record.head else 0
@@ -159,11 +159,7 @@ class Review:
     def publish(
         self, incident_id: str, language: str, audience: str, who: ChatIdentity | Actor
     ) -> Postmortem:
-        """Publish one version where the team reads it. The same text twice is once.
-
-        Before that, everything that FireFighter's three checks find is named and refused, and so is a
-        public text of a person's that still names people, accounts or resources of ours.
-        """
+        """Publish one version where the team reads it, if it is fit for that; the same text twice is once."""
         actor, _ = self._who(incident_id, who, audience=audience)
         record = self.record(incident_id)
         with self.store.read() as look:
