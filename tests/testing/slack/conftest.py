@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from .fake_slack_bot import Bot
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 
 from twokey.testing.slack import BackgroundLoop, FakeSlack
+
+from .fake_slack_bot import Bot
 
 
 @pytest.fixture(name="slack")

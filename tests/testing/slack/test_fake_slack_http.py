@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
-from .fake_slack_bot import Bot
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from twokey.testing.slack import BackgroundLoop, FakeSlack
+
+from .fake_slack_bot import Bot
 
 
 @pytest.fixture(name="bot")

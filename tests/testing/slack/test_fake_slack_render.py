@@ -6,7 +6,6 @@ import io
 from typing import Any
 
 import pytest
-from .fake_slack_bot import CARD, Bot
 from rich.console import Console
 
 from twokey.testing.slack import (
@@ -18,6 +17,8 @@ from twokey.testing.slack import (
     live_mentions,
 )
 from twokey.testing.slack.mrkdwn import spans
+
+from .fake_slack_bot import CARD, Bot
 
 NAMES = {"U1": "ana", "C1": "incidents", "S1": "oncall"}
 
@@ -61,9 +62,7 @@ def test_entities_are_undone_once() -> None:
 
 
 def test_escaped_mentions_are_dead_and_raw_ones_are_live() -> None:
-    assert live_mentions("&lt;!channel&gt; &lt;@U1&gt; &lt;https://a.example|x&gt; ok") == [
-        m for m in live_mentions("https://a.example|x&gt;")
-    ]
+    assert live_mentions("&lt;!channel&gt; &lt;@U1&gt; &lt;https://a.example|x&gt; ok") == list(live_mentions("https://a.example|x&gt;"))
     live = live_mentions("<!channel> <@U1|x> <!subteam^S1> `<!here>` <https://a.example|b> <mailto:a@b.c>")
     assert [(m.kind, m.target) for m in live] == [
         ("broadcast", "channel"),

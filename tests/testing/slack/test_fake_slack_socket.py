@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from .fake_slack_bot import CARD, Bot
 
 from twokey.testing.slack import FakeSlack
+
+from .fake_slack_bot import CARD, Bot
 
 
 def test_a_command_is_answered_for_its_sender_alone(slack: FakeSlack, bot: Bot) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from .fake_slack_bot import CARD, Bot, modal
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncRateLimitErrorRetryHandler,
@@ -18,6 +17,8 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.web.async_client import AsyncWebClient
 
 from twokey.testing.slack import BackgroundLoop, Channel, FakeSlack
+
+from .fake_slack_bot import CARD, Bot, modal
 
 Ask = Callable[..., Any]
 
