@@ -62,7 +62,9 @@ def test_entities_are_undone_once() -> None:
 
 
 def test_escaped_mentions_are_dead_and_raw_ones_are_live() -> None:
-    assert live_mentions("&lt;!channel&gt; &lt;@U1&gt; &lt;https://a.example|x&gt; ok") == list(live_mentions("https://a.example|x&gt;"))
+    assert live_mentions("&lt;!channel&gt; &lt;@U1&gt; &lt;https://a.example|x&gt; ok") == list(
+        live_mentions("https://a.example|x&gt;")
+    )
     live = live_mentions("<!channel> <@U1|x> <!subteam^S1> `<!here>` <https://a.example|b> <mailto:a@b.c>")
     assert [(m.kind, m.target) for m in live] == [
         ("broadcast", "channel"),

@@ -59,7 +59,9 @@ class Story:
         if language != "en":
             self.bot.variables = {**self.bot.variables, "TWOKEY_LANGUAGE": language}
             roster = self.folder / "roster.yaml"
-            roster.write_text(roster.read_text().replace("    roles:", f"    language: {language}\n    roles:"))
+            roster.write_text(
+                roster.read_text().replace("    roles:", f"    language: {language}\n    roles:")
+            )
         self.bot.start()
         self.slack.wait_connected(timeout=WAIT)
         self.the_attack()
@@ -82,9 +84,7 @@ class Story:
         )
         for bucket in BUCKETS[:3]:
             gone = self.company.attacker_deletes(bucket)
-            self.teller.fact(
-                f"the attacker deletes the bucket {bucket}: {'done' if gone else 'refused'}", not gone
-            )
+            self.teller.harm(f"the attacker deletes the bucket {bucket}: {'done' if gone else 'refused'}")
 
     def the_incident(self) -> None:
         """A burst of findings arrives, with duplicates; it becomes one incident."""

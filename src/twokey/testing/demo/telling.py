@@ -31,6 +31,10 @@ class Teller:
         mark = Text("  ✔ " if good else "  ✘ ", style="green" if good else "bold red")
         self._console.print(mark + Text(sentence))
 
+    def harm(self, sentence: str) -> None:
+        """Say what the attacker does."""
+        self._console.print(Text("  ! ", style="bold red") + Text(sentence))
+
     def slack(self, caption: str, shown: Any) -> None:
         """Show what a person sees in Slack."""
         self._console.print(Text(f"  [Slack] {caption}", style="dim"))
