@@ -230,7 +230,7 @@ def test_a_restart_says_nothing_twice_that_was_confirmed(world: Any) -> None:
     assert len(world.thread(2)) == 2
 
 
-@pytest.mark.parametrize("error", ["channel_not_found", "is_archived", "token_revoked"])
+@pytest.mark.parametrize("error", ["channel_not_found", "is_archived"])
 def test_a_final_error_is_kept_with_its_reason_and_shown(world: Any, error: str) -> None:
     world.slack.faults.refuse("chat.postMessage", error, times=None)
     world.incident()
@@ -238,12 +238,23 @@ def test_a_final_error_is_kept_with_its_reason_and_shown(world: Any, error: str)
     assert notice(world, "card:INC-1").error == error
     world.slack.wait_for(lambda: world.sender.warnings() == {"card:INC-1": error})
     assert any(e.action == "notice.failed" and e.data["error"] == error for e in world.store.entries)
-    assert bool(world.sender.fault()) is (error == "token_revoked")
+    assert world.sender.fault() == ""
     verify(world.store.entries)
 
 
-def test_what_failed_is_tried_again_at_the_next_start(world: Any) -> None:
+def test_what_was_not_sent_for_a_revoked_token_stays_owed(world: Any) -> None:
     world.slack.faults.refuse("chat.postMessage", "token_revoked", times=None)
+    world.incident()
+    tell(world, "waits for its card")
+    world.slack.wait_for(lambda: world.sender.fault() == "token_revoked")
+    world.slack.wait_for(lambda: notice(world, "card:INC-1").state is NoticeState.PENDING)
+    world.slack.faults.clear()
+    world.slack.wait_for(lambda: "waits for its card" in as_text(world.thread(1)[0]))
+    world.slack.wait_for(lambda: world.sender.fault() == "")
+
+
+def test_what_failed_is_tried_again_at_the_next_start(world: Any) -> None:
+    world.slack.faults.refuse("chat.postMessage", "is_archived", times=None)
     world.incident()
     tell(world, "waits for its card")
     world.slack.wait_for(lambda: notice(world, "card:INC-1").state is NoticeState.FAILED)

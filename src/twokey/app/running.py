@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import Invalid, Unavailable
+from twokey.app.logs import start_logging
+from twokey.core.errors import TwokeyError
 from twokey.flow.intake import Intake
 from twokey.ports import Source
 from twokey.settings import Settings
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from twokey.chat.slack.options import SlackOptions
 
 log = logging.getLogger("twokey")
-GRACE_S = 10.0
+GRACE_S = 6.0  # how long work in hand may take to its end
+LEAVE_S = 9.0  # and everything together: who asked us to end waits ten seconds before he kills
 
 
 class Pump:
@@ -48,7 +51,7 @@ class Pump:
             try:
                 self.once()
                 failures, self._fault = 0, ""
-            except (Unavailable, Invalid) as fault:
+            except TwokeyError as fault:  # also a right or a queue that is missing: somebody will mend it
                 failures += 1
                 self._fault = str(fault)
                 log.warning("source %s: %s", self._source.name, fault)
@@ -65,16 +68,21 @@ class Pump:
 
 def run_bot(app: App) -> None:
     """Run everything until SIGTERM or SIGINT, and end gracefully: what is in hand is finished."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    start_logging()
     asyncio.run(_bot(app))
 
 
 def run_worker(app: App) -> None:
     """Run owed work until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    start_logging()
     stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        _leave_after(LEAVE_S)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     log.info("working")
     app.engine.run(stop)
 
@@ -89,8 +97,14 @@ async def _bot(app: App) -> None:
 
     stop, ended = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        ended.set()  # the engine begins nothing more while the web door answers what it has
+        _leave_after(LEAVE_S)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     settings = app.settings
     options = slack_options(settings)
     flows = Flows(app.intake, app.response, app.containment, app.review)
@@ -140,7 +154,24 @@ async def _bot(app: App) -> None:
             await door.close()
         await asyncio.to_thread(engine.join, GRACE_S)
         await bot.close()
+        if engine.is_alive():
+            _leave()
         app.store.close()
+
+
+def _leave_after(seconds: float) -> None:
+    timer = threading.Timer(seconds, _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    """End the process with work in hand: a call to a cloud cannot be called back, but a run survives this."""
+    log.warning(
+        "leaving before the work in hand is over: it is on record, and the next start goes on with it"
+    )
+    logging.shutdown()
+    os._exit(0)
 
 
 def slack_options(settings: Settings) -> SlackOptions:

@@ -39,7 +39,7 @@ from twokey.ports import Clock, Library, Reading, Rosters, StepUp, Store
 
 @dataclass(frozen=True)
 class Containment:
-    """The third stretch: it only reads clouds; what is approved is owed to the executor."""
+    """Run the third stretch: it only reads clouds, and what is approved is owed to the executor."""
 
     store: Store
     clock: Clock
@@ -119,7 +119,7 @@ class Containment:
     def approve(
         self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str = "", code: str = ""
     ) -> Standing:
-        """Turn a key on exactly the plan that was shown. Every refusal is put on record, and told."""
+        """Turn a key on exactly the plan that was shown; every refusal is put on record, and told."""
         with self._on_record("approval.refused", who, plan_id=plan_id):
             roster = self.rosters.current()
             person = identify(who, roster)
@@ -249,7 +249,12 @@ class Containment:
         with self.store.read() as look:
             plan = plan_named(look, plan_id)
             incident = incident_named(look, plan.incident_id)
-            return standing(plan, look.find(Approval, plan_id=plan.id), incident, self.rosters.current())
+            keys = look.find(Approval, plan_id=plan.id)
+        try:
+            roster = self.rosters.current()
+        except Refused:  # a card must be drawn all the same: it says that nobody may turn a key
+            roster = Roster()
+        return standing(plan, keys, incident, roster)
 
     def pending(self, who: ChatIdentity) -> list[Plan]:
         """Return the plans on which this person could turn a key now."""

@@ -58,6 +58,7 @@ class Post:
     thread_ts: str = ""
     ts: str = ""
     broadcast: bool = False
+    mark: str = ""  # why it may stand twice; what is drawn anew keeps it
 
     @property
     def is_update(self) -> bool:
@@ -94,7 +95,10 @@ class Drawing:
 
     def post(self, notice: Notice, card: Notice | None, mark: str = "") -> Post:
         """Return the call for a notice; `mark` is the small print that says why it is there twice."""
-        mark = self._words(mark) if mark else ""
+        known = mark or notice.context.get("mark", "")
+        return replace(self._drawn(notice, card, self._words(known) if known else ""), mark=mark)
+
+    def _drawn(self, notice: Notice, card: Notice | None, mark: str) -> Post:
         if notice.kind is NoticeKind.CARD:
             return self._card(notice, mark)
         if notice.kind is NoticeKind.PRIVATE:
@@ -129,7 +133,7 @@ class Drawing:
         text, blocks = self._redraw.card(notice.incident_id)
         if notice.sent_as:
             channel, ts = placed(notice.sent_as)
-            return Post(channel, text, blocks, ts=ts)
+            return Post(channel, text, _marked(blocks, mark), ts=ts)
         incident = self._flows.response.shown(notice.incident_id)
         channel = self._options.channel_for(is_security=is_security(incident))
         return Post(channel, text, _marked(blocks, mark))
@@ -138,7 +142,7 @@ class Drawing:
         text, blocks = self._redraw.approval(notice.plan_id)
         if notice.sent_as:
             channel, ts = placed(notice.sent_as)
-            return Post(channel, text, blocks, ts=ts)
+            return Post(channel, text, _marked(blocks, mark), ts=ts)
         return Post(channel, text, _marked(blocks, mark), thread_ts=thread_ts)
 
     def _private(self, notice: Notice, mark: str) -> Post:
@@ -204,7 +208,8 @@ def _refused(error: SlackApiError) -> Outcome:
         return Outcome(error="ratelimited", retry_after=_retry_after(getattr(response, "headers", None)))
     if code in MAYBE_DONE_ERRORS:
         return Outcome(error=code, may_be_done=True)
-    return Outcome(error=code, is_final=status < 500 and code not in AGAIN_ERRORS)
+    # Somebody will mend a token or a right: what is owed waits for that, and keeps its order.
+    return Outcome(error=code, is_final=status < 500 and code not in AGAIN_ERRORS | OURS_ERRORS)
 
 
 def _retry_after(headers: Any) -> float:

@@ -8,8 +8,9 @@ from twokey.chat.slack.cards import Names, incident_card, incident_text
 from twokey.chat.slack.options import Flows
 from twokey.chat.slack.plans import plan_card, plan_text
 from twokey.chat.slack.text import Words
-from twokey.core.errors import NotFound
+from twokey.core.errors import NotFound, Refused
 from twokey.core.people import Roster
+from twokey.core.runbooks import PlanState
 from twokey.ports import Rosters
 
 Drawn = tuple[str, list[Block]]
@@ -25,7 +26,10 @@ class Redraw:
 
     def names(self) -> Names:
         """Return how people are called, by the roster as it is now."""
-        return names_of(self._rosters.current())
+        try:
+            return names_of(self._rosters.current())
+        except Refused:  # an unreadable roster names nobody; incidents are shown all the same
+            return names_of(Roster())
 
     def card(self, incident_id: str) -> Drawn:
         """Draw an incident's card."""
@@ -51,7 +55,10 @@ class Redraw:
         kept = [dict(block) for block in act.blocks if block.get("type") != "actions"]
         if kind != "ask" or not kept:
             return None
-        state = self._flows.containment.plan(named).state.value
+        plan = self._flows.containment.plan(named)
+        if plan.state is PlanState.ASKING:
+            return None  # whoever was refused must not take the question from those who may answer it
+        state = plan.state.value
         return state, [
             *kept,
             context(self._words("chat.plan.answered") + " " + self._words(f"chat.plan_state.{state}")),

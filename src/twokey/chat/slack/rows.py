@@ -57,6 +57,7 @@ class Rows:
                     sent_at=self._clock.now(),
                     attempts=0,
                     error="",
+                    context={**now.context, "mark": post.mark} if post.mark else now.context,
                 )
                 tx.put(sent)
                 self._log(tx, sent, "notice.sent", ts=outcome.ts, channel=outcome.channel)

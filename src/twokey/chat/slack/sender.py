@@ -246,6 +246,10 @@ class Sender:
         try:
             return claimed, self._drawing.post(claimed, owed.card, self._mark(claimed))
         except TwokeyError as error:
+            if error.message.code == "refused.roster_unreadable":  # it will be mended: this waits for it
+                self._rows.settle(claimed, Post("", ""), Outcome(error=error.message.code))
+                self._hold(claimed.id)
+                return None
             self._rows.give_up(claimed, str(error))
             self._failed[claimed.id] = str(error)[:300]
             return None

@@ -1,0 +1,42 @@
+"""The log of a process: one event is one line, and what an attacker wrote cannot look like another event."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+log = logging.getLogger("twokey")
+
+
+class OneLine(logging.Formatter):
+    """Writes a whole record, its traceback too, on one line; what does not print is spelled out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return on_one_line(super().format(record))
+
+
+def on_one_line(text: str) -> str:
+    """Return text in which line ends, control and invisible characters are spelled out (`\\n`, `\\x1b`)."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def start_logging() -> None:
+    """Log to stderr; a thread that dies of an exception says so in the same way."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine(_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.captureWarnings(True)
+    threading.excepthook = _died
+
+
+def _died(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is None or isinstance(ended.exc_value, SystemExit):
+        return
+    name = ended.thread.name if ended.thread else "?"
+    log.error("the thread %s died", name, exc_info=ended.exc_value)
