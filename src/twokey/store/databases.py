@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -158,13 +159,28 @@ def _sqlite(url: URL, pragmas: dict[str, str], begin: str, *, size: int) -> Engi
         # The driver's own idea of when a transaction begins is switched off: ours is said below.
         connection.isolation_level = None
         for name, value in pragmas.items():
-            connection.execute(f"PRAGMA {name}={value}")
+            _pragma(connection, name, value)
 
     @event.listens_for(engine, "begin")
     def begin_(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _pragma(connection: Any, name: str, value: str) -> None:
+    """Set a pragma. Changing the journal does not wait for others as everything else does: so we wait."""
+    for _ in range(20):
+        try:
+            connection.execute(f"PRAGMA {name}={value}")
+        except sqlite3.OperationalError as error:
+            if name != "journal_mode" or "locked" not in str(error):
+                raise
+            connection.execute("BEGIN IMMEDIATE")  # waits, up to the busy timeout, until the other is done
+            connection.execute("ROLLBACK")
+        else:
+            return
+    connection.execute(f"PRAGMA {name}={value}")
 
 
 def _postgres(url: URL, *, size: int, isolation: str, readonly: bool = False) -> Engine:
