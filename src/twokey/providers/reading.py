@@ -202,7 +202,7 @@ def _moment(value: object) -> datetime | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
             return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
     except (ValueError, OverflowError, OSError):
-        pass  # a time that cannot be read is a time we do not have
+        return None  # a time that cannot be read is a time we do not have
     return None
 
 
