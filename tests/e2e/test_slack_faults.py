@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from twokey.core.notices import Notice
+from twokey.testing.demo import notifications
 
 NOTES = [f"note number {n}" for n in range(4)]
 
@@ -102,3 +106,19 @@ def test_a_bot_that_is_killed_while_slack_is_away_says_everything_later(world: A
     assert list(dict.fromkeys(seen)) == NOTES[:3]
     assert len(seen) - 3 <= len(repeats(world)) <= 1
     assert len(world.cards("INC-1")) == 1
+
+
+def test_notifications_are_taken_in_while_slack_is_away_at_the_start(worlds: Callable[..., Any]) -> None:
+    """An outage of Slack is a bad moment to lose what the clouds say: it starts, says so, and connects later."""
+    world = worlds()
+    world.slack.faults.refuse("apps.connections.open", "internal_error", times=None, seconds=5.0)
+    bot = world.bot(start=False).start(ready_within=0)
+    body = notifications.planned_maintenance(datetime.now(UTC)).encode()
+    world.until(lambda: world.webhook(body, bot) == 202)
+    assert bot.is_running
+    with pytest.raises(urllib.error.HTTPError) as not_ready:
+        urllib.request.urlopen(f"{bot.url}/readyz", timeout=5).close()
+    assert not_ready.value.code == 503
+    assert b"not connected" in not_ready.value.read()
+    bot.wait_ready(30)
+    world.until(lambda: world.card("INC-1"))

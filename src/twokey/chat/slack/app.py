@@ -37,7 +37,16 @@ class SlackBot:
     async def connect(self) -> SocketDoor:
         """Open Socket Mode and keep it open."""
         door = SocketDoor(self)
-        await door.handler.connect_async()  # type: ignore[no-untyped-call]
+        await door.open()
+        return door
+
+    def connect_when_possible(self) -> SocketDoor:
+        """Begin to open Socket Mode and return at once: notifications are taken in while Slack is away.
+
+        The SDK tries until it is connected; readiness says meanwhile that it is not.
+        """
+        door = SocketDoor(self)
+        self.watch.hold(door.open(), "socket-connect")
         return door
 
     async def close(self) -> None:
@@ -123,6 +132,10 @@ class SocketDoor:
         if client.current_session is None or client.current_session.closed or client.stale:
             return "not connected"
         return ""
+
+    async def open(self) -> None:
+        """Connect, however often it takes."""
+        await self.handler.connect_async()  # type: ignore[no-untyped-call]
 
     async def close(self) -> None:
         """End the connection; Slack delivers what is not acknowledged to another one, or again."""
