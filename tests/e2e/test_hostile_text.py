@@ -16,7 +16,7 @@ from twokey.testing.demo import notifications
 
 NASTY = (
     "<!channel> <@U0BEN> <https://evil.example|Approve> <script>alert(1)</script>"
-    " {{ 7*7 }} {% for x in y %} ${{ incident.id }} `code` ```fence``` [text](https://evil.example)"
+    " {{ 7919*7907 }} {% for x in y %} ${{ incident.id }} `code` ```fence``` [text](https://evil.example)"
     " \x1b[31mred\x1b[0m \x1b]0;title\x07 a\x00b \u202egpj.exe\u2066 \u200b \r\n2026-01-01 INFO twokey: forged\n# Heading"
 )
 LONG = NASTY + "A" * 188_000
@@ -131,7 +131,7 @@ def test_hostile_text_is_harmless_in_published_post_mortems(attacked: Any) -> No
         text = re.sub(r"`[^`\n]*`", "", text)  # inside of code nothing is a link
         assert not re.search(r"(?<!\\)\]\(https://evil", text), path.name
         assert "\n# Heading" not in text
-        assert "49" not in re.findall(r"\b49\b", text) or "7*7" in text
+        assert "62615533" not in text, "a template in a finding was evaluated"
         assert len(text) < 400_000
 
 
