@@ -97,7 +97,7 @@ class Scene:
             "TWOKEY_AWS_ROLE_NAME": ROLE,
             "TWOKEY_AWS_EXTERNAL_ID": "ext-1",
             "TWOKEY_AWS_QUARANTINE_PARENT_OU": self.quarantine,
-            "TWOKEY_LEASE_S": "1.5",
+            "TWOKEY_LEASE_S": "4",
             "TWOKEY_CLOUDS": "aws",
         }
 
@@ -162,7 +162,7 @@ class Scene:
         self.workers.append(bot)
         return bot.start()
 
-    def ends(self, plan: Plan, seconds: float = 60.0) -> Plan:
+    def ends(self, plan: Plan, seconds: float = 200.0) -> Plan:
         """Wait until the run is over."""
         import time
 

@@ -58,7 +58,7 @@ def kill_at_each_boundary(scenes: Callable[[str], Any], database: str, runbook: 
         scene = scenes(database)
         plan = approved(scene, runbook)
         dying = scene.worker(dies_at=f"{step}:{boundary}")
-        assert dying.wait_dead(60) == CRASHED, dying.tail()
+        assert dying.wait_dead(150) == CRASHED, dying.tail()
         finished(scene, plan, runbook)
         assert "run.resumed" in scene.actions()
 
@@ -80,7 +80,7 @@ def kill_inside_a_write(scenes: Callable[[str], Any], database: str, runbook: st
     scene.proxy.after.append(kill_once)
     dying = scene.worker()
     victims.append(dying)
-    assert dying.wait_dead(60) == CRASHED
+    assert dying.wait_dead(150) == CRASHED
     finished(scene, plan, runbook)
     assert {"run.resumed", "step.found_done"} <= set(scene.actions())
 
@@ -88,7 +88,7 @@ def kill_inside_a_write(scenes: Callable[[str], Any], database: str, runbook: st
 def kill_around_a_run(scenes: Callable[[str], Any], database: str, moment: str) -> None:
     scene, runbook = scenes(database), "aws.disable-leaked-access-key"
     plan = approved(scene, runbook)
-    assert scene.worker(dies_at=moment).wait_dead(60) == CRASHED
+    assert scene.worker(dies_at=moment).wait_dead(150) == CRASHED
     finished(scene, plan, runbook)
 
 
