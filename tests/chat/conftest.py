@@ -121,7 +121,7 @@ class World:
 
     async def _start(self) -> None:
         self.bot = self.make_bot()
-        self.door = await self.bot.connect()
+        self.door = self.bot.connect()
 
     def make_bot(self) -> SlackBot:
         return slack_bot(self.flows, self.settings, store=self.store, clock=self.clock, rosters=self.rosters)

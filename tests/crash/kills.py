@@ -13,43 +13,38 @@ from twokey.core.runbooks import Plan, PlanState
 from twokey.testing.bot import CRASHED
 from twokey.testing.proxy import Call
 
-# runbook -> parameters, and the cloud's name for each of its writes
-RUNS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
-    "aws.disable-leaked-access-key": (
-        {},
-        {"deactivate_key": "UpdateAccessKey", "deny_user": "PutUserPolicy"},
-    ),
-    "aws.quarantine-account": (
-        {},
-        {
-            "create_ou": "CreateOrganizationalUnit",
-            "create_scp": "CreatePolicy",
-            "attach_scp": "AttachPolicy",
-            "move_account": "MoveAccount",
-        },
-    ),
-    "aws.protect-buckets": ({}, {"protect[1]": "PutBucketPolicy"}),
+# runbook -> its writing steps, each with the cloud's name for the call
+RUNS: dict[str, dict[str, str]] = {
+    "aws.disable-leaked-access-key": {"deactivate_key": "UpdateAccessKey", "deny_user": "PutUserPolicy"},
+    "aws.quarantine-account": {
+        "create_ou": "CreateOrganizationalUnit",
+        "create_scp": "CreatePolicy",
+        "attach_scp": "AttachPolicy",
+        "move_account": "MoveAccount",
+    },
+    "aws.protect-buckets": {"protect[1]": "PutBucketPolicy"},
 }
 BOUNDARIES = ("before-intent", "after-intent", "after-call", "recorded", "verified")
-CASES = [(runbook, step) for runbook, (_, writes) in RUNS.items() for step in writes]
+CASES = [(runbook, step) for runbook, writes in RUNS.items() for step in writes]
+
+
+def params_of(scene: Any, runbook: str) -> dict[str, Any]:
+    return {"buckets": scene.buckets[:1]} if runbook == "aws.protect-buckets" else {}
 
 
 def approved(scene: Any, runbook: str) -> Plan:
-    params = dict(RUNS[runbook][0])
-    if runbook == "aws.protect-buckets":
-        params["buckets"] = scene.buckets[:1]
-    return scene.approved(runbook, **params)
+    return scene.approved(runbook, **params_of(scene, runbook))
 
 
 def once_each(runbook: str) -> dict[str, int]:
-    return dict.fromkeys(RUNS[runbook][1].values(), 1)
+    return dict.fromkeys(RUNS[runbook].values(), 1)
 
 
 def finished(scene: Any, plan: Plan, runbook: str) -> None:
     """Another worker ends the run; every effect is there once; the trail proves itself and tells of the attempts."""
     scene.worker()
     assert scene.ends(plan).state is PlanState.DONE, scene.app.containment.plan(plan.id).reason
-    assert scene.effects(*RUNS[runbook][1].values()) == once_each(runbook)
+    assert scene.effects(*RUNS[runbook].values()) == once_each(runbook)
     scene.app.store.verify()
 
 
@@ -67,7 +62,7 @@ def kill_inside_a_write(scenes: Callable[[str], Any], database: str, runbook: st
     """The cloud has done it, the answer is on its way, and the worker is gone."""
     scene = scenes(database)
     plan = approved(scene, runbook)
-    operation = RUNS[runbook][1][step]
+    operation = RUNS[runbook][step]
     victims: list[Any] = []
 
     def kill_once(call: Call) -> bool:
@@ -96,7 +91,7 @@ def cut_an_answer(scenes: Callable[[str], Any], runbook: str, step: str) -> None
     """boto3 repeats by itself when a connection is cut; nobody is killed here."""
     scene = scenes("sqlite")
     plan = approved(scene, runbook)
-    operation = RUNS[runbook][1][step]
+    operation = RUNS[runbook][step]
 
     def cut_once(call: Call) -> bool:
         if call.operation != operation or call.status >= 300:
@@ -107,7 +102,7 @@ def cut_an_answer(scenes: Callable[[str], Any], runbook: str, step: str) -> None
     scene.proxy.after.append(cut_once)
     scene.worker()
     assert scene.ends(plan).state is PlanState.DONE, scene.app.containment.plan(plan.id).reason
-    state_changes = scene.effects(*RUNS[runbook][1].values())
+    state_changes = scene.effects(*RUNS[runbook].values())
     assert state_changes == once_each(runbook)
 
 
@@ -115,7 +110,3 @@ def ana() -> Any:
     from twokey.core.people import ChatAccount, ChatIdentity
 
     return ChatIdentity(ChatAccount("T1", "UANA"))
-
-
-def params_of(scene: Any, runbook: str) -> dict[str, Any]:
-    return {"buckets": scene.buckets[:1]} if runbook == "aws.protect-buckets" else {}

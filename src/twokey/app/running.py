@@ -144,7 +144,7 @@ async def _bot(app: App) -> None:
         readiness=readiness,
         slack=slack_route(bot, app.clock).app if settings.slack_signing_secret else None,
     )
-    door = bot.connect_when_possible() if settings.slack_app_token else None
+    door = bot.connect() if settings.slack_app_token else None
     log.info("serving on %s:%d", settings.http_host, settings.http_port)
     try:
         await serve_web(web, settings.http_host, settings.http_port, stop)

@@ -34,13 +34,7 @@ class SlackBot:
     watch: Watch
     options: SlackOptions
 
-    async def connect(self) -> SocketDoor:
-        """Open Socket Mode and keep it open."""
-        door = SocketDoor(self)
-        await door.open()
-        return door
-
-    def connect_when_possible(self) -> SocketDoor:
+    def connect(self) -> SocketDoor:
         """Begin to open Socket Mode and return at once: notifications are taken in while Slack is away.
 
         The SDK tries until it is connected; readiness says meanwhile that it is not.
