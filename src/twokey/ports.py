@@ -176,6 +176,18 @@ class Source(Protocol):
         ...
 
 
+class Cursors(Protocol):
+    """How far the sources that are asked again and again have been read; survives a restart."""
+
+    def position(self, source: str) -> str:
+        """Return where a source stands, "" when it was never read."""
+        ...
+
+    def move(self, source: str, position: str) -> None:
+        """Keep where a source stands from now on; the same place again changes nothing."""
+        ...
+
+
 class Action(Protocol):
     """One thing that can be done in a cloud. `inputs` maps each input to its type name; `outputs` names results."""
 

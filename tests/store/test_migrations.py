@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -14,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from twokey.core.errors import Invalid, Unavailable
 from twokey.core.notices import NoticeState
-from twokey.core.signals import RawState
+from twokey.core.people import system
+from twokey.core.signals import Cursor, RawState
 from twokey.store import SqlStore, migrate, open_store
 from twokey.store.databases import one_connection
 from twokey.store.migrations import alembic_config
@@ -41,6 +43,23 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(url: str) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
+
+
+def test_a_record_of_an_older_version_is_brought_up_with_what_is_in_it(
+    url: str, clock: SettableClock
+) -> None:
+    engine = one_connection(url)
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        connection.execute(text("INSERT INTO counter (name, last) VALUES ('incident', 7)"))
+    engine.dispose()
+    assert migrate(url) == ("0001", HEAD)
+    store = open_store(url, clock)
+    with store.change() as change:
+        assert change.next_number("incident") == 8
+        change.put(Cursor("aws.poll:health", "2026-11-22", clock.now()))
+        change.append(system("polling"), "polled")
+    store.close()
 
 
 def test_constraints_are_those_of_the_code(url: str) -> None:

@@ -47,6 +47,25 @@ def raw_id(source: str, body: bytes) -> str:
     return "raw-" + hashlib.sha256(source.encode() + b"\0" + body).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a source that is asked again and again has been read: kept, so that a restart misses nothing.
+
+    `position` is the source's own text (a moment, a token); nobody else reads it.
+    """
+
+    source: str  # the source's name, as in RawNotification.source
+    position: str
+    at: datetime  # when it came to stand there
+    account: str = ""
+    tenant: str = ""
+
+    @property
+    def id(self) -> str:
+        """Return the source's name: a source has one cursor."""
+        return self.source
+
+
 class SignalKind(StrEnum):
     """A finding is a security observation; an event is the provider speaking about itself or an operation."""
 

@@ -14,7 +14,7 @@ from twokey.core.incidents import Incident, Sighting
 from twokey.core.notices import Delivery, Notice
 from twokey.core.postmortems import Postmortem
 from twokey.core.runbooks import Plan
-from twokey.core.signals import RawNotification
+from twokey.core.signals import Cursor, RawNotification
 from twokey.ports import Noun
 from twokey.store import tables
 from twokey.store.nouns import from_text, raw_from_text, raw_to_text, to_text
@@ -141,6 +141,7 @@ ALL = (
     # The outbox is read in the order in which things were to be told, not in that of the first telling.
     _kind(Notice, tables.NoticeRow, *("kind", "incident_id", "plan_id", "state", "order"), order="order"),
     _kind(Delivery, tables.DeliveryRow),
+    _kind(Cursor, tables.CursorRow),
     _kind(Postmortem, tables.PostmortemRow, "incident_id"),
 )
 

@@ -179,6 +179,12 @@ class DeliveryRow(Row, table=True):
     __tablename__ = "delivery"
 
 
+class CursorRow(Row, table=True):
+    """How far a source was read: one row a source."""
+
+    __tablename__ = "cursor"
+
+
 class PostmortemRow(Row, table=True):
     """A drafted version of a post-mortem."""
 

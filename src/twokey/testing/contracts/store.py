@@ -18,7 +18,7 @@ from twokey.core.notices import Delivery, Notice, NoticeKind, NoticeState
 from twokey.core.people import Actor, ChatAccount, system
 from twokey.core.responsibility import Label
 from twokey.core.runbooks import Plan
-from twokey.core.signals import RawNotification, RawState, raw_id
+from twokey.core.signals import Cursor, RawNotification, RawState, raw_id
 from twokey.testing.builders import a_plan, a_sighting, a_verdict, an_approval, an_incident
 from twokey.testing.clocks import START, SettableClock
 
@@ -55,6 +55,16 @@ class StoreContract:
         with store.read() as reading:
             for noun in nouns:
                 assert reading.get(type(noun), noun.id) == noun
+
+    def test_a_source_has_one_cursor_and_the_last_place_counts(self, store: Any, clock: Any) -> None:
+        for position in ("2026-11-22T00:00:00Z", "2026-11-22T00:05:00Z"):
+            with store.change() as change:
+                change.put(Cursor("aws.poll:health", position, clock.now(), account="111111111111"))
+                change.append(FLOW, "polled")
+        with store.read() as reading:
+            assert [cursor.position for cursor in reading.find(Cursor)] == ["2026-11-22T00:05:00Z"]
+            assert reading.get(Cursor, "aws.poll:health") == reading.find(Cursor)[0]
+            assert reading.get(Cursor, "aws.poll:other") is None
 
     def test_what_is_not_there_is_none(self, store: Any) -> None:
         with store.read() as reading:
