@@ -12,7 +12,8 @@ from twokey.core.people import system
 from twokey.core.responsibility import Verdict
 from twokey.core.signals import RawNotification, RawState, Signal, SignalKind, SignalStatus
 from twokey.flow import outbox
-from twokey.ports import Classifier, Clock, Normaliser, Store, Transaction
+from twokey.flow.crashpoints import At
+from twokey.ports import Checkpoint, Classifier, Clock, Normaliser, Store, Transaction, no_checkpoint
 
 INTAKE = system("intake")
 
@@ -28,10 +29,14 @@ class Intake:
     workspace: str = ""
     enterprise: str = ""
     storm_window: timedelta = timedelta(hours=1)
+    checkpoint: Checkpoint = no_checkpoint
 
     def receive(self, notifications: Sequence[RawNotification]) -> list[str]:
         """Keep what arrived, as it arrived; when this returns it may be acknowledged, and sorting is owed."""
-        return self.store.receive(notifications, INTAKE)
+        self.checkpoint(At.RECEIVE)
+        new = self.store.receive(notifications, INTAKE)
+        self.checkpoint(At.RECEIVED)
+        return new
 
     def sort(self, raw_id: str) -> None:
         """Read one stored notification, say whose side it is on, and put it where it belongs."""
@@ -44,6 +49,7 @@ class Intake:
         except Invalid as fault:
             self.keep_unreadable(raw_id, fault.message)
             return
+        self.checkpoint(At.SORT)
         with self.store.change() as tx:
             if not _is_new(tx, raw_id):
                 return
@@ -51,6 +57,7 @@ class Intake:
                 self._take_in(tx, signal, verdict)
             tx.put(replace(raw, state=RawState.SORTED))
             tx.append(INTAKE, "sorted", data={"raw": raw.id, "signals": [s.id for s, _ in judged]})
+        self.checkpoint(At.SORTED)
 
     def _judge(self, raw: RawNotification) -> list[tuple[Signal, Verdict]]:
         normaliser = self.normalisers.get(raw.provider)
@@ -82,6 +89,8 @@ class Intake:
             incident = self._open(tx, signal, verdict, earlier, now)
         elif incident is not None:
             incident = self._absorb(tx, incident, signal, verdict, earlier=earlier, now=now)
+        if incident is not None:
+            _adopt(tx, incident, earlier, now)
         tx.add(Sighting(signal.id, signal.subject, incident.id if incident else "", now, signal, verdict))
 
     def _incident_of(self, tx: Transaction, signal: Signal, earlier: list[Sighting]) -> Incident | None:
@@ -112,6 +121,7 @@ class Intake:
     ) -> Incident:
         """Open an incident as its source sees it by now: an update that was overtaken tells old news."""
         latest = _latest(earlier) if _is_stale(signal, earlier) else None
+        severity = severity_of(signal, verdict.label)
         verdict = latest.verdict if latest else verdict
         number = tx.next_number("incident")
         incident = Incident(
@@ -120,7 +130,7 @@ class Intake:
             title=signal.title or signal.type,
             verdict=verdict,
             state=State.TRIAGE,
-            severity=severity_of(signal, verdict.label),
+            severity=severity,
             opened_at=now,
             last_signal_at=now,
             provider=signal.provider,
@@ -201,6 +211,16 @@ class Intake:
         tx.put(grown)
         outbox.redraw_card(tx, grown, now)
         return grown
+
+
+def _adopt(tx: Transaction, incident: Incident, earlier: list[Sighting], now: datetime) -> None:
+    """Count in what came before anything opened an incident: out of order ends as in order."""
+    grown = incident
+    for seen in reversed([seen for seen in earlier if not seen.incident_id]):
+        grown = absorb(grown, seen.signal, seen.verdict, now)
+        tx.put(replace(seen, incident_id=incident.id))
+    if grown is not incident:
+        tx.put(grown)
 
 
 def _is_new(tx: Transaction, raw_id: str) -> bool:
