@@ -50,6 +50,7 @@ class Settings:
     slack_channel: str = ""
     slack_security_channel: str = ""
     slack_command: str = "/twokey"
+    slack_per_second: float = 1.0  # messages a channel; Slack allows about one
     slack_api_url: str = "https://slack.com/api/"
     language: str = "en"
     timezone: str = "UTC"
@@ -163,6 +164,8 @@ def _faults(settings: Settings) -> list[str]:
             faults.append(f"TWOKEY_CLOUDS: {cloud}: aws or azure is wanted")
     if "://" not in settings.database_url:
         faults.append("TWOKEY_DATABASE_URL: sqlite:///FILE or postgresql://... is wanted")
+    if settings.slack_per_second <= 0:
+        faults.append("TWOKEY_SLACK_PER_SECOND: more than 0 is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
     return faults

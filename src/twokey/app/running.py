@@ -119,6 +119,7 @@ async def _bot(app: App) -> None:
         watch=bot.watch,
         announced=app.response.announced,
         lease=app.leads,
+        checkpoint=app.checkpoint,
     )
     app.bell.listener = sender.wake
     bot.watch.need(sender.run(), "sender")
@@ -186,6 +187,7 @@ def slack_options(settings: Settings) -> SlackOptions:
         app_token=settings.slack_app_token,
         signing_secret=settings.slack_signing_secret,
         command=settings.slack_command,
+        per_second=settings.slack_per_second,
         language=settings.language,
         api_url=settings.slack_api_url,
         enterprise=settings.slack_enterprise,
