@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +65,7 @@ class App:
     engine: Engine
     sources: tuple[Source, ...]
     leads: Callable[[], bool]  # whether this process is the one that speaks in the chat
+    checkpoint: Checkpoint
 
 
 def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpoint = no_checkpoint) -> App:
@@ -81,15 +82,16 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
     intake = Intake(
         bell,
         clock,
-        normalisers(),
+        normalisers(settings),
         classifier(settings),
         workspace=settings.slack_team,
         enterprise=settings.slack_enterprise,
         storm_window=timedelta(seconds=settings.storm_window_s),
+        checkpoint=checkpoint,
     )
     containment = Containment(bell, clock, rosters, library, planner, _step_up(settings))
     executor = Executor(bell, clock, rosters, library, planner, checkpoint)
-    review = build_review(settings, bell, clock, rosters)
+    review = replace(build_review(settings, bell, clock, rosters), checkpoint=checkpoint)
     handle = duties(intake, containment, executor, review)
     engine = _engine(settings, record, clock, handle, parked(intake, executor, bell))
     return App(
@@ -106,6 +108,7 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         engine=engine,
         sources=sources,
         leads=Leader(settings.database_url),
+        checkpoint=checkpoint,
     )
 
 
@@ -175,19 +178,21 @@ def clouds_for_checking() -> dict[str, Cloud]:
     }
 
 
-def normalisers() -> dict[str, Normaliser]:
+def normalisers(settings: Settings | None = None) -> dict[str, Normaliser]:
     """Return every cloud's reader of notifications; they need no SDK."""
     from twokey.providers.aws.normalise import AwsNormaliser
     from twokey.providers.azure.normalise import AzureNormaliser
 
-    return {"aws": AwsNormaliser(), "azure": AzureNormaliser()}
+    known = settings or Settings()
+    own_roles = (known.aws_role_name, known.aws_organizations_role_name)
+    return {"aws": AwsNormaliser(own_roles), "azure": AzureNormaliser()}
 
 
 def classifier(settings: Settings) -> Classifier:
     """Load the rules."""
     from twokey.catalog.rules import load_rules
 
-    readers = normalisers()
+    readers = normalisers(settings)
     return load_rules(
         settings.rules_dir, payload=lambda signal, raw: readers[raw.provider].payload(signal, raw)
     )

@@ -11,6 +11,7 @@ from twokey.core.errors import Json, Later, LostLease, Refused, TwokeyError, Una
 from twokey.core.executions import Found, StepRecord, StepState, has_written, next_step, step_scope
 from twokey.core.runbooks import CheckCall, CheckResult, Effect, Step, resolve
 from twokey.flow.claiming import claim, guards_still_hold, is_still_the_same
+from twokey.flow.crashpoints import Around, At, around
 from twokey.flow.journal import Run
 from twokey.flow.planning import Planner
 from twokey.flow.settling import RunOver, finish, give_up, park_run, try_later
@@ -30,19 +31,21 @@ class Executor:
 
     def execute(self, plan_id: str) -> None:
         """Run a plan to its end, or as far as it can go; after a crash it goes on where it was."""
-        self.checkpoint("run:claim")
-        run = claim(self.store, self.clock, self.rosters, plan_id)
-        if run is None:
+        self.checkpoint(At.CLAIM)
+        claimed = claim(self.store, self.clock, self.rosters, plan_id)
+        if claimed is None:
             return
-        self.checkpoint("run:claimed")
+        run = replace(claimed, checkpoint=self.checkpoint)
+        self.checkpoint(At.CLAIMED)
         try:
             if not has_written(run.plan, run.journal()):
                 is_still_the_same(run, self.planner, self.library)
             while step := next_step(run.plan, run.journal()):
                 if not self._run_step(run, step):
                     return
-            self.checkpoint("run:finish")
+            self.checkpoint(At.FINISH)
             finish(run)
+            self.checkpoint(At.FINISHED)
         except (LostLease, RunOver):
             return  # another worker has the run now and will end it, or it was ended and says why
 
@@ -88,7 +91,7 @@ class Executor:
 
     def _intend(self, run: Run, step: Step) -> StepRecord | None:
         """Check what must hold, keep what an undo needs, write the intent; None when it is not needed."""
-        self.checkpoint(f"{step.id}:before-intent")
+        self.checkpoint(around(step.id, Around.BEFORE_INTENT))
         inputs = _resolved(step.inputs, run)
         journal = run.journal()
         if not has_written(run.plan, journal):
@@ -111,17 +114,15 @@ class Executor:
             attempt=earlier.attempt + 1 if earlier else 1,
         )
         run.write(row, "step.started", {"inputs": inputs, "attempt": row.attempt})
-        self.checkpoint(f"{step.id}:after-intent")
         return row
 
     def _act(self, run: Run, step: Step, row: StepRecord) -> StepRecord:
         with run.store.read() as look:
             run.held(look)  # a worker that slept here must not act on its old intent
         outputs = self._action(run, step).apply(run.plan.target, row.inputs, row.key)
-        self.checkpoint(f"{step.id}:after-call")
+        self.checkpoint(around(step.id, Around.AFTER_CALL))
         done = replace(row, state=StepState.DONE, outputs=_kept(step, outputs), ended_at=run.now())
         run.write(done, "step.done", {"outputs": dict(done.outputs)})
-        self.checkpoint(f"{step.id}:recorded")
         return done
 
     def _read_back(self, run: Run, step: Step, row: StepRecord) -> StepRecord:
@@ -136,7 +137,6 @@ class Executor:
             return done
         again = replace(row, state=StepState.STARTED, attempt=row.attempt + 1)
         run.write(again, "step.started", {"inputs": dict(row.inputs), "attempt": again.attempt})
-        self.checkpoint(f"{step.id}:after-intent")
         return self._act(run, step, again)
 
     def _verify(self, run: Run, step: Step, row: StepRecord) -> None:
@@ -154,7 +154,6 @@ class Executor:
             raise Refused("execution.not_verified", step=step.id, why=result.reason or "-")
         verified = replace(row, state=StepState.VERIFIED, seen=result.seen, ended_at=run.now())
         run.write(verified, "step.verified", {"seen": dict(result.seen)})
-        self.checkpoint(f"{step.id}:verified")
 
     def _action(self, run: Run, step: Step) -> Action:
         return self.planner.cloud(run.plan.provider).actions[step.action]

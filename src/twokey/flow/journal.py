@@ -11,7 +11,8 @@ from twokey.core.executions import Execution, StepRecord, StepState, record_id
 from twokey.core.people import system
 from twokey.core.runbooks import Plan, PlanState, Step
 from twokey.flow import outbox
-from twokey.ports import Clock, Reading, Store
+from twokey.flow.crashpoints import Around, after_row, around
+from twokey.ports import Checkpoint, Clock, Reading, Store, no_checkpoint
 
 EXECUTOR = system("executor")
 
@@ -29,6 +30,7 @@ class Run:
     clock: Clock
     plan: Plan
     fence: int
+    checkpoint: Checkpoint = no_checkpoint
 
     def now(self) -> datetime:
         """Return the present moment."""
@@ -66,6 +68,8 @@ class Run:
                 data={"step": row.step_id, **data},
             )
             outbox.redraw_plan(tx, plan, self.now())
+            self.checkpoint(around(row.step_id, Around.BEFORE_RECORD))
+        self.checkpoint(around(row.step_id, after_row(action)))
 
     def held(self, look: Reading) -> Plan:
         """Return the plan as it is on record, while this worker has the run and people have not ended it."""

@@ -12,6 +12,7 @@ from twokey.core.jobs import Job, JobKind
 from twokey.core.people import Actor, ChatAccount
 from twokey.core.postmortems import Postmortem, Record, faults, named_in, text_digest
 from twokey.flow import outbox
+from twokey.flow.crashpoints import At
 from twokey.ports import Checkpoint, Clock, Publisher, Store
 
 FINISH_AFTER = timedelta(minutes=1)  # the person's own call is quicker
@@ -79,7 +80,7 @@ def put_and_record(
 ) -> Postmortem:
     """Put a draft where the team reads it and record where that is; the same text twice is once."""
     where = publisher.publish(draft)
-    checkpoint("publish:acted")
+    checkpoint(At.PUBLISH_ACTED)
     digest = text_digest(draft.text)
     with store.change() as tx:
         known = tx.get(Postmortem, draft.id) or draft

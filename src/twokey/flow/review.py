@@ -27,6 +27,7 @@ from twokey.core.postmortems import (
     text_digest,
 )
 from twokey.flow import outbox
+from twokey.flow.crashpoints import At
 from twokey.flow.named import canonical_id, incident_named
 from twokey.flow.publishing import intend, put_and_record, refuse_unfit, still_owed, told
 from twokey.flow.records import gather, names_of
@@ -172,7 +173,7 @@ class Review:
             self._keep_refusal(record.incident.id, actor, refusal)
             raise
         intend(self.store, draft, actor, self.clock.now())
-        self.checkpoint("publish:intended")
+        self.checkpoint(At.PUBLISH_INTENDED)
         try:
             return self._put(draft, actor)
         except (Refused, Invalid) as refusal:

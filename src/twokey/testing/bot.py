@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from twokey.testing.nursery import Born, Nursery
+
 CRASHED = -signal.SIGKILL
 
 
@@ -29,8 +31,9 @@ def free_port() -> int:
 class Bot:
     """`twokey serve` (or `worker`) with nothing of this process' environment but the path.
 
-    `dies_at` names a checkpoint (see `twokey.ports.Checkpoint`) at which the process kills itself with
-    SIGKILL, the `dies_at_count`th time it comes there.
+    `dies_at` names a crash point (see `twokey.flow.crashpoints`) at which the process kills itself with
+    SIGKILL, the `dies_at_count`th time it comes there; `~` before the name stops it until SIGCONT instead.
+    With a `nursery` it is born there, which takes no time.
     """
 
     folder: Path
@@ -38,9 +41,10 @@ class Bot:
     command: str = "serve"
     dies_at: str = ""
     dies_at_count: int = 1
+    nursery: Nursery | None = None
     log: Path = field(init=False)
     port: int = field(default_factory=free_port)
-    _process: subprocess.Popen[bytes] | None = None
+    _process: subprocess.Popen[bytes] | Born | None = None
 
     def __post_init__(self) -> None:
         self.log = self.folder / f"{self.command}-{self.port}.log"
@@ -54,15 +58,19 @@ class Bot:
             **self.variables,
             "TWOKEY_HTTP_PORT": str(self.port),
         }
-        if self.dies_at:
-            arguments = [sys.executable, "-m", "twokey.testing.mortal", self.command, self.dies_at]
-            arguments.append(str(self.dies_at_count))
+        mortal = [self.command, *((self.dies_at, str(self.dies_at_count)) if self.dies_at else ())]
+        if self.nursery is not None:
+            self._process = self.nursery.bear(mortal, self.folder, environment, self.log)
         else:
-            arguments = [sys.executable, "-m", "twokey", self.command]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                arguments, cwd=self.folder, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
+            module = ["twokey.testing.mortal", *mortal] if self.dies_at else ["twokey", self.command]
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", *module],
+                    cwd=self.folder,
+                    env=environment,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
         if self.command == "serve" and ready_within:
             self.wait_ready(ready_within)
         return self
@@ -89,6 +97,17 @@ class Bot:
     def is_running(self) -> bool:
         """Say whether the process lives."""
         return self._process is not None and self._process.poll() is None
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it still lives."""
+        if self._process and self.is_running:
+            self._process.send_signal(number)
+
+    @property
+    def pid(self) -> int:
+        """Return the process' id."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """kill -9: no warning, no clean-up."""

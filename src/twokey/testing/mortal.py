@@ -1,35 +1,44 @@
-"""A bot that kills itself at a named checkpoint: `python -m twokey.testing.mortal serve NAME [COUNT]`."""
+"""A bot that is cut off at a named crash point: killed as by kill -9, or stopped as by SIGSTOP until SIGCONT.
+
+`python -m twokey.testing.mortal serve NAME [COUNT]`. NAME `~NAME` stops instead of killing.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 from twokey import app, settings
 
+STOPS = "~"
 
-class DiesAt:
-    """A checkpoint at which the process ends without any warning, the given time it is passed."""
 
-    def __init__(self, name: str, count: int) -> None:
-        self._name, self._left = name, count
+class CutOffAt:
+    """A checkpoint at which the process is cut off without any warning, the given time it is passed."""
+
+    def __init__(self, name: str, count: int = 1) -> None:
+        self._signal = signal.SIGSTOP if name.startswith(STOPS) else signal.SIGKILL
+        self._name, self._left = name.removeprefix(STOPS), count
 
     def __call__(self, name: str) -> None:
-        """Pass, or die."""
+        """Pass, or be cut off."""
         if name == self._name:
             self._left -= 1
             if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), self._signal)
 
 
-def main() -> None:
-    """Serve or work, until the checkpoint."""
-    command, name, *count = sys.argv[1:]
-    checkpoint = DiesAt(name, int(count[0]) if count else 1)
-    run = {"serve": app.serve, "worker": app.work}[command]
-    run(settings.load(), checkpoint=checkpoint)
+def run(arguments: Sequence[str]) -> None:
+    """Serve or work, until the checkpoint where one is named."""
+    command, *at = arguments
+    do = {"serve": app.serve, "worker": app.work}[command]
+    if at:
+        do(settings.load(), checkpoint=CutOffAt(at[0], int(at[1]) if len(at) > 1 else 1))
+    else:
+        do(settings.load())
 
 
 if __name__ == "__main__":
-    main()
+    run(sys.argv[1:])

@@ -30,7 +30,8 @@ from twokey.chat.slack.rows import LOOKED_AT, Rows
 from twokey.chat.slack.workers import Watch, Workers
 from twokey.core.errors import TwokeyError
 from twokey.core.notices import Notice, NoticeKind, NoticeState
-from twokey.ports import Clock, Rosters, Store
+from twokey.flow.crashpoints import At
+from twokey.ports import Checkpoint, Clock, Rosters, Store, no_checkpoint
 
 log = logging.getLogger("twokey.slack")
 
@@ -70,7 +71,9 @@ class Sender:
         announced: Callable[[str], None],
         lease: Callable[[], bool] = always,
         monotonic: Callable[[], float] = time.monotonic,
+        checkpoint: Checkpoint = no_checkpoint,
     ) -> None:
+        self._checkpoint = checkpoint
         self._client: AsyncWebClient | None = None
         self._options = options
         self._store = store
@@ -212,8 +215,11 @@ class Sender:
             if claimed is None:
                 return
             notice, post = claimed
+            self._checkpoint(At.SEND)
             outcome = await self._said(post)
+            self._checkpoint(At.SAID)
             await self._workers.quick(self._rows.settle, notice, post, outcome)
+            self._checkpoint(At.SENT)
             self._remember(notice, outcome, owed.channel)
         except Exception:  # the edge of a task: whatever it was, the row is still owed and is tried again
             log.exception("sending %s failed", owed.notice.id)

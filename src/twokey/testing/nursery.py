@@ -1,0 +1,169 @@
+"""Bots that start in a blink: one process has imported everything, and every bot is a fork of it.
+
+What is forked is a process of its own in every other way: environment, folder, log, connections and threads come
+after the fork. A thousand kills then cost a thousand runs, not a thousand times the reading of boto3.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+# What a bot imports sooner or later; it imports nothing more than that, so this changes no behaviour.
+_HEAVY = (
+    *("boto3", "botocore.httpsession", "botocore.parsers", "botocore.signers", "sqlmodel", "alembic.command"),
+    *("psycopg", "psycopg_pool", "procrastinate", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite"),
+    *("azure.identity", "azure.mgmt.storage", "azure.mgmt.core.policies", "slack_bolt.async_app", "aiohttp"),
+    *("uvicorn", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.auto", "uvicorn.lifespan.on", "jinja2"),
+    *("twokey.app.running", "twokey.chat.slack.app", "twokey.chat.slack.sender", "twokey.chat.slack.http_door"),
+    *("twokey.engine.embedded", "twokey.engine.procrastinate", "twokey.engine.deferring", "twokey.web"),
+    *("twokey.store.leading", "twokey.store.schema", "twokey.catalog.library", "twokey.catalog.rules"),
+    *("twokey.providers.aws", "twokey.providers.aws.session", "twokey.providers.aws.sources"),
+    *("twokey.providers.azure", "twokey.publish.render", "twokey.publish.git", "twokey.stepup"),
+)
+
+
+class Nursery:
+    """`with Nursery() as nursery:`; a `Bot` that is given one is born there."""
+
+    def __enter__(self) -> Nursery:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "twokey.testing.nursery"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PATH": os.environ.get("PATH", ""), "PYTHONUNBUFFERED": "1"},
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def bear(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> Born:
+        """Start a bot; `arguments` are those of `twokey.testing.mortal`."""
+        order = {"run": list(arguments), "cwd": str(folder), "env": dict(environment), "log": str(log)}
+        return Born(self, int(self.asked(order)["pid"]))
+
+    def asked(self, order: Mapping[str, Any]) -> Any:
+        """Send one order and return its answer."""
+        with self._lock:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the nursery has ended")
+        return json.loads(answer)
+
+
+class Born:
+    """A process from the nursery, with what is used of `subprocess.Popen`."""
+
+    def __init__(self, nursery: Nursery, pid: int) -> None:
+        self._nursery, self.pid = nursery, pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code once there is one: negative when a signal ended it."""
+        if self._code is None:
+            self._code = self._nursery.asked({"poll": self.pid})["code"]
+        return self._code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if end is not None and time.monotonic() > end:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+            time.sleep(0.01)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it still lives."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+
+def main() -> None:
+    """Bear bots until standard input ends, and take them along then."""
+    for name in _HEAVY:
+        importlib.import_module(name)
+    gc.freeze()  # what is shared stays shared: the collector of a child leaves it alone
+    children: set[int] = set()
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "run" in order:
+            pid = os.fork()
+            if pid == 0:
+                _live(order)
+            children.add(pid)
+            print(json.dumps({"pid": pid}), flush=True)
+        else:
+            print(json.dumps({"code": _ended(order["poll"], children)}), flush=True)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _ended(pid: int, children: set[int]) -> int | None:
+    found, status = os.waitpid(pid, os.WNOHANG)
+    if found == 0:
+        return None
+    children.discard(pid)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _live(order: Mapping[str, Any]) -> None:
+    """Become the bot: nothing of the nursery's input, output and environment is left."""
+    code = 1
+    try:
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for number, source in ((0, nothing), (1, log), (2, log)):
+            os.dup2(source, number)
+        os.environ.clear()
+        os.environ.update(order["env"])
+        os.chdir(order["cwd"])
+        from twokey.testing import mortal
+
+        mortal.run(order["run"])
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
