@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from twokey.core.errors import Json
 from twokey.core.signals import RawNotification, Signal
-from twokey.providers.aws.normalise import cloudtrail, guardduty, health, ocsf, others, securityhub
+from twokey.providers.aws.normalise import (
+    cloudtrail,
+    guardduty,
+    health,
+    malware_scans,
+    ocsf,
+    others,
+    own_role,
+    securityhub,
+)
 from twokey.providers.aws.normalise.envelopes import Envelope, Unit, broken, units
 from twokey.providers.reading import Obj, bounded, items, parsed
 
@@ -16,11 +25,11 @@ _BY_DETAIL_TYPE: dict[str, _Reader] = {
     "AWS API Call via CloudTrail": cloudtrail.record,
     "AWS Console Sign In via CloudTrail": cloudtrail.record,
     "AWS Console Action via CloudTrail": cloudtrail.record,
+    "AWS Insight via CloudTrail": cloudtrail.record,
     "AWS Service Event via CloudTrail": cloudtrail.record,
     "AWS Health Abuse Event": health.event,
     "AWS Health Event": health.event,
     "GuardDuty Finding": guardduty.finding,
-    "GuardDuty Malware Protection Object Scan Result": guardduty.scan_result,
     "Security Hub Insight Results": securityhub.insights,
 }
 
@@ -45,7 +54,13 @@ _MARKS = (
 
 
 class AwsNormaliser:
-    """Reads what GuardDuty, Security Hub, Health, CloudTrail and other AWS sources send."""
+    """Reads what GuardDuty, Security Hub, Health, CloudTrail and other AWS sources send.
+
+    `own_roles` are the names of the roles that twokey itself acts as: its own calls are no attack.
+    """
+
+    def __init__(self, own_roles: Iterable[str] = own_role.DEFAULT_ROLES) -> None:
+        self._own_roles = tuple(name for name in own_roles if name)
 
     def normalise(self, raw: RawNotification) -> tuple[Signal, ...]:
         """Return the signals in a notification; Invalid when it cannot be understood."""
@@ -53,12 +68,12 @@ class AwsNormaliser:
 
     def normalise_json(self, body: Json, raw: RawNotification) -> tuple[Signal, ...]:
         """Do the same with a body that was parsed already."""
-        return bounded(signal for unit in units(body, raw) for signal in _signals(unit))
+        return bounded(signal for unit in units(body, raw, self._own_roles) for signal in _signals(unit))
 
     def payload(self, signal: Signal, raw: RawNotification) -> Json:
         """Return the document that a signal was read from, its wrappers taken off: `raw` to a rule."""
         body = parsed(raw.body)
-        whole = list(units(body, raw))
+        whole = list(units(body, raw, self._own_roles))
         if len(whole) == 1:
             return whole[0].envelope.document
         return next(
@@ -86,6 +101,8 @@ def _signals(unit: Unit) -> Iterator[Signal]:
         yield others.event(unit)
     elif around.detail_type in _BY_DETAIL_TYPE:
         yield _BY_DETAIL_TYPE[around.detail_type](detail, around)
+    elif malware_scans.is_scan_result(around.detail_type):
+        yield malware_scans.scan_result(detail, around)
     elif "findings" in detail and "Findings" in around.detail_type:
         yield from _findings(unit)
     elif around.detail_type:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twokey.core.signals import Principal, Resource, Signal, SignalKind
+from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
+from twokey.providers.aws.normalise import own_role
 from twokey.providers.aws.normalise.envelopes import Envelope
+from twokey.providers.aws.normalise.guardduty_resources import bucket_arn, bucket_name
+from twokey.providers.aws.normalise.requests import meaning
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -24,11 +27,15 @@ from twokey.providers.reading import (
 
 def is_record(detail: Obj) -> bool:
     """Say whether a bare document is a CloudTrail record."""
-    return "eventName" in detail and ("eventSource" in detail or "userIdentity" in detail)
+    if "eventName" in detail and ("eventSource" in detail or "userIdentity" in detail):
+        return True
+    return "insightDetails" in detail and "eventID" in detail
 
 
 def record(detail: Obj, around: Envelope) -> Signal:
-    """Read one API call or sign-in."""
+    """Read one API call, sign-in or insight."""
+    if isinstance(detail.get("insightDetails"), dict):
+        return _insight(detail, around)
     who, asked = obj(detail, "userIdentity"), obj(detail, "requestParameters")
     name, source = text(detail, "eventName"), text(detail, "eventSource")
     region = (text(detail, "awsRegion") or around.region).lower()
@@ -36,7 +43,8 @@ def record(detail: Obj, around: Envelope) -> Signal:
     subject = identity("cloudtrail", account, text(detail, "eventID") or digest(detail, around.seed))
     principal = _principal(who)
     error = text(detail, "errorCode")
-    resources = tuple({found.id: found for found in _resources(detail, asked, region)}.values())
+    made = text(obj(detail, "responseElements", "accessKey"), "accessKeyId")
+    resources = tuple({found.id: found for found in _resources(detail, asked, region, made)}.values())
     return Signal(
         id=subject,
         subject=subject,
@@ -65,18 +73,13 @@ def record(detail: Obj, around: Envelope) -> Signal:
             userType=principal.type,
             invokedBy=text(who, "invokedBy"),
             eventType=text(detail, "eventType"),
-            policyArn=text(asked, "policyArn"),
-            policyName=text(asked, "policyName"),
             mfaUsed=text(obj(detail, "additionalEventData"), "MFAUsed"),
             consoleLogin=text(obj(detail, "responseElements"), "ConsoleLogin"),
-            versioning=text(obj(asked, "VersioningConfiguration"), "Status"),
             access_key_id=principal.access_key_id,
             user_name=principal.name,
-            buckets=unique(
-                found.id.rpartition(":")[2].partition("/")[0]
-                for found in resources
-                if found.type == "S3Bucket"
-            ),
+            buckets=unique(bucket_name(found) for found in resources if found.type == "S3Bucket"),
+            **meaning(name, asked, account, principal.name if principal.type == "IAMUser" else ""),
+            **own_role.facts(detail, around.own_roles),
         ),
     )
 
@@ -87,14 +90,51 @@ def _principal(who: Obj) -> Principal:
         name=text(who, "userName") or text(issuer, "userName"),
         type=text(who, "type"),
         access_key_id=text(who, "accessKeyId"),
-        arn=text(who, "arn"),
+        arn=text(who, "arn") or text(who, "principalId"),
     )
 
 
-def _resources(detail: Obj, asked: Obj, region: str) -> Iterator[Resource]:
+def _insight(detail: Obj, around: Envelope) -> Signal:
+    """Read CloudTrail's own remark that a call or an error became unusually frequent."""
+    about = obj(detail, "insightDetails")
+    name = text(about, "eventName")
+    region = (text(detail, "awsRegion") or around.region).lower()
+    account = text(detail, "recipientAccountId") or around.account
+    shared = text(detail, "sharedEventID") or text(detail, "eventID") or digest(detail, around.seed)
+    subject = identity("cloudtrail-insight", account, region, shared)
+    state = text(about, "state")
+    return Signal(
+        id=identity(subject, state),
+        subject=subject,
+        kind=SignalKind.EVENT,
+        provider="aws",
+        family="cloudtrail",
+        type="CloudTrail Insight",
+        title=f"{text(about, 'insightType') or 'Insight'}: {name}"[:TITLE],
+        service=text(about, "eventSource").partition(".")[0],
+        region=region,
+        account=account,
+        tenant=around.tenant,
+        status=SignalStatus.RESOLVED if state == "End" else SignalStatus.OPEN,
+        started_at=moment(detail.get("eventTime"), around.time),
+        detected_at=moment(detail.get("eventTime"), around.time),
+        updated_at=moment(detail.get("eventTime"), around.time),
+        facts=known(
+            detailType=around.detail_type,
+            insightType=text(about, "insightType"),
+            insightState=state,
+            api=name,
+            errorCode=text(about, "errorCode"),
+        ),
+    )
+
+
+def _resources(detail: Obj, asked: Obj, region: str, made: str) -> Iterator[Resource]:
     bucket = text(asked, "bucketName")
     if bucket:
-        yield Resource(f"arn:aws:s3:::{bucket}", "S3Bucket", region)
+        yield Resource(bucket_arn(bucket), "S3Bucket", region)
+    if made:
+        yield Resource(made, "AccessKey", region)
     for item in objects(detail, "resources"):
         found = text(item, "ARN", "arn")
         if found:
@@ -106,6 +146,16 @@ def _resources(detail: Obj, asked: Obj, region: str) -> Iterator[Resource]:
         ("instanceId", "Instance"),
         ("functionName", "Lambda"),
         ("groupId", "SecurityGroup"),
+        ("groupName", "Group"),
+        ("detectorId", "Detector"),
+        ("trailName", "Trail"),
+        ("targetId", "Target"),
+        ("policyId", "Policy"),
+        ("snapshotId", "Snapshot"),
+        ("imageId", "EC2Image"),
+        ("dBSnapshotIdentifier", "RDSSnapshot"),
+        ("keyId", "Key"),
+        ("repositoryName", "Repository"),
     ):
         if text(asked, name):
             yield Resource(text(asked, name), kind, region)

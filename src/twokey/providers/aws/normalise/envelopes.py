@@ -30,6 +30,7 @@ class Envelope:
     subject: str = ""  # of an SNS message
     topic: str = ""
     attributes: tuple[str, ...] = ()  # names of SNS message attributes
+    own_roles: tuple[str, ...] = ()  # the names of the roles that twokey itself acts as
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ class Unit:
     message: str = ""  # a text that is not JSON
 
 
-def units(body: Json, raw: RawNotification) -> Iterator[Unit]:
+def units(body: Json, raw: RawNotification, own_roles: tuple[str, ...] = ()) -> Iterator[Unit]:
     """Yield every document in a notification."""
-    start = Envelope(seed=raw.id, document={}, account=raw.account, tenant=raw.tenant)
+    start = Envelope(seed=raw.id, document={}, account=raw.account, tenant=raw.tenant, own_roles=own_roles)
     yield from _opened(body, start, 0, "$")
 
 
@@ -164,19 +165,15 @@ def _event(value: Obj, around: Envelope, where: str) -> Unit:
         raise unreadable("the event has no detail", f"{where}.detail")
     return Unit(
         detail,
-        Envelope(
-            seed=around.seed,
+        replace(
+            around,
             document=value if detail is value.get("detail") else {**value, "detail": detail},
             account=text(value, "account") or around.account,
-            tenant=around.tenant,
             region=text(value, "region") or around.region,
             time=text(value, "time") or around.time,
             id=text(value, "id") or around.id,
             source=text(value, "source"),
             detail_type=text(value, "detail-type"),
             resources=tuple(texts(value, "resources")),
-            subject=around.subject,
-            topic=around.topic,
-            attributes=around.attributes,
         ),
     )

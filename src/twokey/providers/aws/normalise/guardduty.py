@@ -1,12 +1,14 @@
-"""GuardDuty findings, as EventBridge (camelCase) and the API (PascalCase) write them, and scan results."""
+"""GuardDuty findings, as EventBridge (camelCase) and the API (PascalCase) write them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from twokey.core.errors import Json
-from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Principal, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
+from twokey.providers.aws.normalise.guardduty_resources import bucket_name, every_resource
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -21,6 +23,7 @@ from twokey.providers.reading import (
     obj,
     objects,
     text,
+    texts,
     unique,
 )
 
@@ -28,6 +31,7 @@ _FOLD_DEPTH = 16
 
 # The resource part of `Purpose:Resource/Family` -> the service that is affected.
 _SERVICES = {
+    "bedrock": "Bedrock",
     "container": "ECS",
     "ec2": "EC2",
     "ecs": "ECS",
@@ -39,6 +43,20 @@ _SERVICES = {
     "rds": "RDS",
     "runtime": "EC2",
     "s3": "S3",
+}
+
+
+_SERVICES_BY_TYPE = {
+    "AccessKey": "IAM",
+    "Container": "ECS",
+    "ECSCluster": "ECS",
+    "EKSCluster": "EKS",
+    "Instance": "EC2",
+    "Lambda": "Lambda",
+    "RDSDBInstance": "RDS",
+    "RDSLimitlessDB": "RDS",
+    "S3Bucket": "S3",
+    "S3Object": "S3",
 }
 
 
@@ -66,7 +84,7 @@ def fold(value: Json, depth: int = 0) -> Json:
 
 def finding(detail: Obj, around: Envelope) -> Signal:
     """Read one finding; whatever is missing stays empty."""
-    if "service" not in detail:
+    if not isinstance(detail.get("service"), dict):
         detail = obj({"folded": fold(detail)}, "folded")
     service, resource = obj(detail, "service"), obj(detail, "resource")
     arn = text(detail, "arn").split(":")
@@ -78,10 +96,10 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     updated = text(detail, "updatedAt")
     muted = is_true(service.get("archived"))
     principal = _principal(resource, service)
-    resources = tuple({found.id: found for found in _resources(resource, service, region)}.values())
+    resources = tuple({found.id: found for found in every_resource(resource, service, region)}.values())
     call = obj(service, "action", "awsApiCallAction")
     return Signal(
-        id=identity(subject, updated, text(service, "count")),
+        id=identity(subject, updated, text(service, "count"), "archived" if muted else ""),
         subject=subject,
         kind=SignalKind.FINDING,
         provider="aws",
@@ -89,15 +107,15 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         type=kind,
         title=text(detail, "title", limit=TITLE) or kind or "GuardDuty finding",
         description=text(detail, "description", limit=DESCRIPTION),
-        service=_SERVICES.get(kind.partition(":")[2].partition("/")[0].lower(), "GuardDuty"),
+        service=_service(kind, text(resource, "resourceType")),
         region=region,
         account=account,
         tenant=around.tenant,
         severity=_severity(detail.get("severity")),
         status=SignalStatus.RESOLVED if muted else SignalStatus.OPEN,
-        started_at=moment(service.get("eventFirstSeen"), detail.get("createdAt")),
+        started_at=_first_seen(service) or moment(detail.get("createdAt")),
         detected_at=moment(detail.get("createdAt"), around.time),
-        updated_at=moment(detail.get("updatedAt"), service.get("eventLastSeen")),
+        updated_at=moment(detail.get("updatedAt"), service.get("eventLastSeen"), around.time),
         resources=resources,
         principal=principal,
         is_test=_is_sample(service),
@@ -114,9 +132,18 @@ def finding(detail: Obj, around: Envelope) -> Signal:
             associatedAttackSequenceArn=text(detail, "associatedAttackSequenceArn"),
             access_key_id=principal.access_key_id,
             user_name=principal.name,
-            buckets=unique(_bucket(found) for found in resources if found.type == "S3Bucket"),
+            buckets=unique(bucket_name(found) for found in resources if found.type == "S3Bucket"),
+            kubernetesUser=text(obj(resource, "kubernetesDetails", "kubernetesUserDetails"), "username"),
+            databaseUser=text(obj(resource, "rdsDbUserDetails"), "user"),
+            threats=unique(_threats(service)),
+            **_sequence(service),
         ),
     )
+
+
+def _service(kind: str, resource_type: str) -> str:
+    named = kind.partition(":")[2].partition("/")[0].lower()
+    return _SERVICES.get(named) or _SERVICES_BY_TYPE.get(resource_type, "GuardDuty")
 
 
 def _type(kind: str) -> str:
@@ -140,6 +167,7 @@ def _is_sample(service: Obj) -> bool:
 
 
 def _principal(resource: Obj, service: Obj) -> Principal:
+    """Return whose credentials acted. Users of a cluster or a database are no principals of AWS: see the facts."""
     key = obj(resource, "accessKeyDetails")
     if key:
         return Principal(
@@ -147,106 +175,54 @@ def _principal(resource: Obj, service: Obj) -> Principal:
             type=text(key, "userType"),
             access_key_id=text(key, "accessKeyId"),
         )
-    for actor in objects(service, "detection", "sequence", "actors"):
-        user = obj(actor, "user")
-        if user:
-            return Principal(
-                name=text(user, "name"), type=text(user, "type"), access_key_id=text(user, "credentialUid")
-            )
-    return Principal()
+    users = [obj(actor, "user") for actor in objects(service, "detection", "sequence", "actors")]
+    users.sort(key=lambda user: not text(user, "credentialUid"))  # the one whose key is known comes first
+    user = users[0] if users else {}
+    return Principal(
+        name=text(user, "name"), type=text(user, "type"), access_key_id=text(user, "credentialUid")
+    )
 
 
-def _resources(resource: Obj, service: Obj, region: str) -> Iterator[Resource]:
-    for bucket in objects(resource, "s3BucketDetails"):
-        arn = text(bucket, "arn") or _bucket_arn(text(bucket, "name"))
-        if arn:
-            yield Resource(arn, "S3Bucket", region)
-    key = obj(resource, "accessKeyDetails")
-    if text(key, "accessKeyId"):
-        yield Resource(text(key, "accessKeyId"), "AccessKey", region)
-    for part, names, kind in _DETAILS:
-        found = text(obj(resource, part), *names) if part in resource else ""
-        if found:
-            yield Resource(found, kind, region)
-    affected = obj(service, "action", "awsApiCallAction").get("affectedResources")
-    if isinstance(affected, dict):
-        for name, value in list(affected.items())[:20]:
-            kind = name[:1].upper() + name[1:]
-            if isinstance(value, str) and value:
-                is_bucket = kind == "AWS::S3::Bucket"
-                yield Resource(
-                    _bucket_arn(value) if is_bucket else value[:1024],
-                    "S3Bucket" if is_bucket else kind[:64],
-                    region,
-                )
-    for item in objects(service, "detection", "sequence", "resources"):
-        if text(item, "uid"):
-            kind = text(item, "resourceType", "type")
-            uid = text(item, "uid")
-            is_bucket = uid.startswith("arn:") and uid.split(":")[2:3] == ["s3"]
-            yield Resource(uid, "S3Bucket" if is_bucket else kind, text(item, "region").lower() or region)
-
-
-_DETAILS = (
-    ("instanceDetails", ("instanceId", "instanceArn"), "Instance"),
-    ("eksClusterDetails", ("arn", "name"), "EKSCluster"),
-    ("ecsClusterDetails", ("arn", "name"), "ECSCluster"),
-    ("containerDetails", ("id", "name"), "Container"),
-    ("lambdaDetails", ("functionArn", "functionName"), "Lambda"),
-    ("rdsDbInstanceDetails", ("dbInstanceArn", "dbInstanceIdentifier"), "RDSDBInstance"),
-    ("rdsLimitlessDbDetails", ("dbShardGroupArn", "dbShardGroupIdentifier"), "RDSLimitlessDB"),
-)
-
-
-def _bucket_arn(name: str) -> str:
-    return name if not name or name.startswith("arn:") else f"arn:aws:s3:::{name}"
-
-
-def _bucket(found: Resource) -> str:
-    return found.id.rpartition(":")[2].partition("/")[0]
+def _threats(service: Obj) -> Iterator[str]:
+    """Yield the names of the malware that was found, on volumes, in objects or in backups."""
+    for item in objects(service, "malwareScanDetails", "threats"):
+        yield text(item, "name")
+    detections = obj(service, "ebsVolumeScanDetails", "scanDetections")
+    for item in objects(detections, "threatDetectedByName", "threatNames"):
+        yield text(item, "name")
 
 
 def _remote_ip(service: Obj) -> str:
+    """Return where it came from: the action says it, or the endpoints of a sequence."""
     for part in obj(service, "action").values():
         if isinstance(part, dict):
             found = text(obj(part, "remoteIpDetails"), "ipAddressV4", "ipAddressV6")
             if found:
                 return found
+    for endpoint in objects(service, "detection", "sequence", "endpoints"):
+        if text(endpoint, "ip"):
+            return text(endpoint, "ip")
     return ""
 
 
-def scan_result(detail: Obj, around: Envelope) -> Signal:
-    """Read the result of a malware scan of one S3 object: no finding, so it has neither id nor severity."""
-    stored = obj(detail, "s3ObjectDetails")
-    result = obj(detail, "scanResultDetails")
-    bucket, status = text(stored, "bucketName"), text(result, "scanResultStatus")
-    threats = unique(text(threat, "name") for threat in objects(result, "threats"))
-    region = around.region.lower()
-    subject = identity(
-        "guardduty-scan", around.account, region, bucket, text(stored, "objectKey"), text(stored, "versionId")
+def _sequence(service: Obj) -> Obj:
+    """Return what an attack sequence tells beside its resources: signals, tactics, and the actors' keys."""
+    found = obj(service, "detection", "sequence")
+    indicators = objects(found, "sequenceIndicators")
+    tactics = [
+        name for item in indicators if text(item, "key") == "ATTACK_TACTIC" for name in texts(item, "values")
+    ]
+    return known(
+        sequenceSignals=unique(text(signal, "name") for signal in objects(found, "signals")),
+        tactics=unique(tactics),
+        actorKeys=unique(text(obj(actor, "user"), "credentialUid") for actor in objects(found, "actors")),
     )
-    return Signal(
-        id=identity(subject, around.id or digest(detail, around.seed)),
-        subject=subject,
-        kind=SignalKind.FINDING,
-        provider="aws",
-        family="guardduty",
-        type=around.detail_type,
-        title=f"Malware scan of an object in {bucket}: {status}"[:TITLE],
-        description=", ".join(str(threat) for threat in threats)[:DESCRIPTION],
-        service="S3",
-        region=region,
-        account=around.account,
-        tenant=around.tenant,
-        started_at=moment(around.time),
-        detected_at=moment(around.time),
-        updated_at=moment(around.time),
-        resources=(Resource(_bucket_arn(bucket), "S3Bucket", region),) if bucket else (),
-        facts=known(
-            scanResultStatus=status,
-            scanStatus=text(detail, "scanStatus"),
-            objectKey=text(stored, "objectKey"),
-            threats=threats,
-            buckets=[bucket] if bucket else [],
-        ),
-    )
+
+
+def _first_seen(service: Obj) -> datetime | None:
+    """Return when it began; a sequence began with the first of its signals."""
+    signals = objects(service, "detection", "sequence", "signals")
+    seen = [
+        found for signal in signals if (found := moment(signal.get("firstSeenAt"), signal.get("createdAt")))
+    ]
+    return moment(service.get("eventFirstSeen")) or min(seen, default=None)

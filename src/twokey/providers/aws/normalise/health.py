@@ -70,6 +70,7 @@ def event(detail: Obj, around: Envelope) -> Signal:
         started_at=moment(detail.get("startTime")),
         detected_at=moment(around.time, detail.get("lastUpdatedTime"), detail.get("startTime")),
         updated_at=moment(detail.get("lastUpdatedTime"), around.time, detail.get("startTime")),
+        ended_at=moment(detail.get("endTime")),
         resources=resources,
         principal=principal,
         tracking_id=arn,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twokey.core.errors import Json
 from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Unit
 from twokey.providers.reading import (
@@ -14,8 +15,10 @@ from twokey.providers.reading import (
     moment,
     number,
     obj,
+    objects,
     shortened,
     text,
+    unique,
 )
 
 
@@ -56,8 +59,24 @@ def event(unit: Unit) -> Signal:
             subject=around.subject,
             topic=around.topic,
             attributes=list(around.attributes),
+            isAlarm=kind in _ALARMS or None,
+            services=_watched(detail) if kind in _ALARMS else None,
         ),
     )
+
+
+# EventBridge's detail-type, and what the same alarm is called here when it comes by SNS
+_ALARMS = ("CloudWatch Alarm", "CloudWatch Alarm State Change")
+
+
+def _watched(detail: Obj) -> list[Json]:
+    """Return the services whose metrics an alarm watches: AWS/ApplicationELB is ApplicationELB."""
+    trigger = obj(detail, "Trigger")
+    stats = [obj(one, "MetricStat") for one in objects(trigger, "Metrics")]
+    stats += [obj(one, "metricStat") for one in objects(obj(detail, "configuration"), "metrics")]
+    metrics = [trigger, *(obj(one, "Metric") or obj(one, "metric") for one in stats)]
+    named = (text(one, "Namespace", "namespace") for one in metrics)
+    return unique(one.removeprefix("AWS/") for one in named if one.startswith("AWS/"))
 
 
 def _name(unit: Unit) -> str:

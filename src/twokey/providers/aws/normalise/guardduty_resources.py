@@ -1,0 +1,111 @@
+"""What a GuardDuty finding is about: every kind of resource that findings and attack sequences name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twokey.core.signals import Resource
+from twokey.providers.reading import Obj, obj, objects, text
+
+# Where a finding has one thing of a kind: the part, the fields that identify it, and what it is.
+_DETAILS = (
+    ("instanceDetails", ("instanceId", "instanceArn"), "Instance"),
+    ("eksClusterDetails", ("arn", "name"), "EKSCluster"),
+    ("ecsClusterDetails", ("arn", "name"), "ECSCluster"),
+    ("containerDetails", ("id", "name"), "Container"),
+    ("lambdaDetails", ("functionArn", "functionName"), "Lambda"),
+    ("rdsDbInstanceDetails", ("dbInstanceArn", "dbInstanceIdentifier"), "RDSDBInstance"),
+    ("rdsLimitlessDbDetails", ("dbShardGroupArn", "dbShardGroupIdentifier"), "RDSLimitlessDB"),
+    ("ebsSnapshotDetails", ("snapshotArn",), "EBSSnapshot"),
+    ("ec2ImageDetails", ("imageArn",), "EC2Image"),
+    ("recoveryPointDetails", ("recoveryPointArn",), "RecoveryPoint"),
+    ("bedrockGuardrailDetails", ("guardrailArn", "arn", "id"), "BedrockGuardrail"),
+)
+
+# Attack sequences write the kinds in capitals.
+_KINDS = {
+    "ACCESS_KEY": "AccessKey",
+    "AUTOSCALING_AUTO_SCALING_GROUP": "AutoScalingGroup",
+    "CLOUDFORMATION_STACK": "CloudFormationStack",
+    "CONTAINER": "Container",
+    "EC2_IMAGE": "EC2Image",
+    "EC2_INSTANCE": "Instance",
+    "EC2_LAUNCH_TEMPLATE": "LaunchTemplate",
+    "EC2_NETWORK_INTERFACE": "NetworkInterface",
+    "EC2_VPC": "VPC",
+    "ECS_CLUSTER": "ECSCluster",
+    "ECS_TASK": "ECSTask",
+    "EKS_CLUSTER": "EKSCluster",
+    "IAM_INSTANCE_PROFILE": "InstanceProfile",
+    "KUBERNETES_WORKLOAD": "KubernetesWorkload",
+    "S3_BUCKET": "S3Bucket",
+    "S3_OBJECT": "S3Object",
+}
+
+
+def bucket_arn(name: str) -> str:
+    """Return a bucket's ARN, from its ARN or its name."""
+    return name if not name or name.startswith("arn:") else f"arn:aws:s3:::{name}"
+
+
+def bucket_name(found: Resource) -> str:
+    """Return a bucket's name."""
+    return found.id.rpartition(":")[2].partition("/")[0]
+
+
+def every_resource(resource: Obj, service: Obj, region: str) -> Iterator[Resource]:
+    """Yield what a finding names, what was touched by its call, and the parts of an attack sequence."""
+    for bucket in objects(resource, "s3BucketDetails"):
+        arn = text(bucket, "arn") or bucket_arn(text(bucket, "name"))
+        if arn:
+            yield Resource(arn, "S3Bucket", region)
+        for item in objects(bucket, "s3ObjectDetails"):
+            if text(item, "objectArn", "key"):
+                yield Resource(text(item, "objectArn", "key"), "S3Object", region)
+    key = text(obj(resource, "accessKeyDetails"), "accessKeyId")
+    if key:
+        yield Resource(key, "AccessKey", region)
+    for part, names, kind in _DETAILS:
+        found = text(obj(resource, part), *names) if part in resource else ""
+        if found:
+            yield Resource(found, kind, region)
+    yield from _inside(resource, region)
+    yield from _affected(service, region)
+    yield from _sequence(service, region)
+
+
+def _inside(resource: Obj, region: str) -> Iterator[Resource]:
+    """Yield what stands inside the details: an instance's role, a task, a workload."""
+    for path, names, kind in (
+        (("instanceDetails", "iamInstanceProfile"), ("arn", "id"), "InstanceProfile"),
+        (("ecsClusterDetails", "taskDetails"), ("arn",), "ECSTask"),
+        (("kubernetesDetails", "kubernetesWorkloadDetails"), ("uid", "name"), "KubernetesWorkload"),
+    ):
+        found = text(obj(resource, *path), *names)
+        if found:
+            yield Resource(found, kind, region)
+
+
+def _affected(service: Obj, region: str) -> Iterator[Resource]:
+    affected = obj(service, "action", "awsApiCallAction").get("affectedResources")
+    for name, value in list(affected.items())[:20] if isinstance(affected, dict) else ():
+        if isinstance(value, str) and value:
+            kind = name[:1].upper() + name[1:]
+            is_bucket = kind == "AWS::S3::Bucket"
+            yield Resource(
+                bucket_arn(value[:1024]) if is_bucket else value[:1024],
+                "S3Bucket" if is_bucket else kind[:64],
+                region,
+            )
+
+
+def _sequence(service: Obj, region: str) -> Iterator[Resource]:
+    for item in objects(service, "detection", "sequence", "resources"):
+        uid, kind = text(item, "uid"), text(item, "resourceType", "type")
+        if uid:
+            is_bucket = uid.startswith("arn:") and uid.split(":")[2:3] == ["s3"] and "/" not in uid
+            yield Resource(
+                uid,
+                "S3Bucket" if is_bucket else _KINDS.get(kind, kind[:64]),
+                text(item, "region").lower() or region,
+            )
