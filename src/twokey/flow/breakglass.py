@@ -14,6 +14,7 @@ from twokey.flow.keys import turn_key, use_code
 from twokey.flow.named import incident_named, plan_named
 from twokey.flow.plans import (
     as_proposed,
+    asked_for,
     incident_for,
     is_own_preview,
     no_twin,
@@ -90,7 +91,7 @@ def _tell_everybody(
         "glass.broken",
         incident_id=plan.incident_id,
         plan_id=plan.id,
-        data={"runbook": plan.runbook_id, "digest": plan.digest, "reason": plan.break_glass_reason},
+        data=asked_for(plan, plan.break_glass_reason),
     )
     told = message(
         "containment.glass_broken", person=person.name, title=plan.title, plan=plan.short, reason=reason

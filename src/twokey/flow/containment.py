@@ -31,7 +31,16 @@ from twokey.flow.journal import journal_of
 from twokey.flow.keys import checked_code, turn_key
 from twokey.flow.named import incident_named, plan_named
 from twokey.flow.planning import Planner
-from twokey.flow.plans import as_proposed, incident_for, is_own_preview, move, no_twin, owe_expiry, owe_run
+from twokey.flow.plans import (
+    as_proposed,
+    asked_for,
+    incident_for,
+    is_own_preview,
+    move,
+    no_twin,
+    owe_expiry,
+    owe_run,
+)
 from twokey.flow.refusals import on_record
 from twokey.flow.suggestions import best_first
 from twokey.ports import Clock, Library, Reading, Rosters, StepUp, Store
@@ -105,7 +114,7 @@ class Containment:
                 "proposed",
                 incident_id=incident.id,
                 plan_id=stored.id,
-                data={"runbook": plan.runbook_id, "digest": plan.digest, "reason": reason[:2000]},
+                data=asked_for(stored, reason),
             )
             if proposer_counts(stored):
                 turn_key(tx, stored, person, who, role="proposer", now=now)

@@ -73,8 +73,10 @@ class Executor:
         except (Later, LostLease):
             raise
         except Unavailable as fault:
+            self.checkpoint(around(step.id, Around.FAILED))
             return try_later(run, step, fault)
         except TwokeyError as fault:
+            self.checkpoint(around(step.id, Around.FAILED))
             return give_up(run, step, fault.message)
 
     def _read(self, run: Run, step: Step) -> None:
@@ -113,7 +115,7 @@ class Executor:
             prior=prior or self._action(run, step).capture(run.plan.target, inputs),
             attempt=earlier.attempt + 1 if earlier else 1,
         )
-        run.write(row, "step.started", {"inputs": inputs, "attempt": row.attempt})
+        run.write(row, "step.started", {"action": step.action, "inputs": inputs, "attempt": row.attempt})
         return row
 
     def _act(self, run: Run, step: Step, row: StepRecord) -> StepRecord:
@@ -136,7 +138,8 @@ class Executor:
             run.write(done, "step.found_done", {"outputs": dict(outputs), "attempt": row.attempt + 1})
             return done
         again = replace(row, state=StepState.STARTED, attempt=row.attempt + 1)
-        run.write(again, "step.started", {"inputs": dict(row.inputs), "attempt": again.attempt})
+        intent = {"action": step.action, "inputs": dict(row.inputs), "attempt": again.attempt}
+        run.write(again, "step.started", intent)
         return self._act(run, step, again)
 
     def _verify(self, run: Run, step: Step, row: StepRecord) -> None:

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from twokey.core.approvals import expires_after_s, is_for, is_out_of_time, may_propose
+from twokey.core.approvals import (
+    expires_after_s,
+    is_for,
+    is_out_of_time,
+    keys_needed,
+    may_propose,
+    proposer_counts,
+)
 from twokey.core.errors import Json, Message, Refused
 from twokey.core.incidents import Incident
 from twokey.core.jobs import Job, JobKind
@@ -51,6 +58,20 @@ def as_proposed(look: Reading, plan: Plan, person: Person, now: datetime) -> Pla
         expires_at=now + timedelta(seconds=expires_after_s(plan)),
         state=PlanState.PROPOSED,
     )
+
+
+def asked_for(plan: Plan, reason: str) -> dict[str, Json]:
+    """Return what the trail says about a stored plan: enough to tell from the trail alone whether it may run."""
+    return {
+        "runbook": plan.runbook_id,
+        "digest": plan.digest,
+        "risk": plan.risk.value,
+        "needed": keys_needed(plan),
+        "proposer_counts": proposer_counts(plan),
+        "expires_at": plan.expires_at.isoformat() if plan.expires_at else "",
+        "undo_of": plan.undo_of,
+        "reason": reason[:2000],
+    }
 
 
 def move(
