@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +24,15 @@ class Call:
     operation: str
     body: bytes
     status: int = 0
+    at: float = field(default_factory=time.time, compare=False)
+
+    def line(self) -> str:
+        """Return it as a line of the cloud's own log, as the history checker reads it."""
+        request = f"{self.path} {self.body.decode('utf-8', 'replace')}"
+        at = datetime.fromtimestamp(self.at, UTC).isoformat()
+        return json.dumps(
+            {"at": at, "operation": self.operation, "status": self.status, "request": request[:20_000]}
+        )
 
 
 Hook = Callable[[Call], bool]

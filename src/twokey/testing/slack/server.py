@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -237,6 +238,22 @@ class FakeSlack:
         """Return the requests so far, oldest first; posts to a response_url are `response_url`."""
         with self.state.lock:
             return [call for call in self.state.calls if method in (None, call.method)]
+
+    def log(self) -> list[str]:
+        """Return what reached Slack as lines of its own log, as the history checker reads it."""
+        return [
+            json.dumps(
+                {
+                    "method": call.method,
+                    "ok": bool(call.answer.get("ok")),
+                    "channel": call.answer.get("channel", call.args.get("channel", "")),
+                    "ts": call.answer.get("ts", ""),
+                    "thread_ts": call.args.get("thread_ts", ""),
+                    "error": call.error or "",
+                }
+            )
+            for call in self.calls()
+        ]
 
     def messages(self, channel: Channel | str) -> list[Message]:
         """Return what stands in the channel itself, oldest first."""
