@@ -13,6 +13,10 @@ from twokey.testing.installation import Installation, installed
 from twokey.testing.postgres import Postgres, running
 
 
+# Messages are not what is tried here, and a loaded machine must not lose a lease.
+QUICK = {"TWOKEY_SLACK_PER_SECOND": "25", "TWOKEY_LEASE_S": "10"}
+
+
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
     with Ministack(tmp_path_factory.mktemp("aws")) as emulator:
@@ -33,7 +37,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
         def make(database: str = "sqlite", **settings: str) -> Installation:
             url = request.getfixturevalue("postgres").migrated() if database == "postgres" else ""
             aws = request.getfixturevalue("aws")
-            return stack.enter_context(installed(tmp_path, aws, url, settings))
+            return stack.enter_context(installed(tmp_path, aws, url, QUICK | settings))
 
         yield make
 
@@ -41,7 +45,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
 @pytest.fixture(scope="module")
 def shared(aws: Ministack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One world for a file, with an incident in it and its bot at work."""
-    with installed(tmp_path_factory.mktemp("world"), aws) as world:
+    with installed(tmp_path_factory.mktemp("world"), aws, settings=QUICK) as world:
         world.bot()
         world.attack()
         yield world

@@ -52,6 +52,13 @@ class Transport(Protocol):
         """Send once, and wait for the answer as long as Slack does."""
 
 
+class Held:
+    """Sends nothing: what a person did is kept, for somebody else to send it."""
+
+    def send(self, delivery: Delivery, attempt: Attempt) -> None:
+        """Keep it."""
+
+
 class Delivery:
     """What a person's act became: `.ack`, `.ack_ms`, `.response`, `.redeliver(n)`."""
 

@@ -22,6 +22,16 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
     return "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()
 
 
+def body_of(delivery: Delivery) -> tuple[bytes, str]:
+    """Return the body that Slack posts, and its content type."""
+    if delivery.kind == "events_api":
+        return json.dumps(delivery.payload).encode(), "application/json"
+    form: Json = delivery.payload
+    if delivery.kind == "interactive":
+        form = {"payload": json.dumps(delivery.payload)}
+    return urlencode(form).encode(), "application/x-www-form-urlencoded"
+
+
 @dataclass
 class SignedHttp:
     """Posts to one URL; `signature` is valid, wrong, stale, garbled or missing; `headers` win over all."""
@@ -34,20 +44,12 @@ class SignedHttp:
 
     def send(self, delivery: Delivery, attempt: Attempt) -> None:
         """Post once and note the answer."""
-        body, content_type = self._body(delivery)
+        body, content_type = body_of(delivery)
         headers = self._headers(body, content_type, attempt)
         attempt.sent_at = time.monotonic()
         status, text, got = self._post(body, headers, attempt)
         if status is not None:
             attempt.answer(status, _json(text), text, got)
-
-    def _body(self, delivery: Delivery) -> tuple[bytes, str]:
-        if delivery.kind == "events_api":
-            return json.dumps(delivery.payload).encode(), "application/json"
-        form: Json = delivery.payload
-        if delivery.kind == "interactive":
-            form = {"payload": json.dumps(delivery.payload)}
-        return urlencode(form).encode(), "application/x-www-form-urlencoded"
 
     def _headers(self, body: bytes, content_type: str, attempt: Attempt) -> dict[str, str]:
         age = 600 if self.signature == "stale" else 0
