@@ -58,6 +58,15 @@ class Settings:
     http_host: str = "127.0.0.1"
     http_port: int = 8080
     azure_webhooks: tuple[str, ...] = ()  # <name>=<secret of 32 or more characters>, comma separated
+    azure_event_grid: tuple[str, ...] = ()  # the same, for Event Grid
+    azure_event_grid_topics: tuple[str, ...] = ()  # which may deliver; empty: those of azure_subscriptions
+    azure_event_grid_origins: tuple[str, ...] = ("eventgrid.azure.net",)
+    azure_webhook_audience: tuple[str, ...] = ()  # given: every Azure door wants an Entra token for it
+    azure_webhook_tenant: str = ""  # whose tokens; empty is azure_tenant
+    azure_webhook_app: str = "461e8683-5575-4561-ac7f-899cc907d62a"  # who calls: action groups
+    azure_event_grid_app: str = "4962773b-9cdb-44cf-a8bf-237846a00ab7"  # who calls: Event Grid
+    azure_authority: str = "https://login.microsoftonline.com"
+    azure_doors_without_token: tuple[str, ...] = ()
     # clouds
     clouds: tuple[str, ...] = ("aws", "azure")
     aws_region: str = "us-east-1"
@@ -72,6 +81,11 @@ class Settings:
     azure_tenant: str = ""
     azure_subscriptions: tuple[str, ...] = ()
     azure_endpoint_url: str = ""
+    azure_queues: tuple[str, ...] = ()  # addresses of storage queues that Event Grid writes to
+    azure_poll_s: int = 0  # seconds between two looks at Azure's own lists; 0 never looks
+    azure_poll_categories: tuple[str, ...] = ("ServiceHealth", "ResourceHealth", "Security")
+    azure_poll_tenant: bool = False  # also the events of the whole tenant
+    azure_annotation_wait_s: int = 120  # how long a change of health waits for the annotation with its cause
     # how it works
     workers: int = 4
     lease_s: float = 15.0  # how long a dead process' work waits for another hand
@@ -88,8 +102,16 @@ class Settings:
 
     def doors(self) -> dict[str, Secret]:
         """Return the Azure webhooks: name -> path secret."""
-        pairs = (door.partition("=") for door in self.azure_webhooks)
-        return {name: Secret(secret) for name, _, secret in pairs}
+        return _named_secrets(self.azure_webhooks)
+
+    def event_doors(self) -> dict[str, Secret]:
+        """Return the addresses for Event Grid: name -> secret."""
+        return _named_secrets(self.azure_event_grid)
+
+
+def _named_secrets(doors: tuple[str, ...]) -> dict[str, Secret]:
+    pairs = (door.partition("=") for door in doors)
+    return {name: Secret(secret) for name, _, secret in pairs}
 
 
 def _yes_or_no(text: str) -> bool:
@@ -154,11 +176,16 @@ def _faults(settings: Settings) -> list[str]:
     faults = []
     if settings.language not in ("en", "ja"):
         faults.append("TWOKEY_LANGUAGE: en or ja is wanted")
-    for name, secret in settings.doors().items():
-        if not name or len(secret) < 32:
-            faults.append(
-                f"TWOKEY_AZURE_WEBHOOKS: {name or '(no name)'}: <name>=<32 or more characters> is wanted"
-            )
+    for variable, doors in (
+        ("TWOKEY_AZURE_WEBHOOKS", settings.doors()),
+        ("TWOKEY_AZURE_EVENT_GRID", settings.event_doors()),
+    ):
+        faults += [
+            f"{variable}: {name or '(no name)'}: <name>=<32 or more characters> is wanted"
+            for name, secret in doors.items()
+            if not name or len(secret) < 32
+        ]
+    faults += _azure_faults(settings)
     for cloud in settings.clouds:
         if cloud not in ("aws", "azure"):
             faults.append(f"TWOKEY_CLOUDS: {cloud}: aws or azure is wanted")
@@ -168,6 +195,30 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("TWOKEY_SLACK_PER_SECOND: more than 0 is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
+    return faults
+
+
+def _azure_faults(settings: Settings) -> list[str]:
+    """Name what would leave an Azure door open, or shut for everybody."""
+    faults = []
+    known = {**settings.doors(), **settings.event_doors()}
+    for name in settings.azure_doors_without_token:
+        if name not in known:
+            faults.append(f"TWOKEY_AZURE_DOORS_WITHOUT_TOKEN: {name}: no webhook has this name")
+    if settings.azure_doors_without_token and not settings.azure_webhook_audience:
+        faults.append("TWOKEY_AZURE_WEBHOOK_AUDIENCE: without it no door asks for a token")
+    if settings.azure_webhook_audience and not (settings.azure_webhook_tenant or settings.azure_tenant):
+        faults.append(
+            "TWOKEY_AZURE_WEBHOOK_TENANT (or TWOKEY_AZURE_TENANT): the tenant whose tokens are wanted"
+        )
+    if settings.azure_event_grid and not (settings.azure_event_grid_topics or settings.azure_subscriptions):
+        faults.append("TWOKEY_AZURE_EVENT_GRID_TOPICS (or TWOKEY_AZURE_SUBSCRIPTIONS): whose events may come")
+    if settings.azure_poll_s and not settings.azure_subscriptions:
+        faults.append("TWOKEY_AZURE_SUBSCRIPTIONS: polling needs at least one")
+    if settings.azure_poll_s < 0 or 0 < settings.azure_poll_s < 60:
+        faults.append("TWOKEY_AZURE_POLL_S: 0 (never) or at least 60 is wanted")
+    if settings.azure_annotation_wait_s < 0:
+        faults.append("TWOKEY_AZURE_ANNOTATION_WAIT_S: 0 or more is wanted")
     return faults
 
 

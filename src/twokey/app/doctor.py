@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twokey import app as wiring
+from twokey.app.azure import azure_doors
 from twokey.core.errors import TwokeyError
 from twokey.core.people import Role
 from twokey.settings import Settings, missing_to_serve
@@ -82,10 +83,13 @@ def _templates(settings: Settings) -> str:
 
 
 def _doors(settings: Settings) -> str:
-    from twokey.web import Door, Doors
-
-    doors = Doors(tuple(Door(name, secret) for name, secret in settings.doors().items()))
-    return f"{len(doors.azure)} Azure webhooks, {len(settings.aws_queues)} AWS queues"
+    doors = azure_doors(settings, wiring.SystemClock())
+    every = (*doors.azure, *doors.events)
+    locked = sum(1 for door in every if door.may_enter is not None)
+    return (
+        f"{len(doors.azure)} Azure webhooks and {len(doors.events)} Event Grid addresses,"
+        f" {locked} of them want an Entra token; {len(settings.aws_queues)} AWS queues"
+    )
 
 
 _LOOKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (

@@ -9,6 +9,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from twokey.app.azure import azure_doors
 from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
 from twokey.flow.intake import Intake
@@ -92,8 +93,8 @@ async def _bot(app: App) -> None:
     from twokey.chat.slack.http_door import slack_route
     from twokey.chat.slack.options import Flows
     from twokey.chat.slack.sender import Sender
-    from twokey.web import Door, Doors, web_app
     from twokey.web import serve as serve_web
+    from twokey.web import web_app
 
     stop, ended = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
@@ -140,7 +141,7 @@ async def _bot(app: App) -> None:
 
     web = web_app(
         app.intake.receive,
-        doors=Doors(tuple(Door(name, secret) for name, secret in settings.doors().items())),
+        doors=azure_doors(settings, app.clock),
         clock=app.clock,
         readiness=readiness,
         slack=slack_route(bot, app.clock).app if settings.slack_signing_secret else None,

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from twokey.web.app import Limits, web_app
-from twokey.web.doors import Door, Doors, HideSecrets
+from twokey.web.app import web_app
+from twokey.web.aws import AwsDoors, KeyDoor, SnsDoor
+from twokey.web.doors import Door, Doors, EventDoor, HideSecrets
+from twokey.web.limits import Limits
 from twokey.web.server import serve
 
-__all__ = ["Door", "Doors", "HideSecrets", "Limits", "serve", "web_app"]
+__all__ = [
+    "AwsDoors",
+    "Door",
+    "Doors",
+    "EventDoor",
+    "HideSecrets",
+    "KeyDoor",
+    "Limits",
+    "SnsDoor",
+    "serve",
+    "web_app",
+]

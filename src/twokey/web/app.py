@@ -1,44 +1,28 @@
-"""The routes: one for Azure's webhooks, one for Slack where it comes by HTTP, two for health."""
+"""The application: each cloud's routes, one for Slack where it comes by HTTP, two for health."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from twokey.core.errors import Unavailable
-from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock
 from twokey.web import inbox as inboxes
-from twokey.web.bodies import BodyError, Room, body_of
-from twokey.web.doors import Door, Doors, hidden
+from twokey.web.aws import NO_DOORS, AwsDoors, aws_routes
+from twokey.web.azure import azure_routes
+from twokey.web.bodies import BodyError, Room, body_of, closing
+from twokey.web.doors import Doors, hidden
+from twokey.web.limits import DEFAULT, Limits
 
 _TIMESTAMP = re.compile(r"[0-9]{1,15}")
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much and how long. Azure waits 10 s for an answer: body and storing together stay below."""
-
-    max_body: int = 1 << 20
-    body_s: float = 5.0
-    store_s: float = 4.0
-    max_batch: int = 100
-    max_waiting: int = 1000
-    max_waiting_bytes: int = 24 << 20
-    max_reading_bytes: int = 16 << 20
-    readiness_s: float = 2.0
-    readiness_kept_s: float = 1.0
 
 
 def web_app(
@@ -48,7 +32,8 @@ def web_app(
     clock: Clock,
     readiness: Callable[[], Mapping[str, str]],
     slack: ASGIApp | None = None,
-    limits: Limits = Limits(),
+    aws: AwsDoors = NO_DOORS,
+    limits: Limits = DEFAULT,
 ) -> Starlette:
     """Build the application.
 
@@ -71,8 +56,9 @@ def web_app(
         finally:
             await inbox.stop()
 
-    routes = [
-        Route("/azure/{secret}", _azure(inbox, doors, clock, limits), methods=["POST"]),
+    routes: list[BaseRoute] = [
+        *aws_routes(inbox, aws, clock, limits),
+        *azure_routes(inbox, doors, clock, limits),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _Readiness(inbox, readiness, limits), methods=["GET"]),
     ]
@@ -82,49 +68,6 @@ def web_app(
     app.router.redirect_slashes = False  # a redirect would say the secret again
     app.state.inbox = inbox
     return app
-
-
-def _azure(
-    inbox: inboxes.Inbox, doors: Doors, clock: Clock, limits: Limits
-) -> Callable[[Request], Awaitable[Response]]:
-    room = Room(limits.max_reading_bytes)
-
-    async def azure(request: Request) -> Response:
-        """Store what came, whatever it is, and say 202; after a 503 (and no 500) Azure comes again."""
-        door = doors.behind(request.path_params["secret"])
-        if door is None:
-            return _closing(404)
-        if door.may_enter is not None:
-            token = request.headers.get("authorization", "")
-            # It may fetch keys: not in the event loop.
-            try:
-                if not await asyncio.to_thread(door.may_enter, token):
-                    return _closing(401)
-            except Unavailable:
-                return _closing(503)
-        try:
-            async with body_of(request, room, max_bytes=limits.max_body, within_s=limits.body_s) as body:
-                raw = _raw(door, body, clock.now())
-        except BodyError as declined:
-            return _closing(declined.status)
-        try:
-            await inbox.put(raw)
-        except Unavailable:
-            return Response(status_code=503, headers={"retry-after": "5"})
-        return Response(status_code=202)
-
-    return azure
-
-
-def _raw(door: Door, body: bytes, now: datetime) -> RawNotification:
-    return RawNotification(
-        id=raw_id(door.source, body),
-        source=door.source,
-        body=body,
-        received_at=now,
-        account=door.account,
-        tenant=door.tenant,
-    )
 
 
 async def _healthz(_request: Request) -> Response:
@@ -186,7 +129,7 @@ class _Slack:
         stamp = request.headers.get("x-slack-request-timestamp", "")
         signature = request.headers.get("x-slack-signature", "")
         if not _TIMESTAMP.fullmatch(stamp) or not _SIGNATURE.fullmatch(signature):
-            await _closing(401)(scope, receive, send)
+            await closing(401)(scope, receive, send)
             return
         limits = self._limits
         held = body_of(request, self._room, max_bytes=limits.max_body, within_s=limits.body_s)
@@ -194,7 +137,7 @@ class _Slack:
             try:
                 body = await stack.enter_async_context(held)
             except BodyError as declined:
-                await _closing(declined.status)(scope, receive, send)
+                await closing(declined.status)(scope, receive, send)
                 return
             await self._app(scope, _again(body, receive), send)
 
@@ -207,8 +150,3 @@ def _again(body: bytes, receive: Receive) -> Receive:
         return rest.pop() if rest else await receive()
 
     return replay
-
-
-def _closing(status: int) -> Response:
-    """Answer without having read the body: the connection cannot be used again."""
-    return Response(status_code=status, headers={"connection": "close"})

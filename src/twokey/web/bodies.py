@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 
 class BodyError(Exception):
@@ -23,6 +24,11 @@ class Room:
     """How many bytes of bodies one route may hold at the same time; each route has its own."""
 
     free: int
+
+
+def closing(status: int) -> Response:
+    """Answer without having read the body: the connection cannot be used again."""
+    return Response(status_code=status, headers={"connection": "close"})
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""S9: who may come through a secure webhook. Every line is a token that must not."""
+"""Who may come through a secure webhook, and how rarely the keys that decide it are fetched."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import jwt
@@ -15,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from twokey.core.errors import Invalid, Unavailable
 from twokey.providers.azure.entra import ACTION_GROUPS_APP, ACTION_GROUPS_ROLE, WebhookTokens
+from twokey.providers.azure.signing_keys import SigningKeys, fetched
+from twokey.testing.arm.entra import Entra
 from twokey.testing.clocks import SettableClock
 
 TENANT = "00000000-0000-0000-0000-00000000000f"
@@ -34,7 +39,7 @@ def signing_key(key_id: str) -> object:
 
 @pytest.fixture
 def tokens(clock: SettableClock) -> WebhookTokens:
-    return WebhookTokens(TENANT, AUDIENCE, clock, signing_key)
+    return WebhookTokens(TENANT, (AUDIENCE,), clock, signing_key)
 
 
 def claims(clock: SettableClock, **changed: Any) -> dict[str, Any]:
@@ -136,14 +141,116 @@ def test_what_is_no_token_may_not(tokens: WebhookTokens, header: str) -> None:
 
 def test_keys_that_cannot_be_had_are_not_the_callers_fault(clock: SettableClock) -> None:
     def nobody(key_id: str) -> object:
-        raise jwt.PyJWKClientConnectionError("no route")
+        raise Unavailable("azure.webhook_keys", tenant=TENANT)
 
     with pytest.raises(Unavailable, match=r"azure\.webhook_keys"):
-        WebhookTokens(TENANT, AUDIENCE, clock, nobody).may_enter(signed(claims(clock)))
+        WebhookTokens(TENANT, (AUDIENCE,), clock, nobody).may_enter(signed(claims(clock)))
 
 
 def test_a_webhook_without_tenant_or_audience_stops_the_start(clock: SettableClock) -> None:
     with pytest.raises(Invalid, match=r"azure\.webhook_tenant"):
-        WebhookTokens("common", AUDIENCE, clock, signing_key)
+        WebhookTokens("common", (AUDIENCE,), clock, signing_key)
     with pytest.raises(Invalid, match=r"azure\.webhook_tenant"):
-        WebhookTokens(TENANT, "", clock, signing_key)
+        WebhookTokens(TENANT, (), clock, signing_key)
+    with pytest.raises(Invalid, match=r"azure\.webhook_tenant"):
+        WebhookTokens(TENANT, ("",), clock, signing_key)
+    with pytest.raises(Invalid, match=r"azure\.webhook_app"):
+        WebhookTokens(TENANT, (AUDIENCE,), clock, signing_key, app="*")
+    with pytest.raises(Invalid, match=r"azure\.base_url_not_https"):
+        WebhookTokens(TENANT, (AUDIENCE,), clock, signing_key, authority="http://login.example")
+
+
+# --- the keys
+
+
+@pytest.fixture
+def entra() -> Iterator[Entra]:
+    with Entra() as started:
+        yield started
+
+
+@pytest.fixture
+def keys(entra: Entra, clock: SettableClock) -> SigningKeys:
+    trusting = ssl.create_default_context(cafile=entra.ca_bundle)
+    return SigningKeys(TENANT, clock, entra.base_url, partial(fetched, context=trusting))
+
+
+def test_the_keys_are_read_once_and_again_when_they_are_old(
+    keys: SigningKeys, entra: Entra, clock: SettableClock
+) -> None:
+    for _ in range(50):
+        assert keys("key-1")
+    assert entra.key_reads == 1
+    clock.advance(3601)
+    assert keys("key-1")
+    assert entra.key_reads == 2
+
+
+def test_a_new_key_is_found_within_a_minute(keys: SigningKeys, entra: Entra, clock: SettableClock) -> None:
+    assert keys("key-1")
+    entra.keys["key-2"] = STRANGER
+    with pytest.raises(jwt.InvalidKeyError):
+        keys("key-2")
+    clock.advance(61)
+    assert keys("key-2").public_numbers() == STRANGER.public_key().public_numbers()
+
+
+def test_a_key_that_was_taken_back_is_refused_when_the_keys_were_read_again(
+    keys: SigningKeys, entra: Entra, clock: SettableClock
+) -> None:
+    assert keys("key-1")
+    entra.keys = {"key-2": STRANGER}
+    clock.advance(3601)
+    with pytest.raises(jwt.InvalidKeyError):
+        keys("key-1")
+
+
+def test_while_the_authority_is_away_known_keys_serve_for_a_day_and_no_longer(
+    keys: SigningKeys, entra: Entra, clock: SettableClock
+) -> None:
+    assert keys("key-1")
+    entra.fails = True
+    clock.advance(23 * 3600)
+    assert keys("key-1")
+    clock.advance(2 * 3600)
+    with pytest.raises(Unavailable, match=r"azure\.webhook_keys"):
+        keys("key-1")
+
+
+def test_an_authority_that_fails_is_not_asked_for_every_token(
+    keys: SigningKeys, entra: Entra, clock: SettableClock
+) -> None:
+    entra.fails = True
+    for _ in range(50):
+        with pytest.raises(Unavailable):
+            keys("key-1")
+    assert len(entra.calls) == 1
+    entra.fails = False
+    clock.advance(11)
+    assert keys("key-1")
+
+
+@pytest.mark.parametrize(
+    ("end", "document"),
+    [
+        ("openid-configuration", b"<html>"),
+        ("openid-configuration", b"[]"),
+        ("openid-configuration", b"{}"),
+        ("openid-configuration", b'{"jwks_uri": "https://evil.example/keys"}'),
+        ("openid-configuration", b'{"jwks_uri": "file:///etc/passwd"}'),
+        ("openid-configuration", b" " * 300_000),
+        ("/keys", b"not JSON"),
+        ("/keys", b'{"keys": "many"}'),
+        ("/keys", b'{"keys": []}'),
+        ("/keys", b'{"keys": [{"kty": "oct", "kid": "key-1", "k": "c2VjcmV0"}]}'),
+        ("/keys", b'{"keys": [{"kty": "RSA", "kid": "key-1", "use": "enc", "n": "AQAB", "e": "AQAB"}]}'),
+        ("/keys", b'{"keys": [{"kty": "RSA", "kid": "key-1"}]}'),
+    ],
+)
+def test_what_is_no_list_of_keys_opens_nothing(
+    keys: SigningKeys, entra: Entra, end: str, document: bytes
+) -> None:
+    """It is not the caller's fault either: Unavailable, and so 503."""
+    entra.documents[end] = document
+    with pytest.raises(Unavailable, match=r"azure\.webhook_keys"):
+        keys("key-1")

@@ -1,4 +1,4 @@
-"""Tokens of Azure's secure webhook: who calls, for whom, and since when; judged before a body is read."""
+"""Tokens of Azure's secure webhooks: who calls, for whom, and since when; judged before a body is read."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from typing import Any
 
 import jwt
 
-from twokey.core.errors import Invalid, Unavailable
+from twokey.core.errors import Invalid
 from twokey.ports import Clock
 from twokey.providers.azure.identifiers import GUID
+from twokey.providers.azure.signing_keys import AUTHORITY
 
 # "AzNS AAD Webhook": the application as which Azure Monitor's action groups call, in the public cloud.
 ACTION_GROUPS_APP = "461e8683-5575-4561-ac7f-899cc907d62a"
 ACTION_GROUPS_ROLE = "ActionGroupsSecureWebhook"
+# "Microsoft.EventGrid", and the role that Microsoft's own script gives it at our registration.
+EVENT_GRID_APP = "4962773b-9cdb-44cf-a8bf-237846a00ab7"
+EVENT_GRID_ROLE = "AzureEventGridSecureWebhookSubscriber"
 LEEWAY_S = 60
 MAX_TOKEN = 8192
 
 _BEARER = re.compile(r"[Bb]earer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)")
+_OLDER_ISSUERS = {"https://login.chinacloudapi.cn": "https://sts.chinacloudapi.cn"}
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -27,38 +32,41 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 class WebhookTokens:
     """Judges Authorization headers: `Door.may_enter` of a secure webhook.
 
-    `audience` is the application id or the id URI of our own registration. `signing_key` returns the
-    tenant's public key with a key id, or raises jwt.PyJWTError. An empty `role` means none is asked for.
+    `audiences` are the application id and the id URI of our own registration: a token of version 2 has the
+    one, a token of version 1 the other. `signing_key` returns the tenant's public key with a key id, or raises
+    jwt.PyJWTError; Unavailable when it cannot know. An empty `role` means none is asked for.
     """
 
     tenant: str
-    audience: str
+    audiences: tuple[str, ...]
     clock: Clock
-    signing_key: Callable[[str], Any] | None = field(default=None, repr=False)
+    signing_key: Callable[[str], Any] = field(repr=False)
+    authority: str = AUTHORITY
     role: str = ACTION_GROUPS_ROLE
     app: str = ACTION_GROUPS_APP
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(GUID, self.tenant) or not self.audience:
+        if not re.fullmatch(GUID, self.tenant) or not self.audiences or not all(self.audiences):
             raise Invalid("azure.webhook_tenant", tenant=self.tenant or "?")
-        if self.signing_key is None:
-            object.__setattr__(self, "signing_key", published_keys(self.tenant))
+        if not re.fullmatch(GUID, self.app):
+            raise Invalid("azure.webhook_app", app=self.app or "?")
+        if not self.authority.startswith("https://"):
+            raise Invalid("azure.base_url_not_https", url=self.authority)
 
     def may_enter(self, authorization: str) -> bool:
-        """Say whether the token is Azure Monitor's, for us, now; raise Unavailable when keys cannot be had."""
+        """Say whether the token is the expected caller's, for us, now; Unavailable when keys cannot be had.
+
+        That is not the caller's fault: told to come again, where a 401 would lose the notification.
+        """
         found = _BEARER.fullmatch(authorization) if len(authorization) <= MAX_TOKEN else None
         if found is None:
             return False
         try:
             return self._is_ours(self._claims(found[1]))
-        except jwt.PyJWKClientConnectionError as fault:
-            # Not the caller's fault: told to come again, where a 401 would lose the notification.
-            raise Unavailable("azure.webhook_keys", tenant=self.tenant) from fault
         except (jwt.PyJWTError, ValueError, TypeError):
             return False
 
     def _claims(self, token: str) -> dict[str, Any]:
-        assert self.signing_key is not None
         key_id = jwt.get_unverified_header(token).get("kid")
         if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
             raise jwt.InvalidTokenError("no usable key id")
@@ -67,11 +75,8 @@ class WebhookTokens:
             token,
             self.signing_key(key_id),
             algorithms=["RS256"],
-            audience=self.audience,
-            issuer=[
-                f"https://login.microsoftonline.com/{self.tenant.lower()}/v2.0",
-                f"https://sts.windows.net/{self.tenant.lower()}/",
-            ],
+            audience=list(self.audiences),
+            issuer=list(self._issuers()),
             options={
                 "require": ["exp", "nbf", "iss", "aud"],
                 "verify_exp": False,
@@ -80,24 +85,19 @@ class WebhookTokens:
             },
         )
 
+    def _issuers(self) -> tuple[str, str]:
+        """Return who signs for our tenant, in tokens of version 2 and of version 1."""
+        tenant = self.tenant.lower()
+        older = _OLDER_ISSUERS.get(self.authority, "https://sts.windows.net")
+        return f"{self.authority}/{tenant}/v2.0", f"{older}/{tenant}/"
+
     def _is_ours(self, claims: dict[str, Any]) -> bool:
         now = self.clock.now().timestamp()
         if not float(claims["nbf"]) - LEEWAY_S <= now < float(claims["exp"]) + LEEWAY_S:
             return False
         if str(claims.get("tid", "")).lower() != self.tenant.lower():
             return False
-        if str(claims.get("azp") or claims.get("appid") or "").lower() != self.app:
+        if str(claims.get("azp") or claims.get("appid") or "").lower() != self.app.lower():
             return False
         roles = claims.get("roles")
         return not self.role or (isinstance(roles, list) and self.role in roles)
-
-
-def published_keys(tenant: str) -> Callable[[str], Any]:
-    """Return a finder of the tenant's signing keys; fetched rarely, and never more often for unknown ids."""
-    client = jwt.PyJWKClient(
-        f"https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys",
-        lifespan=3600,
-        timeout=3,
-        cooldown_duration=60,
-    )
-    return lambda key_id: client.get_signing_key(key_id).key

@@ -1,0 +1,78 @@
+"""Wiring of Azure: the doors it calls and who may come through them, the queues and lists that are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from twokey.ports import Clock
+from twokey.settings import Settings
+
+if TYPE_CHECKING:
+    from twokey.web import Doors, EventDoor
+
+_MayEnter = Callable[[str], bool] | None
+
+
+def azure_doors(settings: Settings, clock: Clock) -> Doors:
+    """Make the doors. One that could be guessed, or whose token nobody could have, stops the start."""
+    from twokey.providers.azure import entra
+    from twokey.web import Door, Doors
+
+    tokens = _tokens(settings, clock)
+    webhooks = tuple(
+        Door(
+            name,
+            secret,
+            tenant=settings.azure_tenant,
+            may_enter=tokens(name, settings.azure_webhook_app, entra.ACTION_GROUPS_ROLE),
+        )
+        for name, secret in settings.doors().items()
+    )
+    return Doors(azure=webhooks, events=_event_doors(settings, tokens))
+
+
+def _event_doors(settings: Settings, tokens: Callable[[str, str, str], _MayEnter]) -> tuple[EventDoor, ...]:
+    if not settings.azure_event_grid:
+        return ()
+    from twokey.providers.azure import entra
+    from twokey.providers.azure.event_topics import EventTopics
+    from twokey.web import EventDoor
+
+    within = tuple(f"/subscriptions/{subscription}" for subscription in settings.azure_subscriptions)
+    topics = EventTopics(settings.azure_event_grid_topics or within)
+    return tuple(
+        EventDoor(
+            name,
+            secret,
+            tenant=settings.azure_tenant,
+            may_enter=tokens(name, settings.azure_event_grid_app, entra.EVENT_GRID_ROLE),
+            handshake=topics.handshake,
+            origins=tuple(origin.lower() for origin in settings.azure_event_grid_origins),
+        )
+        for name, secret in settings.event_doors().items()
+    )
+
+
+def _tokens(settings: Settings, clock: Clock) -> Callable[[str, str, str], _MayEnter]:
+    """Return what makes the judge of a door's tokens; all doors share one set of keys."""
+    from twokey.providers.azure.entra import WebhookTokens
+    from twokey.providers.azure.signing_keys import SigningKeys
+
+    tenant = settings.azure_webhook_tenant or settings.azure_tenant
+    authority = settings.azure_authority.rstrip("/")
+
+    @cache
+    def keys() -> SigningKeys:
+        return SigningKeys(tenant.lower(), clock, authority)
+
+    def judge(door: str, app: str, role: str) -> _MayEnter:
+        if not settings.azure_webhook_audience or door in settings.azure_doors_without_token:
+            return None
+        audiences = settings.azure_webhook_audience
+        return WebhookTokens(
+            tenant, audiences, clock, keys(), authority=authority, role=role, app=app
+        ).may_enter
+
+    return judge

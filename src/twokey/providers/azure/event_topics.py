@@ -1,0 +1,71 @@
+"""Which Event Grid topics may speak at a door of ours, and the code that proves to Event Grid that it is ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from twokey.core.errors import Invalid, Json, Refused
+from twokey.providers.reading import Obj, obj, parsed, text
+
+VALIDATION = "microsoft.eventgrid.subscriptionvalidationevent"
+_TOPIC = re.compile(r"/subscriptions/[^/\s]+(/[^/\s]+)*", re.IGNORECASE)
+_CODE = re.compile(r"[A-Za-z0-9+/=_-]{1,256}")
+
+
+@dataclass(frozen=True, slots=True)
+class EventTopics:
+    """The topics that may deliver: each is a resource id, and stands for itself and whatever lies in it."""
+
+    allowed: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for topic in self.allowed:
+            if not _TOPIC.fullmatch(topic):
+                raise Invalid("azure.topic_malformed", topic=topic)
+        if not self.allowed:
+            raise Invalid("azure.topic_malformed", topic="")
+
+    def handshake(self, body: bytes) -> str:
+        """Return the code of a validation, "" for events; Refused when a topic may not speak here.
+
+        What cannot be read comes from nowhere that could be refused: it is kept, and shown as unreadable.
+        The address that a validation also brings (validationUrl) is never called.
+        """
+        try:
+            events = list(_events(parsed(body)))
+        except Invalid:
+            return ""
+        for event in events:
+            self._admit(text(event, "topic", "source"))
+        codes = [code for event in events if (code := _validation_code(event))]
+        return codes[0] if len(codes) == 1 else ""
+
+    def _admit(self, topic: str) -> None:
+        said = topic.rstrip("/").casefold()
+        if not any(_is_within(said, allowed.rstrip("/").casefold()) for allowed in self.allowed):
+            raise Refused("azure.topic_not_allowed", topic=topic[:200] or "?")
+
+
+def _is_within(topic: str, allowed: str) -> bool:
+    # "/subscriptions/1/../2" would lie in both
+    return (topic == allowed or topic.startswith(allowed + "/")) and "/../" not in topic + "/"
+
+
+def _events(body: Json) -> Iterator[Obj]:
+    """Yield every event, however many lists are around it: whatever the reader would find is looked at."""
+    left = [body]
+    while left:
+        item = left.pop()
+        if isinstance(item, list):
+            left.extend(item)
+        elif isinstance(item, dict):
+            yield item
+
+
+def _validation_code(event: Obj) -> str:
+    if text(event, "eventType", "type").lower() != VALIDATION:
+        return ""
+    code = text(obj(event, "data"), "validationCode")
+    return code if _CODE.fullmatch(code) else ""
