@@ -80,6 +80,13 @@ class Incident:
     roles: Mapping[str, str] = field(default_factory=dict)  # other roles -> person id
     times: Times = field(default_factory=Times)
     provider_resolved: bool = False  # the provider says its part is over
+    provider_ended: datetime | None = None  # when its part was over, by its own word
+    services: tuple[str, ...] = ()  # all that the source says is affected; `service` is the first
+    regions: tuple[str, ...] = ()
+    is_account_specific: bool = False  # the provider's event is about this account alone
+    is_availability: bool = False  # something does not work, and no security finding says so
+    related: tuple[str, ...] = ()  # incidents that correlation ties to this one
+    turns: int = 0  # how often the source said over, and then not over
     cancel_reason: str = ""
 
     @property
@@ -146,10 +153,41 @@ def group_of(signal: Signal, label: Label) -> str:
 
     Only security findings with a known principal are a storm: two outages of one service are told apart
     by the provider's own ids, and two findings about different principals are different attackers.
+    A resource whose health flaps has a new id for every turn: it is one matter all the same.
     """
+    if signal.family == "resourcehealth" and signal.resources:
+        return "|".join(("flap", signal.provider, signal.resources[0].id.lower()))
     if label is not Label.CUSTOMER_SECURITY or not signal.principal.key:
         return ""
     return "|".join((signal.provider, signal.account, signal.principal.key))
+
+
+def is_availability(signal: Signal) -> bool:
+    """Say whether a signal tells that something does not work, without being a security finding."""
+    return signal.family == "resourcehealth" or signal.facts.get("isAlarm") is True
+
+
+def is_root_cause(signal: Signal) -> bool:
+    """Say whether a provider publishes why it happened: weeks later, under the same tracking id."""
+    said = [signal.facts.get("stage"), *_texts(signal.facts.get("eventTags"))]
+    return any(isinstance(one, str) and one.lower() in _ROOT_CAUSES for one in said)
+
+
+_ROOT_CAUSES = ("rca", "pir", "final pir", "preliminary pir", "post incident review")
+
+
+def services_of(signal: Signal) -> tuple[str, ...]:
+    """Return every service that a signal concerns."""
+    return _texts(signal.facts.get("services")) or ((signal.service,) if signal.service else ())
+
+
+def regions_of(signal: Signal) -> tuple[str, ...]:
+    """Return every region that a signal concerns."""
+    return _texts(signal.facts.get("regions")) or ((signal.region,) if signal.region else ())
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str) and one) if isinstance(value, list) else ()
 
 
 def severity_of(signal: Signal, label: Label) -> Severity:
@@ -213,6 +251,8 @@ def absorb(incident: Incident, signal: Signal, verdict: Verdict, now: datetime) 
         last_signal_at=now,
         severity=graver,
         resources=incident.resources + fresh,
+        services=tuple(dict.fromkeys((*incident.services, *services_of(signal)))),
+        regions=tuple(dict.fromkeys((*incident.regions, *regions_of(signal)))),
         principal=principal,
         times=times,
     )

@@ -131,6 +131,7 @@ class Signal:
     started_at: datetime | None = None  # first bad event, or the provider's start
     detected_at: datetime | None = None  # the source's own time of noticing
     updated_at: datetime | None = None
+    ended_at: datetime | None = None  # the provider's end of its own part, said or planned
     resources: tuple[Resource, ...] = ()
     principal: Principal = field(default_factory=Principal)
     tracking_id: str = ""  # the provider's public id of the matter

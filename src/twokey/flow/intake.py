@@ -6,16 +6,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from twokey.core import correlations
+from twokey.core.audit import AuditEntry
 from twokey.core.errors import Invalid, Message, message
-from twokey.core.incidents import Incident, Sighting, State, Times, absorb, group_of, severity_of
+from twokey.core.incidents import (
+    Incident,
+    Sighting,
+    State,
+    Times,
+    absorb,
+    group_of,
+    is_availability,
+    is_root_cause,
+    regions_of,
+    services_of,
+    severity_of,
+)
 from twokey.core.people import system
-from twokey.core.responsibility import Verdict
+from twokey.core.responsibility import Label, Verdict
 from twokey.core.signals import RawNotification, RawState, Signal, SignalKind, SignalStatus
 from twokey.flow import outbox
+from twokey.flow.correlation import correlate, owe_new_draft, pass_on
 from twokey.flow.crashpoints import At
 from twokey.ports import Checkpoint, Classifier, Clock, Normaliser, Store, Transaction, no_checkpoint
 
 INTAKE = system("intake")
+TOLD_TURNS = 4  # over, open again, over, open again: from then on it flaps, and only the card counts
 
 
 @dataclass(frozen=True)
@@ -44,12 +60,13 @@ class Intake:
             raw = look.get(RawNotification, raw_id)
         if raw is None or raw.state is not RawState.NEW:
             return
+        self.checkpoint(At.SORT)
         try:
             judged = self._judge(raw)
         except Invalid as fault:
             self.keep_unreadable(raw_id, fault.message)
+            self.checkpoint(At.SORTED)
             return
-        self.checkpoint(At.SORT)
         with self.store.change() as tx:
             if not _is_new(tx, raw_id):
                 return
@@ -90,7 +107,9 @@ class Intake:
         elif incident is not None:
             incident = self._absorb(tx, incident, signal, verdict, earlier=earlier, now=now)
         if incident is not None:
-            _adopt(tx, incident, earlier, now)
+            incident = _adopt(tx, incident, earlier, now)
+            if signal.kind is SignalKind.EVENT:
+                incident = correlate(tx, incident, now)
         tx.add(Sighting(signal.id, signal.subject, incident.id if incident else "", now, signal, verdict))
 
     def _incident_of(self, tx: Transaction, signal: Signal, earlier: list[Sighting]) -> Incident | None:
@@ -148,6 +167,11 @@ class Intake:
             tracking_id=signal.tracking_id,
             times=Times(started=signal.started_at, detected=signal.detected_at),
             provider_resolved=bool(latest and latest.signal.status is SignalStatus.RESOLVED),
+            provider_ended=signal.ended_at,
+            services=services_of(signal),
+            regions=regions_of(signal),
+            is_account_specific=signal.facts.get("eventScopeCode") == "ACCOUNT_SPECIFIC",
+            is_availability=is_availability(signal),
         )
         tx.add(incident)
         tx.append(
@@ -190,13 +214,9 @@ class Intake:
                 message("intake.goes_on", state=incident.state.value, type=signal.type),
                 broadcast=True,
             )
-        if earlier and is_news:
-            over = signal.status is SignalStatus.RESOLVED
-            if over is not grown.provider_resolved:
-                grown = replace(grown, provider_resolved=over)
-                said = "intake.source_resolved" if over else "intake.source_open_again"
-                outbox.tell_thread(tx, entry, message(said, source=signal.family))
-            if _is_other(incident.verdict, verdict):
+        if is_news and (earlier or signal.kind is SignalKind.EVENT):
+            grown = _over_or_not(tx, entry, grown, signal, now)
+            if _is_other(incident.verdict, verdict, signal):
                 grown = replace(grown, verdict=verdict)
                 outbox.tell_thread(
                     tx,
@@ -208,12 +228,37 @@ class Intake:
                         rule=verdict.rule,
                     ),
                 )
+            if is_root_cause(signal) and not _has_root_cause(earlier):
+                owe_new_draft(tx, entry, grown)
         tx.put(grown)
         outbox.redraw_card(tx, grown, now)
         return grown
 
 
-def _adopt(tx: Transaction, incident: Incident, earlier: list[Sighting], now: datetime) -> None:
+def _over_or_not(
+    tx: Transaction, entry: AuditEntry, incident: Incident, signal: Signal, now: datetime
+) -> Incident:
+    """Take over whether the source calls its part over; what flaps is told a few times, then only counted."""
+    over = signal.status is SignalStatus.RESOLVED
+    ended = signal.ended_at or (signal.updated_at or now if over else None)
+    changed = replace(incident, provider_ended=ended)
+    if over is incident.provider_resolved:
+        return changed
+    changed = replace(changed, provider_resolved=over, turns=incident.turns + 1)
+    if changed.turns <= TOLD_TURNS:
+        said = "intake.source_resolved" if over else "intake.source_open_again"
+        outbox.tell_thread(tx, entry, message(said, source=signal.family))
+    elif changed.turns == TOLD_TURNS + 1:
+        outbox.tell_thread(tx, entry, message("intake.flapping", source=signal.family, turns=changed.turns))
+    pass_on(tx, changed, now)
+    return changed
+
+
+def _has_root_cause(earlier: list[Sighting]) -> bool:
+    return any(is_root_cause(seen.signal) for seen in earlier)
+
+
+def _adopt(tx: Transaction, incident: Incident, earlier: list[Sighting], now: datetime) -> Incident:
     """Count in what came before anything opened an incident: out of order ends as in order."""
     grown = incident
     for seen in reversed([seen for seen in earlier if not seen.incident_id]):
@@ -221,6 +266,7 @@ def _adopt(tx: Transaction, incident: Incident, earlier: list[Sighting], now: da
         tx.put(replace(seen, incident_id=incident.id))
     if grown is not incident:
         tx.put(grown)
+    return grown
 
 
 def _is_new(tx: Transaction, raw_id: str) -> bool:
@@ -249,9 +295,18 @@ def _is_first_since_resolved(incident: Incident) -> bool:
 
 
 def _goes_on(signal: Signal, earlier: list[Sighting]) -> bool:
-    return signal.kind is SignalKind.FINDING and not _is_stale(signal, earlier)
+    """An attack, or an alarm, that comes back after people closed its incident is a new one."""
+    comes_back = is_availability(signal) and signal.status is not SignalStatus.RESOLVED
+    return (signal.kind is SignalKind.FINDING or comes_back) and not _is_stale(signal, earlier)
 
 
-def _is_other(before: Verdict, after: Verdict) -> bool:
-    """An update may change the label; a person's override stands until a person changes it."""
-    return before.label is not after.label and before.rule != "human"
+def _is_other(before: Verdict, after: Verdict, signal: Signal) -> bool:
+    """An update may change the label; a person's override stands until a person changes it.
+
+    News that names no cause takes away none that was known: that a resource is well again, or one more update
+    of what a provider's event explained.
+    """
+    is_well = is_availability(signal) and signal.status is SignalStatus.RESOLVED
+    if after.label is Label.UNKNOWN and (is_well or before.rule == correlations.RULE):
+        return False
+    return before.label is not after.label and before.rule != correlations.HUMAN

@@ -17,6 +17,7 @@ from twokey.providers.reading import (
     shortened,
     text,
     texts,
+    unique,
 )
 
 
@@ -58,6 +59,10 @@ def signal(unit: Unit) -> Signal:
             alertRule=rule,
             monitorCondition=condition,
             severity=text(essentials, "severity"),
+            isAlarm=(bool(condition) and text(essentials, "signalType") in ("Metric", "Log")) or None,
+            services=unique(
+                places.service(places.resource_type(name)) for name in texts(essentials, "alertTargetIDs")
+            ),
         ),
     )
 

@@ -95,6 +95,7 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
             entry.get("eventTimestamp"), entry.get("time"), unit.essentials.get("firedDateTime")
         ),
         updated_at=moment(entry.get("submissionTimestamp"), entry.get("eventTimestamp"), entry.get("time")),
+        ended_at=moment(properties.get("impactMitigationTime")),
         resources=_targets(unit),
         tracking_id=tracking,
         is_test=is_test(properties),
@@ -199,6 +200,7 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
         started_at=moment(properties.get("impactStartTime")),
         detected_at=moment(properties.get("impactStartTime"), properties.get("lastUpdateTime")),
         updated_at=moment(properties.get("lastUpdateTime")),
+        ended_at=moment(properties.get("impactMitigationTime")),
         tracking_id=tracking,
         is_test=is_test(properties),
         facts=known(

@@ -1,0 +1,200 @@
+"""Correlation: whether a provider's own word explains an availability incident of ours, and by what evidence.
+
+A join is evidence. It may move an availability incident without a known cause to the provider's side. It never
+touches a security finding (an outage is a good time to attack), nor what a person classified, and closes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from twokey.core.incidents import Incident
+from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned, Verdict
+
+RULE = "correlation.provider"
+HUMAN = "human"  # the rule of a verdict that a person gave
+
+# A provider's stated start is often later than the first effects, and effects last beyond its stated end.
+BEFORE = timedelta(minutes=30)
+AFTER = timedelta(minutes=30)
+# An event that its provider never closed explains nothing for ever: one stayed active eight days too long.
+LONGEST = timedelta(hours=72)
+
+PROVIDERS_WORD = (Label.PROVIDER_OUTAGE, Label.PROVIDER_MAINTENANCE)
+_TELLS_OF_ITSELF = ("health", "servicehealth")
+_MANY = frozenset(("multipleservices", "multiple"))
+_EVERYWHERE = frozenset(("global", ""))
+
+# The names that alarms and resource types have for what a provider's posts call by another name (folded).
+_ALIASES = {
+    "applicationelb": "elb",
+    "elasticloadbalancing": "elb",
+    "networkelb": "elb",
+    "elasticcomputecloud": "ec2",
+    "simplestorageservice": "s3",
+    "relationaldatabaseservice": "rds",
+    "simplequeueservice": "sqs",
+    "simplenotificationservice": "sns",
+    "elasticmapreduce": "emr",
+    "elasticmapreduceemr": "emr",
+    "states": "stepfunctions",
+    "es": "opensearch",
+    "elasticsearch": "opensearch",
+    "opensearchservice": "opensearch",
+    "usage": "",
+    "kubernetesserviceaks": "aks",
+    "kubernetesservice": "aks",
+    "appserviceweb": "appservice",
+    "appservicelinux": "appservice",
+    "storageaccounts": "storage",
+}
+
+
+class By(StrEnum):
+    """What ties an incident to a provider's event, the surest first."""
+
+    LINK = "link"  # the provider itself names the event
+    ENTITY = "entity"  # the provider's list of affected resources names ours
+    SERVICE = "service"  # same service, place and time
+    PLACE = "place"  # an event of many services, at the same place and time
+
+
+_SURE = {
+    By.LINK: Confidence.HIGH,
+    By.ENTITY: Confidence.HIGH,
+    By.SERVICE: Confidence.MEDIUM,
+    By.PLACE: Confidence.LOW,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why an incident is held to be part of a provider's event."""
+
+    by: By
+    event: Incident
+    at: datetime  # the moment of ours that lies in the event's time
+
+    @property
+    def confidence(self) -> Confidence:
+        """Return how sure this kind of evidence is."""
+        return _SURE[self.by]
+
+
+def is_providers_word(incident: Incident) -> bool:
+    """Say whether an incident is a provider speaking of itself, so that it may explain others."""
+    return incident.verdict.label in PROVIDERS_WORD and incident.family in _TELLS_OF_ITSELF
+
+
+def may_be_explained(incident: Incident) -> bool:
+    """Say whether an incident is one of availability whose cause nobody has said yet."""
+    return (
+        incident.verdict.label is Label.UNKNOWN
+        and incident.verdict.origin is Origin.UNDETERMINED
+        and incident.verdict.rule != HUMAN
+        and incident.is_availability
+    )
+
+
+def explained_by(incident: Incident, event: Incident, now: datetime) -> Evidence | None:
+    """Return how a provider's event explains an incident, or None when it does not."""
+    if incident.provider != event.provider or incident.id == event.id or not is_providers_word(event):
+        return None
+    at = incident.times.started or incident.times.detected or incident.opened_at
+    if incident.tracking_id and incident.tracking_id.lower() == event.tracking_id.lower():
+        return Evidence(By.LINK, event, at)
+    if not _began_during(at, event, now):
+        return None
+    if _entities(incident) & _entities(event):
+        return Evidence(By.ENTITY, event, at)
+    if not _concerns_account(incident, event) or not _same_place(incident, event):
+        return None
+    ours, theirs = services_of(incident), services_of(event)
+    if ours & (theirs - _MANY):
+        return Evidence(By.SERVICE, event, at)
+    if theirs & _MANY and not _everywhere(event):
+        return Evidence(By.PLACE, event, at)
+    return None
+
+
+def best(evidence: Iterable[Evidence | None]) -> Evidence | None:
+    """Return the surest evidence; of equals, the event that began nearest to ours."""
+    found = [one for one in evidence if one]
+    order = list(By)
+    return min(found, key=lambda one: (order.index(one.by), abs(one.at - _start(one.event))), default=None)
+
+
+def verdict_by(evidence: Evidence, before: Verdict) -> Verdict:
+    """Return the verdict that an event of the provider gives to an incident it explains."""
+    event = evidence.event
+    return replace(
+        before,
+        label=event.verdict.label,
+        origin=Origin.PROVIDER,
+        plan=event.verdict.plan if event.verdict.plan is not Planned.NOT_APPLICABLE else Planned.UNPLANNED,
+        action_owner=ActionOwner.PROVIDER,
+        confidence=evidence.confidence,
+        rule=RULE,
+        reason="The provider's own event explains it: same provider, place and time. It was matched, not proven.",
+        fields={
+            "event": event.id,
+            "tracking_id": event.tracking_id,
+            "by": evidence.by.value,
+            "services": [*sorted(services_of(event))],
+            "regions": [*sorted(_regions(event))],
+            "event_started": _start(event).isoformat(),
+            "at": evidence.at.isoformat(),
+            "before": before.rule,
+        },
+    )
+
+
+def services_of(incident: Incident) -> frozenset[str]:
+    """Return the folded names of the services that an incident concerns: "Amazon EC2", EC2 and AWS/EC2 are one."""
+    named = incident.services or (incident.service,)
+    return frozenset(name for name in (fold_service(one) for one in named) if name)
+
+
+def fold_service(name: str) -> str:
+    """Fold a service's name to what its other spellings have in common."""
+    squeezed = re.sub(r"[^a-z0-9]", "", re.sub(r"\(.*?\)", "", name.lower().rpartition("/")[2]))
+    for prefix in ("amazon", "aws", "microsoft", "azure"):
+        squeezed = squeezed.removeprefix(prefix) or squeezed
+    return _ALIASES.get(squeezed, squeezed)
+
+
+def _regions(incident: Incident) -> frozenset[str]:
+    return frozenset(name.lower() for name in (incident.regions or (incident.region,)))
+
+
+def _everywhere(event: Incident) -> bool:
+    return bool(_regions(event) & _EVERYWHERE)
+
+
+def _same_place(incident: Incident, event: Incident) -> bool:
+    return _everywhere(event) or bool(_regions(incident) & _regions(event))
+
+
+def _concerns_account(incident: Incident, event: Incident) -> bool:
+    """An event about one account of ours says nothing of another; a public one, or a subscription's, may."""
+    return not event.is_account_specific or incident.account == event.account
+
+
+def _entities(incident: Incident) -> frozenset[str]:
+    """Return the names of resources: an id and the end of its ARN are one."""
+    ids = (resource.id.lower() for resource in incident.resources)
+    return frozenset(re.split(r"[:/]", one)[-1] if one.startswith("arn:") else one for one in ids if one)
+
+
+def _start(event: Incident) -> datetime:
+    return event.times.started or event.times.detected or event.opened_at
+
+
+def _began_during(at: datetime, event: Incident, now: datetime) -> bool:
+    start = _start(event)
+    end = event.provider_ended or min(now, start + LONGEST)
+    return start - BEFORE <= at <= max(end, start) + AFTER

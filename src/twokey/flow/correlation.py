@@ -1,0 +1,171 @@
+"""Tie availability incidents to what their provider says of itself, whichever of the two came first.
+
+A provider's first public post comes a median of 76 minutes after the start it states, so every word of a provider
+looks back at what is still unexplained, and every unexplained incident looks at what its provider has said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from twokey.core.audit import AuditEntry
+from twokey.core.correlations import (
+    PROVIDERS_WORD,
+    RULE,
+    Evidence,
+    best,
+    explained_by,
+    is_providers_word,
+    may_be_explained,
+    verdict_by,
+)
+from twokey.core.errors import message
+from twokey.core.incidents import Incident, Sighting
+from twokey.core.jobs import draft_job
+from twokey.core.people import system
+from twokey.core.postmortems import Postmortem
+from twokey.core.responsibility import Label
+from twokey.flow import outbox
+from twokey.ports import Transaction
+
+CORRELATION = system("correlation")
+# A look back reaches over the incidents of a very bad day; older ones are none of a new event's.
+REACH = 500
+
+
+def correlate(tx: Transaction, incident: Incident, now: datetime) -> Incident:
+    """Look for the other side of an incident that was just opened or changed; return it as it is then."""
+    if is_providers_word(incident):
+        for other in _unexplained(tx, incident):
+            evidence = explained_by(other, incident, now)
+            if evidence:
+                incident = _tie(tx, other, evidence, now)[1]
+        return incident
+    if incident.related:
+        _take_back(tx, incident, now)
+    if may_be_explained(incident):
+        evidence = best(explained_by(incident, event, now) for event in _events(tx, incident))
+        if evidence:
+            incident = _tie(tx, incident, evidence, now)[0]
+    return incident
+
+
+def pass_on(tx: Transaction, event: Incident, now: datetime) -> None:
+    """Tell the incidents that an event explains that its provider calls its part over, or open again."""
+    for other in _tied(tx, event):
+        if other.provider_resolved is event.provider_resolved:
+            continue
+        changed = replace(
+            other, provider_resolved=event.provider_resolved, provider_ended=event.provider_ended
+        )
+        tx.put(changed)
+        code = "correlation.event_over" if event.provider_resolved else "correlation.event_goes_on"
+        entry = tx.append(
+            CORRELATION,
+            "correlation.passed_on",
+            incident_id=other.id,
+            data={"event": event.id, "over": event.provider_resolved},
+        )
+        outbox.tell_thread(tx, entry, message(code, event=event.id, tracking=event.tracking_id or "-"))
+        outbox.redraw_card(tx, changed, now)
+
+
+def owe_new_draft(tx: Transaction, entry: AuditEntry, incident: Incident) -> None:
+    """A provider's root cause, weeks later, renews the post-mortem's draft; the incident stays as it is."""
+    if not tx.find(Postmortem, incident_id=incident.id, limit=1):
+        return
+    tx.enqueue(draft_job(incident.id, entry.seq))
+    outbox.tell_thread(tx, entry, message("correlation.root_cause", incident=incident.id))
+
+
+def _unexplained(tx: Transaction, event: Incident) -> list[Incident]:
+    found = tx.find(Incident, provider=event.provider, label=Label.UNKNOWN, newest_first=True, limit=REACH)
+    return [one for one in reversed(found) if may_be_explained(one)]
+
+
+def _events(tx: Transaction, incident: Incident) -> list[Incident]:
+    return tx.find(Incident, provider=incident.provider, label=PROVIDERS_WORD, newest_first=True, limit=REACH)
+
+
+def _tie(tx: Transaction, incident: Incident, evidence: Evidence, now: datetime) -> tuple[Incident, Incident]:
+    event = evidence.event
+    verdict = verdict_by(evidence, incident.verdict)
+    moved = replace(
+        incident,
+        verdict=verdict,
+        related=_with(incident.related, event.id),
+        tracking_id=incident.tracking_id or event.tracking_id,
+        provider_resolved=event.provider_resolved,
+        provider_ended=event.provider_ended,
+    )
+    explaining = replace(event, related=_with(event.related, incident.id))
+    tx.put(moved)
+    tx.put(explaining)
+    entry = tx.append(
+        CORRELATION,
+        "correlated",
+        incident_id=incident.id,
+        data={"event": event.id, "label": verdict.label.value, "rule": RULE, **verdict.fields},
+    )
+    outbox.tell_thread(
+        tx,
+        entry,
+        message(
+            f"correlation.{evidence.by.value}",
+            event=event.id,
+            tracking=event.tracking_id or "-",
+            after=verdict.label.value,
+        ),
+    )
+    outbox.redraw_card(tx, moved, now)
+    outbox.redraw_card(tx, explaining, now)
+    return moved, explaining
+
+
+def _take_back(tx: Transaction, event: Incident, now: datetime) -> None:
+    """A provider's event that turned out to be none explains nothing: give back the verdicts of before."""
+    for other in _tied(tx, event):
+        before = _own_verdict(tx, other)
+        if before is None:
+            continue
+        freed = replace(
+            other,
+            verdict=before.verdict,
+            tracking_id=before.signal.tracking_id,
+            related=tuple(one for one in other.related if one != event.id),
+            provider_resolved=False,
+            provider_ended=None,
+        )
+        tx.put(freed)
+        entry = tx.append(
+            CORRELATION,
+            "correlation.withdrawn",
+            incident_id=other.id,
+            data={"event": event.id, "label": freed.verdict.label.value, "rule": freed.verdict.rule},
+        )
+        outbox.tell_thread(
+            tx, entry, message("correlation.withdrawn", event=event.id, after=freed.verdict.label.value)
+        )
+        outbox.redraw_card(tx, freed, now)
+    tx.put(replace(event, related=()))
+
+
+def _tied(tx: Transaction, event: Incident) -> list[Incident]:
+    """Return the incidents whose verdict rests on this event, and on no person's word."""
+    found = (tx.get(Incident, one) for one in event.related)
+    return [
+        one
+        for one in found
+        if one and one.verdict.rule == RULE and one.verdict.fields.get("event") == event.id and one.is_open
+    ]
+
+
+def _own_verdict(tx: Transaction, incident: Incident) -> Sighting | None:
+    """Return what the rules said of the incident's own latest signal."""
+    seen = tx.find(Sighting, incident_id=incident.id, newest_first=True, limit=1)
+    return seen[0] if seen else None
+
+
+def _with(known: tuple[str, ...], fresh: str) -> tuple[str, ...]:
+    return known if fresh in known else (*known, fresh)
