@@ -23,7 +23,15 @@ def on_one_line(text: str) -> str:
     """Return text in which line ends, control and invisible characters are spelled out (`\\n`, `\\x1b`)."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c if c.isprintable() else _spelled(c) for c in text)
+
+
+def _spelled(character: str) -> str:
+    """Spell a character out as Python does; without its codec, which is gone when a process ends."""
+    number = ord(character)
+    if number < 0x100:
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character, f"\\x{number:02x}")
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def start_logging() -> None:

@@ -23,6 +23,8 @@ def database_failures() -> Iterator[None]:
         raise Unavailable("store.unavailable", reason=_first_line(error.orig)) from error
     except sqlite3.Error as error:  # while a connection is set up, before SQLAlchemy wraps anything
         raise Unavailable("store.unavailable", reason=_first_line(error)) from error
+    except UnicodeDecodeError as error:  # SQLite tells of a damaged file in words that hold the damage
+        raise Unavailable("store.unavailable", reason="the database file is damaged") from error
     except PoolTimeout as error:
         raise Unavailable("store.unavailable", reason="no free connection") from error
 

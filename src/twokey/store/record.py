@@ -23,6 +23,7 @@ from twokey.store.transaction import Defer, SqlTransaction
 from twokey.store.types import key_text
 
 _RAW = kind_of(RawNotification)
+BEFORE_ALL = -(2**62)  # an entry that was put in before the first one must be read to be found
 
 
 def open_store(url: str, clock: Clock, *, defer: Defer | None = None, migrate: bool = False) -> SqlStore:
@@ -151,7 +152,7 @@ def _sort(raw_id: str) -> Job:
 
 
 def _pages(reading: SqlReading) -> Iterator[list[Row]]:
-    after = 0
+    after = BEFORE_ALL
     while page := reading.audit_page(after):
         yield page
         after = page[-1][0]
