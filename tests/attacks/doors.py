@@ -117,6 +117,15 @@ def said(world: Installation, plan_id: str, action: str) -> list[Any]:
     return [entry for entry in world.audit() if entry.plan_id == plan_id and entry.action == action]
 
 
+def all_served(world: Installation) -> bool:
+    """Say whether every yes that was heard has been answered with a key or a refusal, on record."""
+    actions = world.actions()
+    heard = sum(
+        entry.data.get("what") == "plan_approve" for entry in world.audit() if entry.action == "heard"
+    )
+    return heard == actions.count("approved") + actions.count("approval.refused")
+
+
 def rejected(world: Installation, plan_card: Any, person: Any = None) -> None:
     """End a plan, so that another test may propose the like."""
     person = person or world.cy

@@ -27,9 +27,9 @@ class Installation(Seen):
     def code(self, person: Any) -> str:
         """Return a code that has not been used: one is good once, half a minute early or late."""
         person_id = f"p-{person.name}"
-        if person_id not in SECRETS:
-            return "123456"
-        return self.phones.setdefault(person_id, Authenticator(SECRETS[person_id])).code()
+        if person_id in SECRETS:
+            self.phones.setdefault(person_id, Authenticator(SECRETS[person_id]))
+        return self.phones[person_id].code() if person_id in self.phones else "123456"
 
     def fill(self, person: Any, view: Any, **values: str) -> Any:
         """Send a modal with the fields that it has."""

@@ -1,0 +1,71 @@
+"""Setting the stage for attacks: runbooks of another risk, a crowd of approvers, a hand in the database."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+
+from twokey.testing.codes import Authenticator
+from twokey.testing.demo.company import BUCKETS
+from twokey.testing.installation import Installation
+
+# every way to choose among the company's buckets: as many different plans
+CHOICES = [",".join(some) for size in (1, 2, 3, 4) for some in itertools.combinations(BUCKETS, size)]
+
+
+def variant(world: Installation, risk: str) -> str:
+    """Write and approve a runbook that protects buckets at another risk; return its id."""
+    source = (world.runbooks / "aws.protect-buckets.yaml").read_text()
+    name = f"aws.protect-buckets-{risk}"
+    text = source.replace("id: aws.protect-buckets", f"id: {name}")
+    text = text.replace("risk: high", f"risk: {risk}").replace("profile: high", f"profile: {risk}")
+    if risk == "critical":
+        text = text.replace("break_glass: true", "break_glass: false").replace(
+            "expires_in: 30m", "expires_in: 15m"
+        )
+    (world.runbooks / f"{name}.yaml").write_text(text)
+    approve(world, name)
+    return name
+
+
+def approve(world: Installation, runbook: str) -> None:
+    """Put a runbook, as its file is now, among the approved ones."""
+    done = world.twokey("runbook", "approve", runbook, "--by", "tester")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def crowd(world: Installation, count: int) -> list[Any]:
+    """Add approvers, each with a telephone of their own, and return them: before the bot starts, or while it runs."""
+    people, lines, secrets = [], [], []
+    for number in range(count):
+        name, user = f"k{number}", f"U0K{number}"
+        people.append(world.slack.add_user(name, user_id=user))
+        account = f"[{{team: {world.slack.team_id}, user: {user}}}]"
+        lines.append(
+            f'  - {{id: p-{name}, name: K{number}, slack: {account}, roles: [approver], scopes: ["*"], step_up: totp}}\n'
+        )
+        world.phones[f"p-{name}"] = Authenticator()
+        secrets.append(f"p-{name}: {world.phones[f'p-{name}'].secret}\n")
+    world.roster.write_text(world.roster.read_text() + "".join(lines))
+    totp = world.folder / "totp.yaml"
+    totp.write_text(totp.read_text() + "".join(secrets))
+    return people
+
+
+@contextmanager
+def database(world: Installation) -> Iterator[Any]:
+    """Open the installation's database as somebody who has its password and no manners; each statement is kept."""
+    url = world.database_url
+    if url.startswith("sqlite:///"):
+        with closing(
+            sqlite3.connect(url.removeprefix("sqlite:///"), timeout=60, isolation_level=None)
+        ) as hand:
+            yield hand
+        return
+    with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://"), autocommit=True) as link:
+        yield link
