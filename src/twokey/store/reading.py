@@ -6,12 +6,13 @@ import sqlite3
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import Connection, select
 
 from twokey.core.audit import GENESIS, AuditEntry
 from twokey.ports import Noun
+from twokey.store import statements
 from twokey.store.chain import Row, entry_of
-from twokey.store.kinds import Kind, kind_of
+from twokey.store.kinds import kind_of
 from twokey.store.tables import AUDIT
 
 N = TypeVar("N", bound=Noun)
@@ -29,7 +30,7 @@ class SqlReading:
     def get(self, kind: type[N], id: str) -> N | None:
         """Return the noun with this id."""
         known = kind_of(kind)
-        row = self._connection.execute(select(*known.columns).where(known.table.c.id == id)).first()
+        row = self._connection.execute(statements.get(kind), {statements.ID: id}).first()
         return None if row is None else cast(N, known.noun_of(*row))
 
     def find(
@@ -37,14 +38,11 @@ class SqlReading:
     ) -> list[N]:
         """Return nouns whose indexed fields equal all that is given; a tuple means any of its values."""
         known = kind_of(kind)
-        order = known.table.c[known.order]
-        query: Select[Any] = (
-            select(*known.columns)
-            .where(*(_equals(known, name, value) for name, value in equal.items()))
-            .order_by(order.desc() if newest_first else order)
-            .limit(limit)
-        )
-        return [cast(N, known.noun_of(*row)) for row in self._connection.execute(query)]
+        names = tuple((name, isinstance(value, tuple)) for name, value in equal.items())
+        query = statements.find(kind, names, newest_first=newest_first)
+        values = {statements.value_of(name): value for name, value in equal.items()}
+        found = self._connection.execute(query, {**values, statements.MOST: limit})
+        return [cast(N, known.noun_of(*row)) for row in found]
 
     def audit(self, *, incident_id: str = "", after: int = 0, limit: int = 10_000) -> list[AuditEntry]:
         """Return audit entries in order, of one incident or of all."""
@@ -72,13 +70,5 @@ class SqlReading:
 
     def head(self) -> tuple[int, str]:
         """Return sequence and hash of the last audit entry, (0, GENESIS) when there is none."""
-        last = select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
-        row = self._connection.execute(last).first()
+        row = self._connection.execute(statements.HEAD).first()
         return (0, GENESIS) if row is None else (row.seq, row.hash)
-
-
-def _equals(kind: Kind, name: str, value: object) -> ColumnElement[bool]:
-    if name not in kind.fields:
-        raise KeyError(f"{kind.noun.__name__} is not indexed by {name}")
-    column = kind.table.c[name]
-    return column.in_(value) if isinstance(value, tuple) else column == value

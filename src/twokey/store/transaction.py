@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from twokey.core.audit import AuditEntry
@@ -16,20 +15,14 @@ from twokey.core.errors import AlreadyThere, Json
 from twokey.core.jobs import Job
 from twokey.core.people import Actor
 from twokey.ports import Clock, Noun
+from twokey.store import statements
 from twokey.store.chain import data_text, entry_of, sealed
 from twokey.store.kinds import Kind, kind_of
 from twokey.store.reading import SqlReading
-from twokey.store.tables import AUDIT, COUNTER, JOB
+from twokey.store.tables import COUNTER
 
 Defer = Callable[[Any, Sequence[Job]], None]
 """Hands jobs to another engine on the driver's own connection, inside the transaction that owes them."""
-
-_COUNT_UP = (
-    update(COUNTER)
-    .where(COUNTER.c.name == bindparam("counted"))
-    .values(last=COUNTER.c.last + 1)
-    .returning(COUNTER.c.last)
-)
 
 
 class UnauditedChange(ValueError):
@@ -43,7 +36,7 @@ class SqlTransaction(SqlReading):
         super().__init__(connection)
         self._clock = clock
         self._defer = defer
-        self._insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert
+        self._dialect = connection.dialect.name
         self._head: tuple[int, str] | None = None
         self._is_changed = False
         self._is_audited = False
@@ -52,8 +45,7 @@ class SqlTransaction(SqlReading):
     def add(self, noun: Noun) -> None:
         """Keep a new noun; raise AlreadyThere when its id, or another unique field, is taken."""
         kind = kind_of(type(noun))
-        # DO NOTHING instead of an error: on Postgres an error would end the whole transaction.
-        statement = self._insert(kind.table).on_conflict_do_nothing().returning(kind.table.c.id)
+        statement = statements.add(kind.noun, self._dialect)
         if self._connection.execute(statement, kind.values(noun)).first() is None:
             raise AlreadyThere("store.already_there", kind=kind.noun.__name__, id=noun.id)
         self._is_changed = True
@@ -61,9 +53,7 @@ class SqlTransaction(SqlReading):
     def put(self, noun: Noun) -> None:
         """Keep a noun, in place of the one with its id if there is one."""
         kind = kind_of(type(noun))
-        statement = self._insert(kind.table)
-        replaced = {name: statement.excluded[name] for name in ("body", *kind.read)}
-        statement = statement.on_conflict_do_update(index_elements=["id"], set_=replaced)
+        statement = statements.put(kind.noun, self._dialect)
         if kind.has_other_unique:
             self._put_carefully(kind, statement, noun)
         else:
@@ -98,13 +88,13 @@ class SqlTransaction(SqlReading):
             row = sealed(head, at, actor, action, about, data=data)
             head = (row["seq"], row["hash"])
             rows.append(row)
-        self._connection.execute(insert(AUDIT), rows)
+        self._connection.execute(statements.APPEND, rows)
         self._head, self._is_audited = head, True
         return rows
 
     def enqueue(self, job: Job) -> None:
         """Owe a job; the same id twice owes it once."""
-        statement = self._insert(JOB).on_conflict_do_nothing().returning(JOB.c.id)
+        statement = statements.owe(self._dialect)
         row = job_row(job, self._clock.now(), is_handed=self._defer is not None)
         if self._connection.execute(statement, row).first() is not None:
             self.owed.append(job)
@@ -114,14 +104,14 @@ class SqlTransaction(SqlReading):
         """Owe jobs of which none was ever owed."""
         now = self._clock.now()
         rows = [job_row(job, now, is_handed=self._defer is not None) for job in jobs]
-        self._connection.execute(insert(JOB), rows)
+        self._connection.execute(statements.OWE_NEW, rows)
         self.owed.extend(jobs)
         self._is_changed = True
 
     def next_number(self, name: str) -> int:
         """Return the next number of a counter: it is given back if the change is not kept, so no gaps."""
         self._is_changed = True
-        last = self._connection.execute(_COUNT_UP, {"counted": name}).scalar()
+        last = self._connection.execute(statements.COUNT_UP, {"counted": name}).scalar()
         if last is None:
             self._connection.execute(insert(COUNTER), {"name": name, "last": 1})
             return 1
