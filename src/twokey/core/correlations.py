@@ -18,9 +18,10 @@ from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, P
 RULE = "correlation.provider"
 HUMAN = "human"  # the rule of a verdict that a person gave
 
-# A provider's stated start is often later than the first effects, and effects last beyond its stated end.
-BEFORE = timedelta(minutes=30)
-AFTER = timedelta(minutes=30)
+# A provider's stated start may be later than the first effects, and effects last beyond its stated end.
+# What other lengths cost in precision is on docs/why/correlation.md.
+BEFORE = timedelta(minutes=10)
+AFTER = timedelta(minutes=10)
 # An event that its provider never closed explains nothing for ever: one stayed active eight days too long.
 LONGEST = timedelta(hours=72)
 
@@ -42,6 +43,11 @@ _ALIASES = {
     "elasticmapreduce": "emr",
     "elasticmapreduceemr": "emr",
     "states": "stepfunctions",
+    "efs": "elasticfilesystem",
+    "s3usstandard": "s3",
+    "natgateway": "vpc",
+    "vpn": "vpc",
+    "events": "eventbridge",
     "es": "opensearch",
     "elasticsearch": "opensearch",
     "opensearchservice": "opensearch",
@@ -87,7 +93,8 @@ class Evidence:
 
 def is_providers_word(incident: Incident) -> bool:
     """Say whether an incident is a provider speaking of itself, so that it may explain others."""
-    return incident.verdict.label in PROVIDERS_WORD and incident.family in _TELLS_OF_ITSELF
+    is_its_own = incident.verdict.label in PROVIDERS_WORD and incident.family in _TELLS_OF_ITSELF
+    return is_its_own and not incident.disputed
 
 
 def may_be_explained(incident: Incident) -> bool:
