@@ -157,7 +157,7 @@ class World:
             "rosters": self.rosters,
             "workers": Workers(),
             "watch": self.sender_watch,
-            "announced": self.response.announced,
+            "announced": self.response.announced_in,
             "lease": lambda: self.leads,
             **changes,
         }

@@ -113,12 +113,12 @@ async def _bot(app: App) -> None:
     sender = Sender(
         flows,
         options,
-        store=app.bell,
+        store=app.store,  # not the bell: its own changes need not wake it
         clock=app.clock,
         rosters=app.rosters,
         workers=bot.desk.workers,
         watch=bot.watch,
-        announced=app.response.announced,
+        announced=app.response.announced_in,
         lease=app.leads,
         checkpoint=app.checkpoint,
     )

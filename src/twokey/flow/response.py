@@ -81,11 +81,15 @@ class Response:
     def announced(self, incident_id: str) -> None:
         """Record that the incident's card stands in the chat: the moment people could know."""
         with self.store.change() as tx:
-            incident = tx.get(Incident, incident_id)
-            if incident is None or incident.times.notified:
-                return
-            tx.put(replace(incident, times=replace(incident.times, notified=self.clock.now())))
-            tx.append(system("chat"), "announced", incident_id=incident_id)
+            self.announced_in(tx, incident_id)
+
+    def announced_in(self, tx: Transaction, incident_id: str) -> None:
+        """Record it in the change that records the message itself: both are kept, or neither."""
+        incident = tx.get(Incident, incident_id)
+        if incident is None or incident.times.notified:
+            return
+        tx.put(replace(incident, times=replace(incident.times, notified=self.clock.now())))
+        tx.append(system("chat"), "announced", incident_id=incident_id)
 
     def acknowledge(self, incident_id: str, who: ChatIdentity) -> Incident:
         """Say that somebody is on it; the first one counts."""

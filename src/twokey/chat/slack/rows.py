@@ -22,7 +22,7 @@ class Rows:
     """pending -> sending -> sent | failed. `attempts` counts only tries whose end is not known."""
 
     def __init__(
-        self, store: Store, clock: Clock, options: SlackOptions, announced: Callable[[str], None]
+        self, store: Store, clock: Clock, options: SlackOptions, announced: Callable[[Transaction, str], None]
     ) -> None:
         self._store = store
         self._clock = clock
@@ -43,9 +43,6 @@ class Rows:
 
     def settle(self, notice: Notice, post: Post, outcome: Outcome) -> None:
         """Record how a call ended. A row that changed meanwhile stays owed, as an update."""
-        if outcome.is_sent and notice.kind is NoticeKind.CARD and not notice.sent_as:
-            # Before `sent`: a crash between the two says it again, not never.
-            self._announced(notice.incident_id)
         with self._store.change() as tx:
             now = tx.get(Notice, notice.id) or notice
             untouched = now.state is NoticeState.SENDING
@@ -61,6 +58,8 @@ class Rows:
                 )
                 tx.put(sent)
                 self._log(tx, sent, "notice.sent", ts=outcome.ts, channel=outcome.channel)
+                if notice.kind is NoticeKind.CARD and not notice.sent_as:
+                    self._announced(tx, notice.incident_id)
             elif outcome.error in GONE_ERRORS or (outcome.error in PLACE_ERRORS and self._can_move(post)):
                 self._anew(tx, now, outcome.error)
             elif outcome.is_final:

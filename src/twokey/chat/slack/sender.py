@@ -31,7 +31,7 @@ from twokey.chat.slack.workers import Watch, Workers
 from twokey.core.errors import TwokeyError
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.flow.crashpoints import At
-from twokey.ports import Checkpoint, Clock, Rosters, Store, no_checkpoint
+from twokey.ports import Checkpoint, Clock, Rosters, Store, Transaction, no_checkpoint
 
 log = logging.getLogger("twokey.slack")
 
@@ -68,7 +68,7 @@ class Sender:
         rosters: Rosters,
         workers: Workers,
         watch: Watch,
-        announced: Callable[[str], None],
+        announced: Callable[[Transaction, str], None],
         lease: Callable[[], bool] = always,
         monotonic: Callable[[], float] = time.monotonic,
         checkpoint: Checkpoint = no_checkpoint,
@@ -141,20 +141,25 @@ class Sender:
 
     async def _turn(self) -> float:
         """Begin what can be sent now and return the seconds until there may be more."""
-        if not await self._workers.quick(self._lease):
-            self._leading = False
-            return POLL_S
-        if not self._leading:
-            self._failed = await self._workers.quick(self._rows.recover, frozenset(self._flying))
-            self._leading = True
+        found = await self._workers.quick(self._look, frozenset(self._flying))
+        self._leading = found is not None
         wait = POLL_S
-        for owed in await self._workers.quick(self._owed):
+        for owed in found or ():
             delay = self._delay(owed)
             if delay > 0:
                 wait = min(wait, delay)
                 continue
             self._begin(owed)
         return wait
+
+    def _look(self, in_hand: frozenset[str]) -> list[Owed] | None:
+        """Say what is next of every lane; None when another process leads."""
+        # One visit to a thread for all of it: each costs a message that goes out now.
+        if not self._lease():
+            return None
+        if not self._leading:
+            self._failed = self._rows.recover(in_hand)
+        return self._owed()
 
     async def _pause(self, seconds: float) -> None:
         """Sleep until woken. Not with `wait_for`: on Python 3.11 it can swallow a cancellation."""
