@@ -45,6 +45,15 @@ def reason_of(verdict: Verdict, language: str) -> str:
     return word_or(code, language, verdict.reason) if word(code) == verdict.reason else verdict.reason
 
 
+def sides_of(service_model: str, language: str) -> str:
+    """Return what the provider and what we answer for with IaaS, PaaS or SaaS; "" for a model that is not known."""
+    provider = word_or(f"model.{service_model}.provider", language, "")
+    customer = word_or(f"model.{service_model}.customer", language, "")
+    if not provider or not customer:
+        return ""
+    return word("model.line", language).format(model=service_model, provider=provider, customer=customer)
+
+
 class _Shown(dict[str, str]):
     def __missing__(self, name: str) -> str:
         return "{" + name + "}"

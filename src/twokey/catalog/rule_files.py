@@ -99,7 +99,7 @@ class Contents:
     """What a set of rule files says."""
 
     rules: tuple[Rule, ...]
-    service_models: Mapping[tuple[str, str], str]  # (provider, service) -> IaaS, PaaS or SaaS
+    service_models: Mapping[tuple[str, str], str]  # (provider, folded service) -> IaaS, PaaS or SaaS
 
 
 def read(paths: Iterable[Path]) -> Contents:
@@ -346,5 +346,18 @@ def _models(document: Document) -> dict[tuple[str, str], str]:
             for index, service in enumerate(services):
                 if not isinstance(service, str):
                     raise document.fault("rules.service_model", ("models", provider, model, index))
-                found[provider, service.casefold()] = model
+                earlier = found.setdefault((provider, service_key(service)), model)
+                if earlier != model:
+                    raise document.fault(
+                        "rules.service_twice", ("models", provider, model, index), name=service
+                    )
     return found
+
+
+def service_key(name: str) -> str:
+    """Fold a service's name: senders differ in case, spaces, punctuation and the maker's name before it."""
+    folded = "".join(filter(str.isalnum, name.casefold()))
+    for maker in ("amazon", "aws", "microsoftazure", "azure", "microsoft"):
+        if folded.startswith(maker) and len(folded) > len(maker):
+            return folded.removeprefix(maker)
+    return folded

@@ -164,7 +164,13 @@ class Rules:
         )
 
     def _service_model(self, signal: Signal) -> str:
-        return self.service_models.get((signal.provider, signal.service.casefold()), "")
+        """Look a service up by its name, then by what stands before a division or a remark: `Sql/servers`."""
+        name = signal.service[:_TEXT]
+        for part in (name, *(name.partition(mark)[0] for mark in ("\\", "(", "/", "|", ","))):
+            found = self.service_models.get((signal.provider, rule_files.service_key(part)))
+            if found:
+                return found
+        return ""
 
 
 class _Document(dict[str, Json]):

@@ -247,6 +247,8 @@ def told_fault(found: Reading) -> str:
 
 
 def _told(found: Classified) -> str:
+    from twokey.words import sides_of
+
     verdict, signal = found.verdict, found.signal
     place = " ".join(
         part for part in (signal.provider, signal.service, signal.region, signal.account) if part
@@ -262,4 +264,6 @@ def _told(found: Classified) -> str:
         f" accountable: {verdict.accountable}",
         f"  {'opens' if verdict.opens_incident else 'does not open'} an incident",
     ]
+    if sides := sides_of(verdict.service_model, "en"):
+        lines.insert(5, f"  {sides}")
     return "\n".join(visible(line) for line in lines)

@@ -12,7 +12,7 @@ from twokey.publish.markdown import code, md, ready, yaml_text
 from twokey.publish.public import public_facts
 from twokey.publish.timeline import action_items, timeline
 from twokey.publish.words import Fact, Facts, Words
-from twokey.words import reason_of
+from twokey.words import reason_of, sides_of
 
 # The outbox' book-keeping: two entries for each message that went well bury what happened.
 _ROUTINE = ("notice.sending", "notice.sent")
@@ -140,6 +140,7 @@ def _responsibility(incident: Incident, words: Words) -> Facts:
         "plan": words.label("planned", verdict.plan.value),
         "action_owner": words.label("action_owner", verdict.action_owner.value),
         "service_model": md(verdict.service_model) if verdict.service_model else None,
+        "sides": md(sides_of(verdict.service_model, words.language)) or None,
         "confidence": words.label("confidence", verdict.confidence.value),
         "rule": code(verdict.rule) if verdict.rule else None,
         "reason": md(reason_of(verdict, words.language)) if verdict.reason else None,

@@ -18,6 +18,7 @@ from twokey.publish.containments import metric
 from twokey.publish.markdown import ready, yaml_text
 from twokey.publish.redact import without_names
 from twokey.publish.words import Fact, Facts, Words
+from twokey.words import sides_of
 
 _INCIDENT = re.compile(r"[A-Z]{2,6}-[0-9]{1,9}")
 _TRACKING = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{3}")  # Azure's public tracking id
@@ -243,6 +244,7 @@ def public_facts(record: Record, words: Words) -> Facts:
             "action_owner": words.label("action_owner", public.action_owner.value),
             "confidence": words.label("confidence", public.confidence.value),
             "service_model": public.service_model or None,
+            "sides": sides_of(public.service_model, words.language) or None,
             "provider": public.provider or None,
             "service": public.service or None,
             "region": public.region or None,

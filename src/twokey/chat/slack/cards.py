@@ -20,7 +20,7 @@ from twokey.core.audit import SHOWN
 from twokey.core.errors import Message
 from twokey.core.incidents import Incident, State
 from twokey.core.responsibility import Label, Origin, Verdict
-from twokey.words import reason_of
+from twokey.words import reason_of, sides_of
 
 Names = Callable[[str], str]
 """Gives the name of a person by the directory's id."""
@@ -51,6 +51,8 @@ def incident_card(incident: Incident, name: Names, words: Words) -> list[Block]:
         header(plain(f"{incident.severity.value} · {incident.id} · {incident.title}", 150, words.language))
     ]
     blocks += _verdict(incident, words)
+    if incident.disputed:
+        blocks.append(section(f"\u26a0\ufe0f {words.of(incident.disputed)}"))
     blocks += fields(_facts(incident, name, words))
     if incident.resources:
         blocks.append(section(f"*{words('chat.card.resources')}*\n{_resources(incident, words)}"))
@@ -128,6 +130,8 @@ def _ours(incident: Incident, words: Words) -> list[Block]:
     verdict: Verdict = incident.verdict
     code_ = f"chat.remains.{verdict.label.value}"
     lines = [words(code_)] if words.has(code_) else []
+    if sides := sides_of(verdict.service_model, words.language):
+        lines.append(sides)
     if incident.provider_resolved and incident.is_open:
         lines.append(words("chat.card.provider_resolved"))
     if incident.state is State.CANCELLED and incident.cancel_reason:

@@ -16,7 +16,7 @@ from twokey.providers.aws.normalise import (
     own_role,
     securityhub,
 )
-from twokey.providers.aws.normalise.envelopes import Envelope, Unit, broken, units
+from twokey.providers.aws.normalise.envelopes import PAGES, Envelope, Unit, broken, units
 from twokey.providers.reading import Obj, bounded, items, parsed
 
 _Reader = Callable[[Obj, Envelope], Signal]
@@ -92,7 +92,9 @@ class AwsNormaliser:
             return any(AwsNormaliser.recognises(item) for item in document[:5] if isinstance(item, dict))
         if not isinstance(document, dict):
             return False
-        return any(mark in document for mark in _MARKS) or any(test(document) for test, _ in _BY_CONTENT)
+        if any(mark in document for mark in _MARKS) or any(test(document) for test, _ in _BY_CONTENT):
+            return True
+        return any(AwsNormaliser.recognises(items(document, page)[:1]) for page in PAGES)
 
 
 def _signals(unit: Unit) -> Iterator[Signal]:

@@ -11,6 +11,7 @@ from twokey.providers.reading import Obj, each, embedded, items, obj, text, text
 
 _MAX_WRAPPERS = 4
 UNREADABLE = "Unreadable part"
+PAGES = ("Findings", "findings", "events", "successfulSet")  # where the APIs' answers have what was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def _sns(value: Obj, around: Envelope, depth: int, where: str) -> Iterator[Unit]
 
 def _page(value: Obj, around: Envelope, depth: int, where: str) -> Iterator[Unit]:
     """Open what the APIs return: GetFindings, DescribeEvents, DescribeEventDetails."""
-    for name in ("Findings", "findings", "events", "successfulSet"):
+    for name in PAGES:
         listed = value.get(name)
         if isinstance(listed, list) and not {"Id", "id", "arn"} & value.keys():
             if not listed:

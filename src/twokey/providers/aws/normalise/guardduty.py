@@ -41,7 +41,6 @@ _SERVICES = {
     "kubernetes": "EKS",
     "lambda": "Lambda",
     "rds": "RDS",
-    "runtime": "EC2",
     "s3": "S3",
 }
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
+from twokey.providers.aws.normalise.securityhub import guardduty_subject, service_of
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -51,7 +52,9 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
     types = texts(info, "types")
     subject = identity("securityhub", product_arn or name, uid)
     modified = text(info, "modified_time", "modified_time_dt") or text(detail, "time", "time_dt")
-    guardduty = product_arn.lower().endswith("product/aws/guardduty") or name.lower() == "guardduty"
+    guardduty = product_arn.lower().endswith("/aws/guardduty") or name.lower().endswith("guardduty")
+    account, region = _account(detail) or around.account, _region(detail, around)
+    principal = _principal(detail)
     return Signal(
         id=identity(subject, modified, status, outcome),
         subject=subject,
@@ -61,9 +64,9 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
         type=types[0] if types else text(detail, "type_name", "class_name"),
         title=(text(info, "title", limit=TITLE) or uid)[:TITLE],
         description=text(info, "desc", limit=DESCRIPTION),
-        service=name or "Security Hub",
-        region=_region(detail, around),
-        account=_account(detail) or around.account,
+        service=_service(detail) or name or "Security Hub",
+        region=region,
+        account=account,
         tenant=text(obj(detail, "cloud", "org"), "uid") or around.tenant,
         severity=_SEVERITY.get(int(number(detail.get("severity_id")) or 0)),
         status=SignalStatus.RESOLVED if status in _OVER else SignalStatus.OPEN,
@@ -71,6 +74,7 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
         detected_at=_when(info, "created_time") or _when(detail, "time"),
         updated_at=_when(info, "modified_time", "last_seen_time") or _when(detail, "time"),
         resources=_resources(detail),
+        principal=principal,
         is_test=is_true(obj(detail, "metadata").get("is_sample")) or is_true(detail.get("is_sample")),
         is_muted=status in _MUTED,
         facts=known(
@@ -85,6 +89,9 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
             hasVulnerabilities=bool(items(detail, "vulnerabilities")),
             hasMalware=bool(items(detail, "malware")),
             workflowStatus=status.upper(),
+            same_as=guardduty_subject(uid, account, region) if guardduty else "",
+            access_key_id=principal.access_key_id,
+            user_name=principal.name,
             buckets=unique(
                 found.id.rpartition(":")[2]
                 for found in _resources(detail)
@@ -95,7 +102,6 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
 
 
 def _activity(detail: Obj, around: Envelope) -> Signal:
-    user = obj(detail, "actor", "user")
     operation = text(obj(detail, "api"), "operation") or text(detail, "activity_name", "type_name")
     service = text(obj(detail, "api", "service"), "name")
     uid = text(obj(detail, "metadata"), "uid") or digest(detail, around.seed)
@@ -116,18 +122,37 @@ def _activity(detail: Obj, around: Envelope) -> Signal:
         detected_at=_when(detail, "time"),
         updated_at=_when(detail, "time"),
         resources=_resources(detail),
-        principal=Principal(
-            name=text(user, "name"),
-            type=text(user, "type"),
-            access_key_id=text(user, "credential_uid"),
-            arn=text(user, "uid") if text(user, "uid").startswith("arn:") else "",
-        ),
+        principal=_principal(detail),
         facts=known(
             class_uid=number(detail.get("class_uid")),
             className=text(detail, "class_name"),
             product=text(obj(detail, "metadata", "product"), "name"),
             eventSource=service,
         ),
+    )
+
+
+def _service(detail: Obj) -> str:
+    """Return the service of the first resource: `AWS::S3::Bucket` and `AwsS3Bucket` are S3's."""
+    for item in objects(detail, "resources") or [obj(detail, "resource")]:
+        kind = text(item, "type")
+        if kind.startswith("AWS::"):
+            return kind.split("::")[1]
+        if kind.startswith("Aws"):
+            return service_of(kind) or text(obj(item, "group"), "name")
+    return ""
+
+
+def _principal(detail: Obj) -> Principal:
+    """Return who acted: the finding says it, or one of its pieces of evidence."""
+    actors = [obj(detail, "actor"), *(obj(item, "actor") for item in objects(detail, "evidences"))]
+    user = next((found for actor in actors if (found := obj(actor, "user"))), {})
+    uid = text(user, "uid")
+    return Principal(
+        name=text(user, "name"),
+        type=text(user, "type"),
+        access_key_id=text(user, "credential_uid"),
+        arn=uid if uid.startswith("arn:") else "",
     )
 
 

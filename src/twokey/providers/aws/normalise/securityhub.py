@@ -98,7 +98,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
             hasVulnerabilities=bool(items(detail, "Vulnerabilities")),
             hasMalware=bool(items(detail, "Malware")),
             actionName=text(obj(around.document, "detail"), "actionName"),
-            same_as=_guardduty_subject(detail, account, region) if guardduty else "",
+            same_as=guardduty_subject(text(detail, "Id"), account, region) if guardduty else "",
             access_key_id=principal.access_key_id,
             user_name=principal.name,
             buckets=unique(found.id.rpartition(":")[2] for found in resources if found.type == "AwsS3Bucket"),
@@ -131,9 +131,9 @@ def _type(types: list[str], guardduty: bool) -> str:
     return first
 
 
-def _guardduty_subject(detail: Obj, account: str, region: str) -> str:
+def guardduty_subject(id: str, account: str, region: str) -> str:
     """Return the subject that the same finding has when GuardDuty sends it directly."""
-    name = text(detail, "Id").rpartition("/finding/")[2]
+    name = id.rpartition("/finding/")[2]
     return identity("guardduty", account, region, name) if name else ""
 
 
@@ -207,15 +207,44 @@ _SERVICES = (
     ("AwsRedshift", "Redshift"),
     ("AwsAutoScaling", "AutoScaling"),
     ("AwsElb", "ELB"),
+    ("AwsAccount", "Account"),
+    ("AwsApiGateway", "API Gateway"),
+    ("AwsAthena", "Athena"),
+    ("AwsBackup", "Backup"),
+    ("AwsCertificateManager", "ACM"),
+    ("AwsCloudFormation", "CloudFormation"),
+    ("AwsCloudFront", "CloudFront"),
+    ("AwsCloudWatch", "CloudWatch"),
+    ("AwsCodeBuild", "CodeBuild"),
+    ("AwsDms", "DMS"),
+    ("AwsDynamoDb", "DynamoDB"),
+    ("AwsEfs", "EFS"),
+    ("AwsElastiCache", "ElastiCache"),
+    ("AwsElasticBeanstalk", "Elastic Beanstalk"),
+    ("AwsElasticsearch", "OpenSearch"),
+    ("AwsEvent", "EventBridge"),
+    ("AwsGuardDuty", "GuardDuty"),
+    ("AwsKinesis", "Kinesis"),
+    ("AwsMsk", "MSK"),
+    ("AwsNetworkFirewall", "Network Firewall"),
+    ("AwsOpenSearch", "OpenSearch"),
+    ("AwsRoute53", "Route 53"),
+    ("AwsSageMaker", "SageMaker"),
+    ("AwsSecretsManager", "Secrets Manager"),
+    ("AwsSsm", "SSM"),
+    ("AwsStepFunction", "Step Functions"),
+    ("AwsWaf", "WAF"),
 )
 
 
 def _service(resources: tuple[Resource, ...], product: str) -> str:
-    for item in resources:
-        for begin, name in _SERVICES:
-            if item.type.startswith(begin):
-                return name
-    return product or "Security Hub"
+    found = (service_of(item.type) for item in resources)
+    return next((name for name in found if name), "") or product or "Security Hub"
+
+
+def service_of(resource_type: str) -> str:
+    """Return the service that an ASFF resource type belongs to, "" when the type does not tell."""
+    return next((name for begin, name in _SERVICES if resource_type.startswith(begin)), "")
 
 
 def insights(detail: Obj, around: Envelope) -> Signal:
