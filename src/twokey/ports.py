@@ -9,7 +9,7 @@ from threading import Event as Stop
 from typing import Protocol, TypeVar
 
 from twokey.core.audit import AuditEntry
-from twokey.core.errors import Json
+from twokey.core.errors import Json, Message
 from twokey.core.executions import Lookup
 from twokey.core.jobs import Job
 from twokey.core.people import Actor, Roster
@@ -154,6 +154,10 @@ class Normaliser(Protocol):
         ...
 
 
+Vouch = Callable[[Signal, RawNotification], Message | None]
+"""Says why the source of a notification may not speak for what a signal of it names; None when it may."""
+
+
 class Classifier(Protocol):
     """The rules, loaded."""
 
@@ -284,3 +288,8 @@ Checkpoint = Callable[[str], None]
 
 def no_checkpoint(name: str) -> None:
     """Go on."""
+
+
+def no_dispute(signal: Signal, raw: RawNotification) -> Message | None:
+    """Let every source speak for everything."""
+    return None

@@ -67,6 +67,9 @@ class Settings:
     azure_event_grid_app: str = "4962773b-9cdb-44cf-a8bf-237846a00ab7"  # who calls: Event Grid
     azure_authority: str = "https://login.microsoftonline.com"
     azure_doors_without_token: tuple[str, ...] = ()
+    aws_sns_topics: tuple[str, ...] = ()  # ARNs of the topics that may speak over HTTPS
+    aws_sns_secret: Secret = Secret("")  # they call /aws/sns/<secret of 32 or more characters>
+    aws_event_keys: tuple[str, ...] = ()  # <name>=<key of 32 or more characters>: EventBridge API destinations
     # clouds
     clouds: tuple[str, ...] = ("aws", "azure")
     aws_region: str = "us-east-1"
@@ -77,6 +80,11 @@ class Settings:
     aws_organizations_account: str = ""  # where Organizations is called; empty is our own
     aws_protected_accounts: tuple[str, ...] = ()  # never contained
     aws_external_id: Secret = Secret("")
+    aws_session_tags: tuple[str, ...] = ()  # <key>=<value>, given when the role is assumed
+    aws_source_scopes: tuple[str, ...] = ()  # <source>=<account>[/<region>]+...: for whom a source may speak
+    aws_poll_s: int = 0  # seconds between two looks at AWS's own lists; 0 never looks
+    aws_poll: tuple[str, ...] = ("health", "securityhub")  # or health-organization
+    aws_poll_regions: tuple[str, ...] = ()  # where Security Hub is asked; empty is aws_region
     aws_quarantine_parent_ou: str = ""
     azure_tenant: str = ""
     azure_subscriptions: tuple[str, ...] = ()
@@ -103,6 +111,10 @@ class Settings:
     def doors(self) -> dict[str, Secret]:
         """Return the Azure webhooks: name -> path secret."""
         return _named_secrets(self.azure_webhooks)
+
+    def event_keys(self) -> dict[str, Secret]:
+        """Return the EventBridge connections: name -> key."""
+        return _named_secrets(self.aws_event_keys)
 
     def event_doors(self) -> dict[str, Secret]:
         """Return the addresses for Event Grid: name -> secret."""
@@ -179,12 +191,14 @@ def _faults(settings: Settings) -> list[str]:
     for variable, doors in (
         ("TWOKEY_AZURE_WEBHOOKS", settings.doors()),
         ("TWOKEY_AZURE_EVENT_GRID", settings.event_doors()),
+        ("TWOKEY_AWS_EVENT_KEYS", settings.event_keys()),
     ):
         faults += [
             f"{variable}: {name or '(no name)'}: <name>=<32 or more characters> is wanted"
             for name, secret in doors.items()
             if not name or len(secret) < 32
         ]
+    faults += _aws_faults(settings)
     faults += _azure_faults(settings)
     for cloud in settings.clouds:
         if cloud not in ("aws", "azure"):
@@ -195,6 +209,27 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("TWOKEY_SLACK_PER_SECOND: more than 0 is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
+    return faults
+
+
+_AWS_LISTS = ("health", "health-organization", "securityhub")
+
+
+def _aws_faults(settings: Settings) -> list[str]:
+    """Name what would leave a door of AWS's half made."""
+    faults = []
+    if settings.aws_sns_topics and len(settings.aws_sns_secret) < 32:
+        faults.append("TWOKEY_AWS_SNS_SECRET: 32 or more characters are wanted where there are topics")
+    if settings.aws_sns_secret and not settings.aws_sns_topics:
+        faults.append("TWOKEY_AWS_SNS_TOPICS: the ARNs of the topics that may speak are wanted")
+    if settings.aws_poll_s < 0 or 0 < settings.aws_poll_s < 60:
+        faults.append("TWOKEY_AWS_POLL_S: 0 (never) or at least 60 is wanted")
+    for name in settings.aws_poll:
+        if name not in _AWS_LISTS:
+            faults.append(f"TWOKEY_AWS_POLL: {name}: one of {', '.join(_AWS_LISTS)} is wanted")
+    for tag in settings.aws_session_tags:
+        if not all(tag.partition("=")):
+            faults.append(f"TWOKEY_AWS_SESSION_TAGS: {tag}: <key>=<value> is wanted")
     return faults
 
 

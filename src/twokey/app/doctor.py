@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twokey import app as wiring
+from twokey.app.aws import aws_doors, aws_vouch
 from twokey.app.azure import azure_doors
 from twokey.core.errors import TwokeyError
 from twokey.core.people import Role
@@ -82,6 +83,22 @@ def _templates(settings: Settings) -> str:
     return f"{settings.templates_dir}, times also in {settings.timezone}"
 
 
+def _ways_of_aws(settings: Settings) -> str:
+    """Say by what ways AWS reaches us, and whether each may speak for every account."""
+    doors = aws_doors(settings, wiring.SystemClock())
+    aws_vouch(settings)
+    lists = ", ".join(settings.aws_poll) if settings.aws_poll_s else "nothing"
+    whom = (
+        "each source speaks for its own accounts"
+        if settings.aws_source_scopes
+        else "every source may speak for every account: TWOKEY_AWS_SOURCE_SCOPES limits that"
+    )
+    return (
+        f"{len(settings.aws_queues)} queues, {len(settings.aws_sns_topics)} SNS topics over HTTPS,"
+        f" {len(doors.keys)} keys for EventBridge, {lists} is asked; {whom}"
+    )
+
+
 def _doors(settings: Settings) -> str:
     doors = azure_doors(settings, wiring.SystemClock())
     every = (*doors.azure, *doors.events)
@@ -99,5 +116,6 @@ _LOOKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("runbooks", _runbooks),
     ("rules", _rules),
     ("templates", _templates),
+    ("ways of AWS", _ways_of_aws),
     ("doors", _doors),
 )

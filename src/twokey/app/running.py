@@ -9,6 +9,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from twokey.app.aws import aws_doors
 from twokey.app.azure import azure_doors
 from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("twokey")
 GRACE_S = 6.0  # how long work in hand may take to its end
 LEAVE_S = 9.0  # and everything together: who asked us to end waits ten seconds before he kills
+DIED = 70  # the exit code when a part that must live has ended: whoever supervises starts us again
 
 
 class Pump:
@@ -41,6 +43,10 @@ class Pump:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Say whether it still fetches."""
+        return self._thread.is_alive()
 
     def fault(self) -> str:
         """Say what is wrong, "" when nothing is."""
@@ -99,10 +105,10 @@ async def _bot(app: App) -> None:
     stop, ended = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
-    def end() -> None:
+    def end(code: int = 0) -> None:
         stop.set()
         ended.set()  # the engine begins nothing more while the web door answers what it has
-        _leave_after(LEAVE_S)
+        _leave_after(LEAVE_S, code)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
@@ -126,9 +132,11 @@ async def _bot(app: App) -> None:
     bot.watch.need(sender.run(), "sender")
     engine = threading.Thread(target=app.engine.run, args=(ended,), name="engine", daemon=True)
     engine.start()
+    bot.watch.vital("engine", engine.is_alive)
     pumps = [Pump(source, app.intake, ended) for source in app.sources]
     for pump in pumps:
         pump.start()
+        bot.watch.vital(pump.name, pump.is_alive)
 
     def readiness() -> dict[str, str]:
         faults = bot.watch.faults()
@@ -142,14 +150,23 @@ async def _bot(app: App) -> None:
     web = web_app(
         app.intake.receive,
         doors=azure_doors(settings, app.clock),
+        aws=aws_doors(settings, app.clock),
         clock=app.clock,
         readiness=readiness,
         slack=slack_route(bot, app.clock).app if settings.slack_signing_secret else None,
     )
     door = bot.connect() if settings.slack_app_token else None
+    bot.watch.vital("inbox", lambda: web.state.inbox.is_alive)
+    serving = bot.watch.need(serve_web(web, settings.http_host, settings.http_port, stop), "web")
     log.info("serving on %s:%d", settings.http_host, settings.http_port)
+    died = ""
     try:
-        await serve_web(web, settings.http_host, settings.http_port, stop)
+        if died := await bot.watch.first_death(stop):
+            log.critical("%s has ended: the process ends too, to be started again", died)
+            end(DIED)
+        await asyncio.wait([serving])
+        if not serving.cancelled() and (fault := serving.exception()):
+            raise fault
     finally:
         ended.set()
         if door is not None:
@@ -157,23 +174,25 @@ async def _bot(app: App) -> None:
         await asyncio.to_thread(engine.join, GRACE_S)
         await bot.close()
         if engine.is_alive():
-            _leave()
+            _leave(DIED if died else 0)
         app.store.close()
+    if died:
+        raise SystemExit(DIED)
 
 
-def _leave_after(seconds: float) -> None:
-    timer = threading.Timer(seconds, _leave)
+def _leave_after(seconds: float, code: int = 0) -> None:
+    timer = threading.Timer(seconds, _leave, [code])
     timer.daemon = True
     timer.start()
 
 
-def _leave() -> None:
+def _leave(code: int = 0) -> None:
     """End the process with work in hand: a call to a cloud cannot be called back, but a run survives this."""
     log.warning(
         "leaving before the work in hand is over: it is on record, and the next start goes on with it"
     )
     logging.shutdown()
-    os._exit(0)
+    os._exit(code)
 
 
 def slack_options(settings: Settings) -> SlackOptions:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import cast
 
-from twokey.core.errors import Json, Refused
+from twokey.core.errors import Json, Message, Refused
 from twokey.core.people import Person
 from twokey.core.responsibility import Label, Verdict
 from twokey.core.signals import Principal, Resource, Signal
@@ -88,6 +88,9 @@ class Incident:
     related: tuple[str, ...] = ()  # incidents that correlation ties to this one
     turns: int = 0  # how often the source said over, and then not over
     cancel_reason: str = ""
+    disputed: Message | None = (
+        None  # its source may not speak for what it names: nothing is contained on its word
+    )
 
     @property
     def is_open(self) -> bool:
@@ -155,11 +158,12 @@ def group_of(signal: Signal, label: Label) -> str:
     by the provider's own ids, and two findings about different principals are different attackers.
     A resource whose health flaps has a new id for every turn: it is one matter all the same.
     """
+    apart = ("disputed",) if signal.disputed else ()
     if signal.family == "resourcehealth" and signal.resources:
-        return "|".join(("flap", signal.provider, signal.resources[0].id.lower()))
+        return "|".join((*apart, "flap", signal.provider, signal.resources[0].id.lower()))
     if label is not Label.CUSTOMER_SECURITY or not signal.principal.key:
         return ""
-    return "|".join((signal.provider, signal.account, signal.principal.key))
+    return "|".join((*apart, signal.provider, signal.account, signal.principal.key))
 
 
 def is_availability(signal: Signal) -> bool:

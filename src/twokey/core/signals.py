@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from twokey.core.errors import Json
+from twokey.core.errors import Json, Message
 
 
 class RawState(StrEnum):
@@ -139,3 +139,13 @@ class Signal:
     is_muted: bool = False  # archived, suppressed, resolved at the source: keeps its class, opens nothing
     facts: Mapping[str, Json] = field(default_factory=dict)  # further normalised fields that rules may match
     raw_id: str = ""
+    disputed: Message | None = None  # why its source may not speak for what it names
+
+
+def set_apart(signal: Signal, why: Message) -> Signal:
+    """Mark a signal whose source may not speak for what it names.
+
+    Its names are no longer an honest signal's: it joins no honest matter, ends none, and is no repeat that keeps
+    the honest one out.
+    """
+    return replace(signal, id=f"disputed/{signal.id}", subject=f"disputed/{signal.subject}", disputed=why)

@@ -24,11 +24,21 @@ from twokey.core.incidents import (
 )
 from twokey.core.people import system
 from twokey.core.responsibility import Label, Verdict
-from twokey.core.signals import RawNotification, RawState, Signal, SignalKind, SignalStatus
+from twokey.core.signals import RawNotification, RawState, Signal, SignalKind, SignalStatus, set_apart
 from twokey.flow import outbox
 from twokey.flow.correlation import correlate, owe_new_draft, pass_on
 from twokey.flow.crashpoints import At
-from twokey.ports import Checkpoint, Classifier, Clock, Normaliser, Store, Transaction, no_checkpoint
+from twokey.ports import (
+    Checkpoint,
+    Classifier,
+    Clock,
+    Normaliser,
+    Store,
+    Transaction,
+    Vouch,
+    no_checkpoint,
+    no_dispute,
+)
 
 INTAKE = system("intake")
 TOLD_TURNS = 4  # over, open again, over, open again: from then on it flaps, and only the card counts
@@ -46,6 +56,7 @@ class Intake:
     enterprise: str = ""
     storm_window: timedelta = timedelta(hours=1)
     checkpoint: Checkpoint = no_checkpoint
+    vouch: Vouch = no_dispute
 
     def receive(self, notifications: Sequence[RawNotification]) -> list[str]:
         """Keep what arrived, as it arrived; when this returns it may be acknowledged, and sorting is owed."""
@@ -80,8 +91,13 @@ class Intake:
         normaliser = self.normalisers.get(raw.provider)
         if normaliser is None:
             raise Invalid("signal.no_reader", source=raw.source)
-        signals = [replace(signal, raw_id=raw.id) for signal in normaliser.normalise(raw)]
+        signals = [self._vouched(replace(s, raw_id=raw.id), raw) for s in normaliser.normalise(raw)]
         return [(signal, self.classifier.verdict(signal, raw)) for signal in signals]
+
+    def _vouched(self, signal: Signal, raw: RawNotification) -> Signal:
+        """Set a signal apart whose source may not speak for what it names: it is shown, and contains nothing."""
+        why = self.vouch(signal, raw)
+        return set_apart(signal, why) if why else signal
 
     def keep_unreadable(self, raw_id: str, fault: Message) -> None:
         """Keep a notification that could not be understood, and show it: it may be the one that matters."""
@@ -108,7 +124,7 @@ class Intake:
             incident = self._absorb(tx, incident, signal, verdict, earlier=earlier, now=now)
         if incident is not None:
             incident = _adopt(tx, incident, earlier, now)
-            if signal.kind is SignalKind.EVENT:
+            if signal.kind is SignalKind.EVENT and not signal.disputed:
                 incident = correlate(tx, incident, now)
         tx.add(Sighting(signal.id, signal.subject, incident.id if incident else "", now, signal, verdict))
 
@@ -172,9 +188,10 @@ class Intake:
             regions=regions_of(signal),
             is_account_specific=signal.facts.get("eventScopeCode") == "ACCOUNT_SPECIFIC",
             is_availability=is_availability(signal),
+            disputed=signal.disputed,
         )
         tx.add(incident)
-        tx.append(
+        entry = tx.append(
             INTAKE,
             "opened",
             incident_id=incident.id,
@@ -183,8 +200,11 @@ class Intake:
                 "raw": signal.raw_id,
                 "label": verdict.label.value,
                 "rule": verdict.rule,
+                **({"disputed": signal.disputed.code} if signal.disputed else {}),
             },
         )
+        if signal.disputed:
+            outbox.tell_thread(tx, entry, signal.disputed)
         outbox.redraw_card(tx, incident, now)
         return incident
 

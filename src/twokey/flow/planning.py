@@ -40,6 +40,8 @@ class Planner:
         cloud = self.cloud(runbook.provider)
         if not incident.verdict.is_contained_by_us:
             raise Refused("refused.provider_side", incident=incident.id, label=incident.verdict.label.value)
+        if incident.disputed:
+            raise Refused("refused.disputed", incident=incident.id, why=incident.disputed)
         if incident.provider != runbook.provider:
             raise Refused(
                 "refused.other_cloud", incident=incident.id, runbook=runbook.id, cloud=runbook.provider

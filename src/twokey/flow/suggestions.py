@@ -14,6 +14,8 @@ _BY_RISK = tuple(Risk)
 
 def best_first(books: Iterable[Runbook], incident: Incident, signals: Sequence[Signal]) -> list[Runbook]:
     """Return the runbooks of the incident's cloud, best first; a suggestion is never more than that."""
+    if incident.disputed:
+        return []
     known = facts(incident)
 
     def rank(book: Runbook) -> tuple[bool, int, int, str]:

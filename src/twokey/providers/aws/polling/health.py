@@ -1,0 +1,136 @@
+"""AWS Health, asked: events that changed, what they say, and what they affect; of one account or of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from twokey.providers.aws.polling.lists import Page, Pages, written
+from twokey.providers.aws.session import AwsSession
+
+OVERLAP = timedelta(hours=6)
+LOOK_BACK = timedelta(days=3)
+_AT_ONCE = 10  # the most that details and entities are given for in one request
+_MOST_ENTITIES = 10_000
+_GLOBAL = ("global", "")
+
+
+def pages(session: AwsSession, public_regions: Iterable[str] = ()) -> Pages:
+    """Return what asks for the events of our own account.
+
+    Of public events only those of the given Regions, and global ones: the list has the whole world's.
+    """
+    regions = frozenset(public_regions)
+
+    def asked(since: datetime, now: datetime) -> Iterator[Page]:
+        account = session.own_account()
+        given = {"filter": {"lastUpdatedTimes": [{"from": since, "to": now}]}}
+        for some in _tens(_wanted(_listed(session, "describe_events", "events", **given), regions)):
+            arns = [event["arn"] for event in some]
+            answer = _call(session, "describe_event_details", eventArns=arns)
+            entities = _listed(session, "describe_affected_entities", "entities", filter={"eventArns": arns})
+            yield Page(tuple(_bodies(some, answer, entities)), _newest(some), account)
+
+    return asked
+
+
+def organization_pages(session: AwsSession, public_regions: Iterable[str] = ()) -> Pages:
+    """Return what asks for the events of all accounts: one notification for each account that is affected."""
+    regions = frozenset(public_regions)
+
+    def asked(since: datetime, now: datetime) -> Iterator[Page]:
+        given = {"filter": {"lastUpdatedTime": {"from": since, "to": now}}}
+        events = _listed(session, "describe_events_for_organization", "events", **given)
+        for event in _wanted(events, regions):
+            bodies = [
+                body for some in _tens(_affected(session, event)) for body in _told(session, event, some)
+            ]
+            yield Page(tuple(bodies), _newest([event]))
+
+    return asked
+
+
+def _affected(session: AwsSession, event: dict[str, Any]) -> list[dict[str, str]]:
+    """Return an event's place for each affected account; a public event is about no account."""
+    arn = event["arn"]
+    if event.get("eventScopeCode") == "PUBLIC":
+        return [{"eventArn": arn}]
+    found = _listed(session, "describe_affected_accounts_for_organization", "affectedAccounts", eventArn=arn)
+    return [{"eventArn": arn, "awsAccountId": account} for account in sorted(set(found))]
+
+
+def _told(session: AwsSession, event: dict[str, Any], places: list[dict[str, str]]) -> Iterator[bytes]:
+    answer = _call(session, "describe_event_details_for_organization", organizationEventDetailFilters=places)
+    of_accounts = [place for place in places if "awsAccountId" in place]
+    entities = (
+        _listed(
+            session,
+            "describe_affected_entities_for_organization",
+            "entities",
+            organizationEntityFilters=of_accounts,
+        )
+        if of_accounts
+        else []
+    )
+    for place in places:
+        account = place.get("awsAccountId", "")
+        details = [one for one in answer.get("successfulSet", []) if one.get("awsAccountId", "") == account]
+        own = [one for one in entities if one.get("awsAccountId", "") == account]
+        yield _body(event, details[0] if details else {}, own, account)
+
+
+def _bodies(
+    events: list[dict[str, Any]], answer: dict[str, Any], entities: list[dict[str, Any]]
+) -> Iterator[bytes]:
+    details = {one["event"]["arn"]: one for one in answer.get("successfulSet", []) if "event" in one}
+    for event in events:
+        own = [one for one in entities if one.get("eventArn") == event["arn"]]
+        yield _body(event, details.get(event["arn"], {}), own)
+
+
+def _body(
+    event: dict[str, Any], details: dict[str, Any], entities: list[dict[str, Any]], account: str = ""
+) -> bytes:
+    """Write an event in the API's own form; one without details is told all the same."""
+    listed = sorted(entities, key=lambda one: (one.get("entityValue", ""), one.get("entityArn", "")))
+    told = {"event": event, **details, "affectedEntities": listed[:_MOST_ENTITIES]}
+    return written({**told, "awsAccountId": account} if account else told)
+
+
+def _wanted(events: list[dict[str, Any]], regions: frozenset[str]) -> list[dict[str, Any]]:
+    """Return the events that concern us, oldest change first."""
+    known = [
+        event
+        for event in events
+        if event.get("eventScopeCode") != "PUBLIC"
+        or not regions
+        or event.get("region", "") in (*regions, *_GLOBAL)
+    ]
+    return sorted(known, key=lambda event: event["lastUpdatedTime"])
+
+
+def _newest(events: list[dict[str, Any]]) -> datetime:
+    found: datetime = events[-1]["lastUpdatedTime"]
+    return found
+
+
+def _tens(some: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(some), _AT_ONCE):
+        yield some[start : start + _AT_ONCE]
+
+
+def _call(session: AwsSession, operation: str, **given: Any) -> dict[str, Any]:
+    return session.call("health", operation, "", region=_region(session), **given)
+
+
+def _listed(session: AwsSession, operation: str, name: str, **given: Any) -> list[Any]:
+    return session.listed("health", operation, name, "", region=_region(session), **given)
+
+
+def _region(session: AwsSession) -> str:
+    """Return where a partition's Health answers: in one place, whatever the Region of an event."""
+    own = session.options.region
+    return {"cn": "cn-northwest-1"}.get(
+        own[:2], "us-gov-west-1" if own.startswith("us-gov-") else "us-east-1"
+    )
