@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from twokey.catalog.strict_yaml import Document, load
 from twokey.core import patterns, texts
 from twokey.core.errors import Invalid, Json, Message, message
-from twokey.core.patterns import Pattern
+from twokey.core.patterns import Pattern, TooMuchWork, Trail
+from twokey.core.patterns.work import ORDINARY, size
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
 
 API_VERSION = "twokey.dev/v1"
@@ -36,6 +38,10 @@ _KEYS = (
 _EXAMPLE_KEYS = ("given", "matches")
 _MODELS = ("IaaS", "PaaS", "SaaS")
 _USUAL_ORDER = 500
+_MOST_TEXT = 2_000  # characters of `when`
+_LOOP = re.compile(r"\.(?:all|exists|exists_one|filter|map|sortBy|transformList|transformMap)\s*\(")
+_MOST_LOOPS = 2
+_MOST_STEPS = 200_000  # of the loops of one `when`: it cannot be stopped once it runs, so this is foreseen
 # Text by contract: a number there never matches, and an account id without quotes is a number.
 _TEXT_FIELDS = tuple(
     f"signal.{name}"
@@ -88,9 +94,9 @@ class Rule:
     line: int
     when_refuses: When = field(default=lambda _document: None, repr=False)
 
-    def matched(self, document: Mapping[str, Json]) -> Mapping[str, Json] | None:
-        """Return the deciding fields when the rule matches, else None."""
-        fields = self.pattern.matched(document)
+    def matched(self, document: Mapping[str, Json], trail: Trail | None = None) -> Mapping[str, Json] | None:
+        """Return the deciding fields when the rule matches, else None; TooMuchWork where a trail's steps end."""
+        fields = self.pattern.matched(document, trail)
         return fields if fields is not None and self.when_refuses(document) is None else None
 
 
@@ -304,6 +310,9 @@ class _When:
         self._env: Any = None
 
     def __call__(self, expression: str, reader: _Reader) -> When:
+        loops = len(_LOOP.findall(expression))
+        if len(expression) > _MOST_TEXT or loops > _MOST_LOOPS:
+            raise reader.fault("rules.when_too_big", "when", characters=_MOST_TEXT, loops=_MOST_LOOPS)
         if self._env is None:
             try:
                 cel = importlib.import_module("cel_expr_python.cel")
@@ -318,6 +327,7 @@ class _When:
 
         def refuses(document: Mapping[str, Json]) -> Message | None:
             data = {"signal": document.get("signal"), "raw": document.get("raw")}
+            _foresee(data, loops)
             try:
                 result = program.eval(data=data)
                 answer, kind = result.value(), result.type()
@@ -330,6 +340,13 @@ class _When:
             return message("rules.when_failed", problem=f"{kind}: {str(answer)[:200]}")
 
         return refuses
+
+
+def _foresee(data: Mapping[str, Json], loops: int) -> None:
+    """Refuse to begin what would take too long: the most that loops in loops over the longest list can be."""
+    values, longest, text = size(data)
+    if values > ORDINARY or longest**loops * max(1, text // 1000) > _MOST_STEPS:
+        raise TooMuchWork
 
 
 def _models(document: Document) -> dict[tuple[str, str], str]:
@@ -354,6 +371,7 @@ def _models(document: Document) -> dict[tuple[str, str], str]:
     return found
 
 
+@lru_cache(maxsize=4096)  # asked of every notification, and services are few
 def service_key(name: str) -> str:
     """Fold a service's name: senders differ in case, spaces, punctuation and the maker's name before it."""
     folded = "".join(filter(str.isalnum, name.casefold()))
