@@ -161,12 +161,13 @@ async def _bot(app: App) -> None:
     log.info("serving on %s:%d", settings.http_host, settings.http_port)
     died = ""
     try:
-        if died := await bot.watch.first_death(stop):
+        died = await bot.watch.first_death(stop)
+        if serving.done() and not serving.cancelled():
+            serving.result()  # it may say why, as an address that is taken does
+        if died:
             log.critical("%s has ended: the process ends too, to be started again", died)
             end(DIED)
         await asyncio.wait([serving])
-        if not serving.cancelled() and (fault := serving.exception()):
-            raise fault
     finally:
         ended.set()
         if door is not None:

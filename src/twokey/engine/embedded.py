@@ -156,14 +156,18 @@ class EmbeddedEngine(Generic[T]):
             thread.join()
 
     def _renew(self, is_over_within: Callable[[float], bool]) -> None:
-        while not is_over_within(self._lease.total_seconds() / 3):
-            with self._in_hand_lock:
-                held = list(self._in_hand.values())
-            for taken in held:
-                try:
-                    self._queue.renew(taken, self._clock.now() + self._lease)
-                except Unavailable as error:
-                    log.warning("a lease could not be renewed: %s", error)
+        try:
+            while not is_over_within(self._lease.total_seconds() / 3):
+                with self._in_hand_lock:
+                    held = list(self._in_hand.values())
+                for taken in held:
+                    try:
+                        self._queue.renew(taken, self._clock.now() + self._lease)
+                    except Unavailable as error:
+                        log.warning("a lease could not be renewed: %s", error)
+        except BaseException as fault:
+            self._fault = fault  # work goes on without leases otherwise, and others take it over
+            log.exception("nobody renews the leases any more")
 
 
 class _Bell:

@@ -109,8 +109,9 @@ class ProcrastinateEngine:
         with ThreadPoolExecutor(self._workers + 1, thread_name_prefix="engine") as threads:
             app = self._app(threads)
             async with app.open_async():
-                work = asyncio.create_task(self._worker(app, concurrency=self._workers + 1))
-                rescue = asyncio.create_task(self._rescue_again_and_again(app))
+                worker = self._worker(app, concurrency=self._workers + 1)
+                work = asyncio.create_task(worker, name="engine-work")
+                rescue = asyncio.create_task(self._rescue_again_and_again(app), name="engine-rescue")
                 while not (work.done() or rescue.done() or stop.is_set()):
                     self._seen = time.monotonic()
                     await asyncio.wait([work], timeout=0.1)

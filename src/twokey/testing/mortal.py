@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from twokey import app, settings
+from twokey.testing import surgery
 
 STOPS = "~"
 
@@ -33,6 +35,8 @@ class CutOffAt:
 def run(arguments: Sequence[str]) -> None:
     """Serve or work, until the checkpoint where one is named."""
     command, *at = arguments
+    if place := os.environ.get(surgery.PLACE):
+        surgery.begin(Path(place))
     do = {"serve": app.serve, "worker": app.work}[command]
     if at:
         do(settings.load(), checkpoint=CutOffAt(at[0], int(at[1]) if len(at) > 1 else 1))

@@ -121,6 +121,9 @@ async def serve(
             await asyncio.sleep(0.01)
         if server.started and on_ready:
             on_ready(listener.getsockname()[1])
+        # Without the one that waits for `stop` nobody could end the other: it ends too.
+        await asyncio.wait([serving, stopper], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
         await serving
     finally:
         stopper.cancel()

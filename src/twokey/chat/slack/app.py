@@ -114,14 +114,20 @@ class SocketDoor:
         self.handler = _Handler(bot.app, bot.options.app_token, logger=log)
         self.handler.watch = bot.watch
         self._watch.ask("socket", self.fault)
+        # The SDK replaces its tasks while it connects anew: only what stays away is dead.
+        self._watch.vital("socket tasks", self._lives, patience_s=6.0)
+
+    def _lives(self) -> bool:
+        client = self.handler.client
+        tasks = (client.message_processor, client.message_receiver, client.current_session_monitor)
+        return not client.closed and not any(task is not None and task.done() for task in tasks)
 
     def fault(self) -> str:
         """Say what is wrong with the connection, "" when nothing is."""
         client = self.handler.client
-        tasks = (client.message_processor, client.message_receiver, client.current_session_monitor)
         if client.closed:
             return "closed"
-        if any(task is not None and task.done() for task in tasks):
+        if not self._lives():
             return "a task of the connection has ended"
         if client.current_session is None or client.current_session.closed or client.stale:
             return "not connected"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,6 +38,28 @@ class Workers:
         self._slow.shutdown(wait=False, cancel_futures=True)
 
 
+@dataclass
+class _Vital:
+    alive: Callable[[], bool]
+    patience_s: float
+    was_seen: bool = False
+    missing_since: float | None = None
+
+    def is_missing(self) -> bool:
+        """Say whether it was there and is not now."""
+        if self.alive():
+            self.was_seen, self.missing_since = True, None
+            return False
+        if self.was_seen and self.missing_since is None:
+            self.missing_since = time.monotonic()
+        return self.was_seen
+
+    def is_dead(self) -> bool:
+        """Say whether it has been missing for longer than is to be borne."""
+        is_missing, since = self.is_missing(), self.missing_since
+        return is_missing and since is not None and time.monotonic() - since >= self.patience_s
+
+
 class Watch:
     """Holds every task by a reference (asyncio itself does not) and knows when a needed one has died."""
 
@@ -43,6 +67,7 @@ class Watch:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._needed: dict[str, asyncio.Task[Any]] = {}
         self._faults: dict[str, Callable[[], str]] = {}
+        self._vital: dict[str, _Vital] = {}
 
     def hold(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run a piece of work to its end."""
@@ -64,15 +89,37 @@ class Watch:
         """Ask this too when somebody wants to know: "" means well, words say what is wrong."""
         self._faults[name] = fault
 
+    def vital(self, name: str, alive: Callable[[], bool], *, patience_s: float = 0.0) -> None:
+        """Watch what must live as long as the bot and is no task of ours: a thread, a library's own task.
+
+        It counts as ended once it was seen alive and then was not, for so long.
+        """
+        self._vital[name] = _Vital(alive, patience_s)
+
+    def names(self) -> list[str]:
+        """Return the register: everything that must live as long as the bot."""
+        return [*self._needed, *self._vital]
+
     def faults(self) -> dict[str, str]:
         """Return what is wrong, by name; readiness shows it."""
         found = {name: "has ended" for name, task in self._needed.items() if task.done()}
+        found |= {name: "has ended" for name, one in self._vital.items() if one.is_missing()}
         found |= {name: words for name, fault in self._faults.items() if (words := fault())}
         return found
 
     def alive(self) -> bool:
         """Say whether everything that must live does."""
         return not self.faults()
+
+    async def first_death(self, stop: asyncio.Event) -> str:
+        """Return the name of the first of the register that ends; "" when we are told to stop before."""
+        while not stop.is_set():
+            ended = [name for name, task in self._needed.items() if task.done()]
+            ended += [name for name, one in self._vital.items() if one.is_dead()]
+            if ended:
+                return ended[0]
+            await asyncio.wait(self._needed.values(), timeout=0.25, return_when=asyncio.FIRST_COMPLETED)
+        return ""
 
     async def settle(self, within_s: float) -> None:
         """Wait a while for the pieces of work in hand (not for what must live)."""

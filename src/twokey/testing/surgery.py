@@ -1,0 +1,106 @@
+"""A hand inside a running bot: it says which tasks and threads live there, and ends one of them by its name.
+
+The hand is a thread that takes orders from a folder: `order.json` in, `answer.json` out. The bot does not know of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import json
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+PLACE = "MORTAL_SURGERY"  # the environment variable that names the folder
+_NAMED_BY_NOBODY = re.compile(r"Task-\d+")
+_NUMBERED = re.compile(r"(?<=engine-)[0-9a-f]{8}")  # an engine's name is new with every process
+
+
+def begin(place: Path) -> None:
+    """Start to take orders in a folder."""
+    threading.Thread(target=_operate, args=[place], name="surgery", daemon=True).start()
+
+
+class Patient:
+    """The other end of it, in the test's process."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        place.mkdir(exist_ok=True)
+
+    def lives(self, seconds: float = 30.0) -> list[str]:
+        """Return the labels of everything that lives in the bot, `task:...` and `thread:...`."""
+        return [str(label) for label in self._asked({"list": True}, seconds)]
+
+    def ends(self, label: str, seconds: float = 30.0) -> bool:
+        """Cancel a task, or raise SystemExit in a thread; False when nothing of that name lives."""
+        return bool(self._asked({"end": label}, seconds))
+
+    def _asked(self, order: dict[str, Any], seconds: float) -> Any:
+        answer = self.place / "answer.json"
+        answer.unlink(missing_ok=True)
+        _put(self.place / "order.json", order)
+        until = time.monotonic() + seconds
+        while not answer.exists():
+            if time.monotonic() > until:
+                raise AssertionError(f"nobody took the order {order}")
+            time.sleep(0.02)
+        return json.loads(answer.read_text())
+
+
+def _put(path: Path, content: Any) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(content))
+    fresh.replace(path)
+
+
+def _operate(place: Path) -> None:
+    while True:
+        order = place / "order.json"
+        if not order.exists():
+            time.sleep(0.05)
+            continue
+        wanted = json.loads(order.read_text())
+        order.unlink()
+        done: Any = [*_tasks(), *_threads()] if "list" in wanted else _end(str(wanted["end"]))
+        _put(place / "answer.json", done)
+
+
+def _end(label: str) -> bool:
+    if label in (tasks := _tasks()):
+        loop, task = tasks[label]
+        loop.call_soon_threadsafe(task.cancel)
+        return True
+    if label in (threads := _threads()):
+        # It is raised when the thread comes back to Python: a thread that waits ends when its wait does.
+        number = ctypes.c_ulong(threads[label])
+        reached = ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
+        return bool(reached == 1)
+    return False
+
+
+def _tasks() -> dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]]:
+    found: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = {}
+    for loop in [
+        one for one in gc.get_objects() if isinstance(one, asyncio.BaseEventLoop) and one.is_running()
+    ]:
+        for task in asyncio.all_tasks(loop):
+            name = task.get_name()
+            if _NAMED_BY_NOBODY.fullmatch(name):
+                name = getattr(task.get_coro(), "__qualname__", name)
+            found[f"task:{name}"] = (loop, task)
+    return found
+
+
+def _threads() -> dict[str, int]:
+    frames = sys._current_frames()
+    return {
+        f"thread:{_NUMBERED.sub('*', thread.name)}": thread.ident
+        for thread in threading.enumerate()
+        if thread.ident in frames and thread.ident is not None
+    }
