@@ -15,7 +15,7 @@ from twokey.catalog.strict_yaml import Document, load
 from twokey.core import patterns, texts
 from twokey.core.errors import Invalid, Json, Message, message
 from twokey.core.patterns import Pattern, TooMuchWork, Trail
-from twokey.core.patterns.work import ORDINARY, size
+from twokey.core.patterns.work import LARGE, size
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
 
 API_VERSION = "twokey.dev/v1"
@@ -345,7 +345,7 @@ class _When:
 def _foresee(data: Mapping[str, Json], loops: int) -> None:
     """Refuse to begin what would take too long: the most that loops in loops over the longest list can be."""
     values, longest, text = size(data)
-    if values > ORDINARY or longest**loops * max(1, text // 1000) > _MOST_STEPS:
+    if values > LARGE or longest**loops * max(1, text // 1000) > _MOST_STEPS:
         raise TooMuchWork
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from twokey.catalog import rule_files
 from twokey.catalog.rule_files import Example, Rule
 from twokey.catalog.rule_index import RuleIndex
 from twokey.core.errors import Json, Message, message
-from twokey.core.patterns import Miss
+from twokey.core.patterns import Miss, TooMuchWork, Trail
+from twokey.core.patterns.work import EVENT, LEAST, ORDINARY, RULE, size
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned, Verdict
 from twokey.core.signals import RawNotification, Signal, SignalStatus
 
 __all__ = ["Example", "Rule", "Rules", "Tried", "default_rules", "load_rules", "signal_view"]
+
+log = logging.getLogger("twokey.rules")
 
 Payload = Callable[[Signal, RawNotification], Json]
 NO_RULE = "none"
@@ -62,24 +66,55 @@ class Rules:
     ) -> None:
         self.rules = tuple(rules)
         self.service_models = service_models
+        self.disabled: dict[str, Message] = {}  # rules that were too much work, with why
         self._payload = payload
         self._index = RuleIndex(self.rules)
 
     def verdict(self, signal: Signal, raw: RawNotification | Json = None) -> Verdict:
         """Say whose side a signal is on; `raw` is its notification, or the payload it was read from."""
         document = self._document(signal, raw)
+        aside: list[str] = []
+        left = EVENT
         for rule in self._index.candidates(signal, document):
-            if (fields := rule.matched(document)) is not None:
-                return self._judged(signal, rule, fields, document)
-        return self._nobody(signal)
+            if rule.id in self.disabled:
+                aside.append(rule.id)
+                continue
+            trail = Trail(given := min(RULE, max(left, LEAST)))
+            try:
+                fields = rule.matched(document, trail)
+            except TooMuchWork:
+                aside.append(rule.id)
+                self._too_much(rule, document, spent=trail.left < 0)
+                fields = None
+            left -= given - trail.left
+            if fields is not None:
+                return _without(self._judged(signal, rule, fields, document), aside)
+        return _without(self._nobody(signal), aside)
+
+    def _too_much(self, rule: Rule, document: Mapping[str, Json], *, spent: bool) -> None:
+        """Disable a rule whose pattern is too much work on an ordinary event; else it only sits this event out.
+
+        A monstrous event is its sender's fault: nobody can send one that turns a rule off for the next.
+        """
+        at_fault = spent and size(document)[0] <= ORDINARY
+        code = "rules.disabled" if at_fault else "rules.set_aside"
+        said = message(code, rule=rule.id, place=f"{rule.file}:{rule.line}")
+        log.warning("%s", said)
+        if at_fault:
+            self.disabled[rule.id] = said
 
     def explain(self, signal: Signal, raw: RawNotification | Json = None) -> list[Tried]:
         """Return every rule in its turn up to the one that matched, with why it did or did not."""
         document = self._document(signal, raw)
         tried: list[Tried] = []
         for rule in self.rules:
-            fields = rule.pattern.matched(document)
-            refused = rule.when_refuses(document) if fields is not None else None
+            try:
+                fields = rule.pattern.matched(document, Trail(RULE))
+                refused = rule.when_refuses(document) if fields is not None else None
+            except TooMuchWork:
+                place = f"{rule.file}:{rule.line}"
+                tried.append(Tried(rule, False, reason=message("rules.set_aside", rule=rule.id, place=place)))
+                continue
             if fields is not None and refused is None:
                 tried.append(Tried(rule, True, _shown(fields)))
                 break
@@ -171,6 +206,14 @@ class Rules:
             if found:
                 return found
         return ""
+
+
+def _without(verdict: Verdict, aside: list[str]) -> Verdict:
+    """Say in a verdict which rules could not be asked: one of them might have decided otherwise."""
+    if not aside:
+        return verdict
+    fields: dict[str, Json] = {**verdict.fields, "rules_set_aside": list(aside[:_LIST])}
+    return replace(verdict, confidence=Confidence.LOW, fields=fields)
 
 
 class _Document(dict[str, Json]):

@@ -15,17 +15,18 @@ from twokey.core.patterns.trees import (
     Leaf,
     Miss,
     Node,
-    Trail,
     join,
     leaves,
     missed,
     names_other_than_text,
     required,
 )
+from twokey.core.patterns.work import TooMuchWork, Trail
 
-__all__ = ["MATCHERS", "MAX_DEPTH", "NUMERIC_LIMIT", "Miss", "Pattern", "compile"]
+__all__ = ["MATCHERS", "MAX_DEPTH", "NUMERIC_LIMIT", "Miss", "Pattern", "TooMuchWork", "Trail", "compile"]
 
 MAX_DEPTH = 32
+_UNCOUNTED = 1 << 62  # where a person waits for the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,14 @@ class Pattern:
 
     def matches(self, document: Mapping[str, Json]) -> bool:
         """Say whether a document matches."""
-        return self._root.match_fields(document, True, [])
+        return self._root.match_fields(document, True, Trail(_UNCOUNTED))
 
-    def matched(self, document: Mapping[str, Json]) -> dict[str, Json] | None:
+    def matched(self, document: Mapping[str, Json], trail: Trail | None = None) -> dict[str, Json] | None:
         """Return the fields that decided, by path, or None when the document does not match.
 
-        A field that had to be absent stands there with None.
+        A field that had to be absent stands there with None. A trail says how much work it may be: TooMuchWork.
         """
-        trail: Trail = []
+        trail = Trail(_UNCOUNTED) if trail is None else trail
         return dict(trail) if self._root.match_fields(document, True, trail) else None
 
     def why_not(self, document: Mapping[str, Json]) -> Miss | None:

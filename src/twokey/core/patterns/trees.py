@@ -1,6 +1,7 @@
 """A pattern as a tree: how it goes over a document, what it needs, and where a document fails it.
 
-The cost of a match is at most the size of the pattern times the size of the document, whatever either holds.
+The cost of a match is at most the size of the pattern times the size of the document, whatever either holds;
+where lists and long texts make it large, it is counted, and ends with TooMuchWork.
 """
 
 from __future__ import annotations
@@ -8,12 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from twokey.core.errors import Json
 from twokey.core.patterns.matchers import Scalar, Test
-
-Trail: TypeAlias = "list[tuple[str, Json]]"
+from twokey.core.patterns.work import Trail
 
 
 class _Missing:
@@ -54,13 +53,17 @@ class Leaf:
     def match(self, value: object, missing_ok: bool, trail: Trail) -> bool:
         """Test a field's value; any one element of a list is enough, and an object is not a value."""
         if isinstance(value, str):  # nearly always: spare it the detour below
+            trail.spend_on(value, len(self.tests))
             if value not in self.texts and not any(test(value) for test in self.tests):
                 return False
             trail.append((self.path, value))
             return True
         found = False
-        for scalar in _scalars(value):
+        for scalar in _scalars(value, trail):
             found = True
+            trail.spend(len(self.tests))
+            if isinstance(scalar, str):
+                trail.spend_on(scalar, len(self.tests))
             if self.passes(scalar):
                 trail.append((self.path, scalar))
                 return True
@@ -83,10 +86,11 @@ class Node:
         """Match an object; of a list, all the fields must match in one and the same element."""
         if isinstance(value, dict):
             return self.match_fields(value, missing_ok, trail)
-        elements = [element for element in _elements(value) if isinstance(element, dict)]
+        elements = [element for element in _elements(value, trail) if isinstance(element, dict)]
         may_miss = missing_ok and self.may_be_missing
         mark = len(trail)
         for element in elements:
+            trail.spend(len(self.fields))
             # A field that must be absent is not satisfied by one element when another has it.
             if self.match_fields(element, missing_ok and not may_miss, trail):
                 return True
@@ -94,6 +98,7 @@ class Node:
         if not may_miss:
             return False
         for element in elements or [{}]:
+            trail.spend(len(self.fields))
             if not self.match_fields(element, True, trail):
                 del trail[mark:]
                 return False
@@ -118,19 +123,20 @@ class Node:
         return False
 
 
-def _elements(value: object) -> Iterator[object]:
+def _elements(value: object, trail: Trail) -> Iterator[object]:
     """Yield what is in a list, lists within it opened; a single value is yielded as it is."""
     stack = [value]
     while stack:
         item = stack.pop()
         if isinstance(item, list | tuple):
+            trail.spend(len(item))  # before it is copied
             stack.extend(reversed(item))
         else:
             yield item
 
 
-def _scalars(value: object) -> Iterator[Scalar]:
-    for item in _elements(value):
+def _scalars(value: object, trail: Trail) -> Iterator[Scalar]:
+    for item in _elements(value, trail):
         if item is None or isinstance(item, str | bool | int | float):
             yield item
 
@@ -184,14 +190,14 @@ def missed(node: Node, found: list[dict[str, Json]]) -> Miss:
     """Tell which field failed first, looking into every element of a list at once."""
     for name, child in node.fields:
         values: list[object] = [element.get(name, _MISSING) for element in found]
-        if any(child.match(value, True, []) for value in values):
+        if any(child.match(value, True, Trail(1 << 62)) for value in values):
             continue
-        below = [item for value in values for item in _elements(value)]
+        below = [item for value in values for item in _elements(value, Trail(1 << 62))]
         if isinstance(child, Leaf):
             seen = [item for item in below if item is None or isinstance(item, str | bool | int | float)]
             return Miss(child.path, tuple(seen[:10]), child.wanted)
         return missed(child, [item for item in below if isinstance(item, dict)] or [{}])
     for branches in node.either:
-        if not any(branch.match(element, True, []) for branch in branches for element in found):
+        if not any(branch.match(element, True, Trail(1 << 62)) for branch in branches for element in found):
             return missed(branches[0], found)
     return Miss(node.path, (), "", together=True)
