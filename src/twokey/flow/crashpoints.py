@@ -34,6 +34,7 @@ class Around(StrEnum):
     AFTER_INTENT = "after-intent"  # the intent is on record, and the cloud was not called
     AFTER_CALL = "after-call"  # the cloud has done it, and nobody wrote it down
     BEFORE_RECORD = "before-record"  # a row of the journal is written, and the transaction is still open
+    FAILED = "failed"  # the cloud said no, or nothing, and nobody wrote it down
     RECORDED = "recorded"  # what came back is on record
     VERIFIED = "verified"  # and so is what a read showed afterwards
 

@@ -16,22 +16,40 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from twokey import app
+from twokey.testing import mortal
+
 # What a bot imports sooner or later; it imports nothing more than that, so this changes no behaviour.
 _HEAVY = (
     *("boto3", "botocore.httpsession", "botocore.parsers", "botocore.signers", "sqlmodel", "alembic.command"),
-    *("psycopg", "psycopg_pool", "procrastinate", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite"),
+    *(
+        "psycopg",
+        "psycopg_pool",
+        "procrastinate",
+        "sqlalchemy.dialects.postgresql",
+        "sqlalchemy.dialects.sqlite",
+    ),
     *("azure.identity", "azure.mgmt.storage", "azure.mgmt.core.policies", "slack_bolt.async_app", "aiohttp"),
-    *("uvicorn", "uvicorn.protocols.http.httptools_impl", "uvicorn.loops.auto", "uvicorn.lifespan.on", "jinja2"),
-    *("twokey.app.running", "twokey.chat.slack.app", "twokey.chat.slack.sender", "twokey.chat.slack.http_door"),
+    *("uvicorn", "uvicorn.protocols.http.h11_impl", "uvicorn.loops.auto", "uvicorn.lifespan.on", "jinja2"),
+    *(
+        "twokey.app.running",
+        "twokey.chat.slack.app",
+        "twokey.chat.slack.sender",
+        "twokey.chat.slack.http_door",
+    ),
     *("twokey.engine.embedded", "twokey.engine.procrastinate", "twokey.engine.deferring", "twokey.web"),
     *("twokey.store.leading", "twokey.store.schema", "twokey.catalog.library", "twokey.catalog.rules"),
     *("twokey.providers.aws", "twokey.providers.aws.session", "twokey.providers.aws.sources"),
     *("twokey.providers.azure", "twokey.publish.render", "twokey.publish.git", "twokey.stepup"),
 )
+
+
+_SERVICES = ("sts", "iam", "organizations", "s3", "ec2", "cloudtrail", "accessanalyzer", "sqs")
 
 
 class Nursery:
@@ -111,10 +129,41 @@ class Born:
         self.send_signal(signal.SIGTERM)
 
 
+def share_models() -> None:
+    """Have every boto3 session of this process read AWS's service descriptions once, not each its own."""
+    import botocore.loaders
+    import botocore.regions
+    import botocore.session
+
+    loader = botocore.loaders.Loader()
+    providers: dict[tuple[int, frozenset[str]], Any] = {}
+    provider = botocore.regions.EndpointProvider
+
+    def shared(ruleset_data: Any, partition_data: Any, excluded_params: Any = None) -> Any:
+        # The loader keeps what it has read: the same description is the same object.
+        key = (id(ruleset_data), frozenset(excluded_params or ()))
+        if key not in providers:
+            providers[key] = provider(ruleset_data, partition_data, excluded_params)
+        return providers[key]
+
+    botocore.session.create_loader = lambda search_path_string=None: loader
+    botocore.regions.EndpointProvider = shared
+    for service in _SERVICES:
+        for kind in ("service-2", "paginators-1", "endpoint-rule-set-1"):
+            with suppress(botocore.loaders.UnknownServiceError, botocore.loaders.DataNotFoundError):
+                loader.load_service_model(service, kind)
+        shared(loader.load_service_model(service, "endpoint-rule-set-1"), loader.load_data("partitions"))
+    for data in ("endpoints", "_retry", "sdk-default-configuration"):
+        loader.load_data(data)
+
+
 def main() -> None:
     """Bear bots until standard input ends, and take them along then."""
     for name in _HEAVY:
         importlib.import_module(name)
+    app.clouds_for_checking()
+    app.normalisers()
+    share_models()
     gc.freeze()  # what is shared stays shared: the collector of a child leaves it alone
     children: set[int] = set()
     for line in sys.stdin:
@@ -151,8 +200,6 @@ def _live(order: Mapping[str, Any]) -> None:
         os.environ.clear()
         os.environ.update(order["env"])
         os.chdir(order["cwd"])
-        from twokey.testing import mortal
-
         mortal.run(order["run"])
         code = 0
     except SystemExit as end:

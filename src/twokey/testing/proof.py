@@ -29,12 +29,14 @@ class Trials:
     wanted: int
     seed: int
     only: int | None = None
+    number: int = 0  # of the trial in hand
     done: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Random]:
         """Give each trial its own randomness: the same for the same seed, promise, test and number."""
         for number in range(self.wanted) if self.only is None else [self.only]:
+            self.number = number
             random = Random(f"{self.seed}/{self.id}/{self.test}/{number}")
             try:
                 yield random

@@ -7,15 +7,18 @@ the activity log. Its state can be looked at and changed, its calls are on recor
 from __future__ import annotations
 
 from twokey.testing.arm.faults import Fault
-from twokey.testing.arm.server import Arm, Call
+from twokey.testing.arm.identity import Identity
+from twokey.testing.arm.server import TOKEN, Arm, Call
 from twokey.testing.arm.state import ArmState, Container, StorageAccount, health_event, log_entry
 
 __all__ = [
+    "TOKEN",
     "Arm",
     "ArmState",
     "Call",
     "Container",
     "Fault",
+    "Identity",
     "StorageAccount",
     "health_event",
     "log_entry",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import ssl
-import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -16,10 +14,10 @@ from azure.core.credentials import AccessToken
 
 from twokey.core.errors import Json
 from twokey.providers.azure.session import AzureOptions, AzureSession
-from twokey.testing.arm.certificate import write_certificate
 from twokey.testing.arm.faults import Fault, error_body
 from twokey.testing.arm.routes import Answer, answer
 from twokey.testing.arm.state import ArmState
+from twokey.testing.arm.tls import Serving
 
 TOKEN = "fake-arm-token"  # it opens nothing but this fake
 
@@ -55,30 +53,20 @@ class Arm:
     faults: list[Fault] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     base_url: str = ""
+    after: list[Callable[[Call], bool]] = field(default_factory=list)  # False cuts the connection unanswered
     _stopping: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Arm:
-        self._folder = tempfile.TemporaryDirectory(prefix="arm-")
-        certificate, key = write_certificate(Path(self._folder.name))
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self._server.context = context
-        self.ca_bundle = str(certificate)
-        self.base_url = f"https://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        self._serving = Serving(_handler(self))
+        self.base_url, self.ca_bundle = self._serving.base_url, self._serving.ca_bundle
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
-        self._server.shutdown()
-        self._thread.join(5)
-        self._server.server_close()
-        self._folder.cleanup()
+        self._serving.stop()
 
     def order(self, fault: Fault) -> None:
         """Spoil requests to come."""
@@ -130,26 +118,10 @@ class Arm:
             )
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    context: ssl.SSLContext
-
-    def finish_request(self, request: object, client_address: object) -> None:
-        # The handshake runs in the connection's own thread: a client that never speaks stops nobody.
-        try:
-            secured = self.context.wrap_socket(request, server_side=True)  # type: ignore[arg-type]
-        except OSError:
-            return
-        with secured:
-            super().finish_request(secured, client_address)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that goes away is part of the tests."""
-
-
 def _handler(arm: Arm) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
         timeout = 30
 
         def do_GET(self) -> None:
@@ -177,7 +149,8 @@ def _handler(arm: Arm) -> type[BaseHTTPRequestHandler]:
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             call = Call(self.command, unquote(parts.path), query, body)
             fault, found = arm.answer(call, self.headers.get("Authorization", ""))
-            if fault and fault.cut:
+            hooks = [hook(call) for hook in list(arm.after)]  # every one is asked
+            if not all(hooks) or (fault and fault.cut):
                 self.close_connection = True
                 return
             self._send(found, fault)

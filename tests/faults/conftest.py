@@ -1,0 +1,112 @@
+"""What the fault tests stand on: a Postgres, emulated clouds, bots that start in a blink, and fresh scenes of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twokey.store import open_store
+from twokey.testing.arm import TOKEN, Arm, Identity
+from twokey.testing.clocks import SystemClock
+from twokey.testing.emulators import Ministack
+from twokey.testing.installation import Installation, installed
+from twokey.testing.nursery import Nursery, share_models
+from twokey.testing.postgres import Postgres, running
+from twokey.testing.proxy import CloudProxy
+
+from .scenes import Clouds, Scene
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
+    with Ministack(tmp_path_factory.mktemp("aws")) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def clouds() -> Iterator[Clouds]:
+    from moto.server import ThreadedMotoServer
+
+    share_models()
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    with CloudProxy(url) as proxy, Arm() as arm, Identity(TOKEN, arm.base_url) as identity:
+        yield Clouds(url, proxy, arm, identity)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite record with all its tables and nothing in them: copied, not made again for each scene."""
+    file = tmp_path_factory.mktemp("empty") / "twokey.db"
+    open_store(f"sqlite:///{file}", SystemClock()).close()
+    return file
+
+
+@pytest.fixture
+def scenes(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    clouds: Clouds,
+    nursery: Nursery,
+    empty: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Scene]]:
+    """Return a maker of scenes: `scenes("sqlite")` or `scenes("postgres")`, each in a fresh world.
+
+    There is one at a time: making the next closes the one before, because they share the clouds.
+    """
+    for name, value in clouds.credentials().items():
+        monkeypatch.setenv(name, value)
+    made: list[Scene] = []
+
+    def make(database: str, **more: Any) -> Scene:
+        for scene in made[-1:]:
+            scene.close()
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        url = f"sqlite:///{folder}/twokey.db"
+        if database == "postgres":
+            url = request.getfixturevalue("postgres").migrated()
+        else:
+            shutil.copy(empty, folder)
+        made.append(Scene(folder, clouds, nursery, url, **more))
+        return made[-1]
+
+    yield make
+    for scene in made[-1:]:
+        scene.close()
+
+
+@pytest.fixture
+def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    """Return a maker of whole installations: `worlds("sqlite")` or `worlds("postgres")`."""
+    with contextlib.ExitStack() as stack:
+
+        def make(database: str = "sqlite", **settings: str) -> Installation:
+            url = request.getfixturevalue("postgres").migrated() if database == "postgres" else ""
+            folder = tmp_path / "world"
+            folder.mkdir()
+            aws = request.getfixturevalue("aws")
+            return stack.enter_context(installed(folder, aws, url, settings))
+
+        yield make
