@@ -16,6 +16,18 @@ MEMBER, ORGANIZATION, HOME = "member", "organization", "home"
 
 _READS = re.compile(r"[a-z0-9-]+:(Describe|Get|List|Lookup|Simulate|Validate)\w*")
 
+# What the polling backstop asks, where it is turned on (TWOKEY_AWS_POLL_S).
+_ASKED = (
+    "health:DescribeAffectedAccountsForOrganization",
+    "health:DescribeAffectedEntities",
+    "health:DescribeAffectedEntitiesForOrganization",
+    "health:DescribeEventDetails",
+    "health:DescribeEventDetailsForOrganization",
+    "health:DescribeEvents",
+    "health:DescribeEventsForOrganization",
+    "securityhub:GetFindings",
+)
+
 # Where a grant can be narrower than every resource, it is.
 _RESOURCES: dict[str, tuple[str, ...]] = {
     "iam:DeleteUserPolicy": ("arn:aws:iam::*:user/*",),
@@ -99,6 +111,12 @@ def home_policy(parts: Iterable[Declares], role_name: str = "TwokeyResponder") -
                 "Effect": "Allow",
                 "Action": ["sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:ReceiveMessage"],
                 "Resource": "arn:aws:sqs:*:*:twokey-*",
+            },
+            {
+                "Sid": "AskForNotifications",
+                "Effect": "Allow",
+                "Action": cast("Json", list(_ASKED)),
+                "Resource": "*",
             },
             {"Sid": "ReadAtHome", "Effect": "Allow", "Action": cast("Json", own), "Resource": "*"},
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twokey.testing.aws.lists import FakeLists
 from twokey.testing.aws.sns import FakeSns
 
-__all__ = ["FakeSns"]
+__all__ = ["FakeLists", "FakeSns"]
