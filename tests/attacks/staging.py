@@ -10,12 +10,18 @@ from typing import Any
 
 import psycopg
 
+from twokey.core.runbooks import Plan
 from twokey.testing.codes import Authenticator
 from twokey.testing.demo.company import BUCKETS
 from twokey.testing.installation import Installation
 
 # every way to choose among the company's buckets: as many different plans
 CHOICES = [",".join(some) for size in (1, 2, 3, 4) for some in itertools.combinations(BUCKETS, size)]
+
+
+def another_choice(world: Installation) -> str:
+    """Return buckets that no plan of this installation was for."""
+    return CHOICES[len(world.find(Plan)) % len(CHOICES)]
 
 
 def variant(world: Installation, risk: str) -> str:
@@ -69,3 +75,21 @@ def database(world: Installation) -> Iterator[Any]:
         return
     with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://"), autocommit=True) as link:
         yield link
+
+
+@contextmanager
+def held_back(world: Installation, incident: str = "INC-1") -> Iterator[None]:
+    """Let no run of an incident begin, as if another one of it were still going on (SQLite)."""
+    columns = "id, kind, payload, lock, state, due, holds, attempts, turn, worker, lease_until, error"
+    values = (f"held:{incident}", "execute", '{"plan_id": "-"}', incident, "running")
+    with database(world) as hand:
+        (due,) = hand.execute("SELECT due FROM job LIMIT 1").fetchone()
+        later = f"2999{due[4:]}"
+        hand.execute(
+            f"INSERT INTO job ({columns}) VALUES (?, ?, ?, ?, ?, ?, 1, 0, 1, 'another', ?, '')",
+            (*values, due, later),
+        )
+        try:
+            yield
+        finally:
+            hand.execute("DELETE FROM job WHERE id = ?", values[:1])

@@ -125,6 +125,14 @@ class Containment:
             outbox.redraw_card(tx, incident, now)
         return stored
 
+    def review(self, plan_id: str, who: ChatIdentity) -> tuple[Plan, Person]:
+        """Show a plan that waits for keys to somebody we know; a button of a plan that is over is put on record."""
+        with self._on_record("review.refused", who, plan_id=plan_id):
+            person = identify(who, self.rosters.current())
+            plan = self.plan(plan_id)
+            still_waiting(plan, self.clock.now())
+            return plan, person
+
     def approve(
         self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str = "", code: str = ""
     ) -> Standing:
@@ -170,6 +178,15 @@ class Containment:
             outbox.tell_thread(tx, entry, told, plan_id=plan.id)
             outbox.redraw_plan(tx, plan, now)
         return stands
+
+    def refusable(self, plan_id: str, who: ChatIdentity) -> Plan:
+        """Show a plan that a no can still stop to somebody we know; a no that comes too late is put on record."""
+        with self._on_record("refusal.refused", who, plan_id=plan_id):
+            identify(who, self.rosters.current())
+            plan = self.plan(plan_id)
+            if plan.state not in (PlanState.PROPOSED, PlanState.APPROVED):
+                raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
+            return plan
 
     def refuse(self, plan_id: str, who: ChatIdentity, reason: str) -> Plan:
         """Say no: one no ends the plan, until its first write is intended."""

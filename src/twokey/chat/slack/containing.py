@@ -9,8 +9,8 @@ from twokey.chat.slack import lists, modals
 from twokey.chat.slack.blocks import Block, actions, button, section
 from twokey.chat.slack.desk import CLOSE, Answer, Visit, show
 from twokey.core.approvals import Standing, keys_needed
-from twokey.core.errors import Json, Message, NotFound, Refused, TwokeyError, message
-from twokey.core.runbooks import Plan, PlanState, Runbook
+from twokey.core.errors import Json, Message, NotFound, TwokeyError, message
+from twokey.core.runbooks import Plan, Runbook
 
 CHECKED = {"": "checked"}
 APPROVE = {
@@ -125,12 +125,9 @@ async def proposed(visit: Visit, inputs: Mapping[str, str]) -> Answer:
 async def review(visit: Visit, plan_id: str) -> None:
     """Open the whole plan before a person who may turn a key; a plan that is over says how it ended."""
     desk = visit.desk
-    plan = await desk.workers.quick(desk.flows.containment.plan, plan_id)
-    if plan.state is not PlanState.PROPOSED:
-        raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
+    plan, person = await desk.workers.quick(desk.flows.containment.review, plan_id, visit.who)
     standing = await desk.workers.quick(desk.flows.containment.standing, plan_id)
     names = await desk.workers.quick(desk.redraw.names)
-    person = await desk.workers.quick(desk.flows.response.whoami, visit.who)
     await visit.open(
         modals.approve(plan, standing, names, visit.words, viewer=person.id, channel=visit.act.channel)
     )
@@ -153,9 +150,7 @@ async def approved(visit: Visit, inputs: Mapping[str, str]) -> Answer:
 async def open_reject(visit: Visit, plan_id: str) -> None:
     """Ask for the reason of a no."""
     desk = visit.desk
-    plan = await desk.workers.quick(desk.flows.containment.plan, plan_id)
-    if plan.state not in (PlanState.PROPOSED, PlanState.APPROVED):
-        raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
+    plan = await desk.workers.quick(desk.flows.containment.refusable, plan_id, visit.who)
     await visit.open(modals.reject(plan, visit.act.channel, visit.words))
 
 

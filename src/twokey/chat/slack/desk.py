@@ -27,7 +27,7 @@ from twokey.chat.slack.people import People, Seen
 from twokey.chat.slack.redraw import Redraw
 from twokey.chat.slack.text import Words
 from twokey.chat.slack.workers import Watch, Workers
-from twokey.core.errors import Message, TwokeyError, message
+from twokey.core.errors import Message, Refused, TwokeyError, message
 from twokey.core.people import ChatIdentity
 from twokey.flow.publishing import NotReadyError
 from twokey.ports import Clock, Rosters, Store
@@ -221,10 +221,16 @@ class Desk:
     async def visit(self, act: Act, *, fresh: bool = False) -> Visit:
         """Find out who acted and which language they read."""
         seen = await self.people.see(act, fresh=fresh)
-        roster = await self.workers.quick(self.rosters.current)
-        person = roster.behind(seen.identity.account)
-        language = (person.language if person else "") or seen.language or self.options.language
-        return Visit(self, act, seen, Words(language))
+        language = await self.workers.quick(self._language, seen.identity)
+        return Visit(self, act, seen, Words(language or seen.language or self.options.language))
+
+    def _language(self, who: ChatIdentity) -> str:
+        # A roster that cannot be read lets nobody do anything: the flow says so, and puts it on record.
+        try:
+            person = self.rosters.current().behind(who.account)
+        except Refused:
+            return ""
+        return person.language if person else ""
 
     async def tell(self, act: Act, blocks: list[Block], text: str, *, replace: bool = False) -> None:
         """Answer one person alone: through the act's own address, else in the channel."""

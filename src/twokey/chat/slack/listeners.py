@@ -47,6 +47,7 @@ def picked(verb: str) -> Press:
     """Return what a verb does with the incident that was picked for it."""
 
     async def press(visit: Visit, incident_id: str) -> None:
+        await visit.desk.workers.quick(visit.desk.flows.response.whoami, visit.who)
         if verb == "role":
             await commands.form(visit, incident_id, "role")
         elif verb == "cancel":
