@@ -246,3 +246,20 @@ def test_the_root_cause_weeks_later_renews_the_draft_and_not_the_incident(day: D
     after = day.incident("servicehealth")
     assert after.state is state
     assert day.told(after).count("correlation.root_cause") == 1
+
+
+def test_a_provider_that_speaks_only_when_all_is_over_opens_nothing_unless_we_were_hit(day: Day) -> None:
+    day.hears(130, ec2_post(130, end=120))
+    assert day.sorting.incidents() == []
+
+
+@pytest.mark.parametrize("alarm_first", [True, False])
+def test_a_provider_that_speaks_only_when_all_is_over_still_explains(day: Day, alarm_first: bool) -> None:
+    alarm = aws_alarm("shop-5xx", "AWS/EC2", "us-east-1", at=minutes(10))
+    post = ec2_post(130, end=120)
+    for body in (alarm, post) if alarm_first else (post, alarm):
+        day.hears(131, body)
+    ours = day.incident("other")
+    assert ours.verdict.rule == "correlation.provider"
+    assert ours.provider_ended == minutes(120)
+    assert day.incident("health").provider_resolved

@@ -93,8 +93,12 @@ class Evidence:
 
 def is_providers_word(incident: Incident) -> bool:
     """Say whether an incident is a provider speaking of itself, so that it may explain others."""
-    is_its_own = incident.verdict.label in PROVIDERS_WORD and incident.family in _TELLS_OF_ITSELF
-    return is_its_own and not incident.disputed
+    return is_providers_voice(incident.family, incident.verdict.label) and not incident.disputed
+
+
+def is_providers_voice(family: str, label: Label) -> bool:
+    """Say whether a source of this family, judged so, is a provider speaking of itself."""
+    return label in PROVIDERS_WORD and family in _TELLS_OF_ITSELF
 
 
 def may_be_explained(incident: Incident) -> bool:

@@ -12,7 +12,7 @@ from typing import cast
 from twokey.core.errors import Json, Message, Refused
 from twokey.core.people import Person
 from twokey.core.responsibility import Label, Verdict
-from twokey.core.signals import Principal, Resource, Signal
+from twokey.core.signals import Principal, Resource, Signal, SignalStatus
 
 
 class State(StrEnum):
@@ -209,6 +209,40 @@ def severity_of(signal: Signal, label: Label) -> Severity:
     if signal.severity >= 7.0:
         return Severity.SEV2
     return Severity.SEV3 if signal.severity >= 4.0 else Severity.SEV4
+
+
+def opened_by(signal: Signal, verdict: Verdict, number: int, now: datetime) -> Incident:
+    """Return the incident that a signal opens."""
+    is_over = signal.status is SignalStatus.RESOLVED
+    return Incident(
+        id=f"INC-{number}",
+        number=number,
+        title=signal.title or signal.type,
+        verdict=verdict,
+        state=State.TRIAGE,
+        severity=severity_of(signal, verdict.label),
+        opened_at=now,
+        last_signal_at=now,
+        provider=signal.provider,
+        family=signal.family,
+        service=signal.service,
+        region=signal.region,
+        account=signal.account,
+        tenant=signal.tenant,
+        subject=signal.subject,
+        group=group_of(signal, verdict.label),
+        resources=signal.resources,
+        principal=signal.principal,
+        tracking_id=signal.tracking_id,
+        times=Times(started=signal.started_at, detected=signal.detected_at),
+        provider_resolved=is_over,
+        provider_ended=signal.ended_at or (signal.updated_at if is_over else None),
+        services=services_of(signal),
+        regions=regions_of(signal),
+        is_account_specific=signal.facts.get("eventScopeCode") == "ACCOUNT_SPECIFIC",
+        is_availability=is_availability(signal),
+        disputed=signal.disputed,
+    )
 
 
 # A container's or blob service's id begins with its account's.

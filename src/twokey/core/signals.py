@@ -137,6 +137,7 @@ class Signal:
     tracking_id: str = ""  # the provider's public id of the matter
     is_test: bool = False  # a sample: keeps its class, opens nothing
     is_muted: bool = False  # archived, suppressed, resolved at the source: keeps its class, opens nothing
+    waits_for_cause: bool = False  # its source says why in a second notification: worth a short wait
     facts: Mapping[str, Json] = field(default_factory=dict)  # further normalised fields that rules may match
     raw_id: str = ""
     disputed: Message | None = None  # why its source may not speak for what it names

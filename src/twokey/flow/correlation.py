@@ -16,22 +16,25 @@ from twokey.core.correlations import (
     Evidence,
     best,
     explained_by,
+    is_providers_voice,
     is_providers_word,
     may_be_explained,
     verdict_by,
 )
 from twokey.core.errors import message
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident, Sighting, opened_by
 from twokey.core.jobs import draft_job
 from twokey.core.people import system
 from twokey.core.postmortems import Postmortem
-from twokey.core.responsibility import Label
+from twokey.core.responsibility import Label, Verdict
+from twokey.core.signals import Signal, SignalStatus
 from twokey.flow import outbox
 from twokey.ports import Transaction
 
 CORRELATION = system("correlation")
 # A look back reaches over the incidents of a very bad day; older ones are none of a new event's.
 REACH = 500
+AFTERWORDS = 200
 
 
 def correlate(tx: Transaction, incident: Incident, now: datetime) -> Incident:
@@ -49,6 +52,39 @@ def correlate(tx: Transaction, incident: Incident, now: datetime) -> Incident:
         if evidence:
             incident = _tie(tx, incident, evidence, now)[0]
     return incident
+
+
+def explains_something(tx: Transaction, signal: Signal, verdict: Verdict, now: datetime) -> bool:
+    """Say whether a provider tells, when all is over, of an outage that an unexplained incident of ours was part of.
+
+    Most of what providers post is said once, at the end. Where nothing of ours was hit, it opens no incident.
+    """
+    if not _is_afterword(signal, verdict):
+        return False
+    event = opened_by(signal, verdict, 0, now)
+    return any(explained_by(other, event, now) for other in _unexplained(tx, event))
+
+
+def afterwords_on(tx: Transaction, incident: Incident, now: datetime) -> list[Sighting]:
+    """Return what the provider told of when it was over, and what this later incident shows to have hit us."""
+    if not may_be_explained(incident):
+        return []
+    recent = tx.find(Sighting, incident_id="", newest_first=True, limit=AFTERWORDS)
+    return [
+        seen
+        for seen in recent
+        if _is_afterword(seen.signal, seen.verdict)
+        and explained_by(incident, opened_by(seen.signal, seen.verdict, 0, now), now)
+    ]
+
+
+def _is_afterword(signal: Signal, verdict: Verdict) -> bool:
+    is_real = not (signal.is_test or signal.is_muted or signal.disputed)
+    return (
+        is_real
+        and signal.status is SignalStatus.RESOLVED
+        and is_providers_voice(signal.family, verdict.label)
+    )
 
 
 def pass_on(tx: Transaction, event: Incident, now: datetime) -> None:

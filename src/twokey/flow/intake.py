@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from twokey.core import correlations
 from twokey.core.audit import AuditEntry
-from twokey.core.errors import Invalid, Message, message
+from twokey.core.errors import Invalid, Later, Message, message
 from twokey.core.incidents import (
     Incident,
     Sighting,
     State,
-    Times,
     absorb,
     group_of,
     is_availability,
     is_root_cause,
-    regions_of,
-    services_of,
+    opened_by,
     severity_of,
 )
 from twokey.core.people import system
-from twokey.core.responsibility import Label, Verdict
+from twokey.core.responsibility import Confidence, Label, Verdict
 from twokey.core.signals import RawNotification, RawState, Signal, SignalKind, SignalStatus, set_apart
 from twokey.flow import outbox
-from twokey.flow.correlation import correlate, owe_new_draft, pass_on
+from twokey.flow.correlation import (
+    afterwords_on,
+    correlate,
+    explains_something,
+    owe_new_draft,
+    pass_on,
+)
 from twokey.flow.crashpoints import At
 from twokey.ports import (
     Checkpoint,
@@ -41,6 +45,8 @@ from twokey.ports import (
 )
 
 INTAKE = system("intake")
+_NEVER, _FOREVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+CAUSE_LOOK = timedelta(seconds=10)  # between two looks for a cause that is waited for
 TOLD_TURNS = 4  # over, open again, over, open again: from then on it flaps, and only the card counts
 
 
@@ -57,6 +63,7 @@ class Intake:
     storm_window: timedelta = timedelta(hours=1)
     checkpoint: Checkpoint = no_checkpoint
     vouch: Vouch = no_dispute
+    cause_wait: timedelta = timedelta(0)  # for how long a signal waits for the one that has its cause
 
     def receive(self, notifications: Sequence[RawNotification]) -> list[str]:
         """Keep what arrived, as it arrived; when this returns it may be acknowledged, and sorting is owed."""
@@ -78,6 +85,7 @@ class Intake:
             self.keep_unreadable(raw_id, fault.message)
             self.checkpoint(At.SORTED)
             return
+        self._wait_for_causes(raw, judged)
         with self.store.change() as tx:
             if not _is_new(tx, raw_id):
                 return
@@ -93,6 +101,17 @@ class Intake:
             raise Invalid("signal.no_reader", source=raw.source)
         signals = [self._vouched(replace(s, raw_id=raw.id), raw) for s in normaliser.normalise(raw)]
         return [(signal, self.classifier.verdict(signal, raw)) for signal in signals]
+
+    def _wait_for_causes(self, raw: RawNotification, judged: Sequence[tuple[Signal, Verdict]]) -> None:
+        """Sort later what would open an incident only because its cause, on its way too, is not here yet."""
+        left = raw.received_at + self.cause_wait - self.clock.now()
+        if left <= timedelta(0):
+            return
+        waiting = {s.subject for s, verdict in judged if s.waits_for_cause and self._opens(s, verdict)}
+        with self.store.read() as look:
+            for subject in waiting:
+                if not look.find(Sighting, subject=subject, limit=1):
+                    raise Later(min(left, CAUSE_LOOK).total_seconds(), "intake.waits_for_cause")
 
     def _vouched(self, signal: Signal, raw: RawNotification) -> Signal:
         """Set a signal apart whose source may not speak for what it names: it is shown, and contains nothing."""
@@ -118,13 +137,18 @@ class Intake:
         now = self.clock.now()
         earlier = tx.find(Sighting, subject=signal.subject, newest_first=True)
         incident = self._incident_of(tx, signal, earlier) or self._storm(tx, signal, verdict, now)
-        if incident is None and self._opens(signal, verdict):
+        settled = _settled(signal, verdict, earlier)
+        opens = self._opens(signal, settled if signal.waits_for_cause else verdict)
+        if incident is None and (opens or explains_something(tx, signal, verdict, now)):
             incident = self._open(tx, signal, verdict, earlier, now)
         elif incident is not None:
             incident = self._absorb(tx, incident, signal, verdict, earlier=earlier, now=now)
         if incident is not None:
             incident = _adopt(tx, incident, earlier, now)
             if signal.kind is SignalKind.EVENT and not signal.disputed:
+                for seen in afterwords_on(tx, incident, now):
+                    event = self._open(tx, seen.signal, seen.verdict, [], now)
+                    tx.put(replace(seen, incident_id=event.id))
                 incident = correlate(tx, incident, now)
         tx.add(Sighting(signal.id, signal.subject, incident.id if incident else "", now, signal, verdict))
 
@@ -157,38 +181,15 @@ class Intake:
         """Open an incident as its source sees it by now: an update that was overtaken tells old news."""
         latest = _latest(earlier) if _is_stale(signal, earlier) else None
         severity = severity_of(signal, verdict.label)
-        verdict = latest.verdict if latest else verdict
-        number = tx.next_number("incident")
-        incident = Incident(
-            id=f"INC-{number}",
-            number=number,
-            title=signal.title or signal.type,
-            verdict=verdict,
-            state=State.TRIAGE,
+        verdict = _settled(signal, verdict, earlier)
+        over = bool(latest and latest.signal.status is SignalStatus.RESOLVED)
+        incident = opened_by(signal, verdict, tx.next_number("incident"), now)
+        incident = replace(
+            incident,
             severity=severity,
-            opened_at=now,
-            last_signal_at=now,
-            provider=signal.provider,
-            family=signal.family,
-            service=signal.service,
-            region=signal.region,
-            account=signal.account,
-            tenant=signal.tenant,
             workspace=self.workspace,
             enterprise=self.enterprise,
-            subject=signal.subject,
-            group=group_of(signal, verdict.label),
-            resources=signal.resources,
-            principal=signal.principal,
-            tracking_id=signal.tracking_id,
-            times=Times(started=signal.started_at, detected=signal.detected_at),
-            provider_resolved=bool(latest and latest.signal.status is SignalStatus.RESOLVED),
-            provider_ended=signal.ended_at,
-            services=services_of(signal),
-            regions=regions_of(signal),
-            is_account_specific=signal.facts.get("eventScopeCode") == "ACCOUNT_SPECIFIC",
-            is_availability=is_availability(signal),
-            disputed=signal.disputed,
+            provider_resolved=incident.provider_resolved or over,
         )
         tx.add(incident)
         entry = tx.append(
@@ -234,25 +235,45 @@ class Intake:
                 message("intake.goes_on", state=incident.state.value, type=signal.type),
                 broadcast=True,
             )
-        if is_news and (earlier or signal.kind is SignalKind.EVENT):
+        settled = _settled(signal, verdict, earlier)
+        is_update = bool(earlier) or signal.kind is SignalKind.EVENT
+        if is_update and (is_news or not _knows(incident.verdict)):
+            grown = _reclassified(tx, entry, grown, settled, signal)
+        if is_news and is_update:
             grown = _over_or_not(tx, entry, grown, signal, now)
-            if _is_other(incident.verdict, verdict, signal):
-                grown = replace(grown, verdict=verdict)
-                outbox.tell_thread(
-                    tx,
-                    entry,
-                    message(
-                        "intake.reclassified",
-                        before=incident.verdict.label.value,
-                        after=verdict.label.value,
-                        rule=verdict.rule,
-                    ),
-                )
             if is_root_cause(signal) and not _has_root_cause(earlier):
                 owe_new_draft(tx, entry, grown)
         tx.put(grown)
         outbox.redraw_card(tx, grown, now)
         return grown
+
+
+def _reclassified(
+    tx: Transaction, entry: AuditEntry, incident: Incident, verdict: Verdict, signal: Signal
+) -> Incident:
+    """Take over what is known by now, and say so where the label changes."""
+    if not _is_other(incident.verdict, verdict, signal):
+        return incident
+    before, after = incident.verdict.label.value, verdict.label.value
+    said = message("intake.reclassified", before=before, after=after, rule=verdict.rule)
+    outbox.tell_thread(tx, entry, said)
+    return replace(incident, verdict=verdict)
+
+
+def _settled(signal: Signal, verdict: Verdict, earlier: list[Sighting]) -> Verdict:
+    """Return what the source's latest word is that says something: not knowing takes no answer back."""
+    said = [(seen.signal.updated_at, seen.verdict) for seen in reversed(earlier)]
+    said.append((signal.updated_at or _FOREVER, verdict))
+    known = [(at or _NEVER, told) for at, told in said if _knows(told)]
+    if known:
+        newest = max(at for at, _ in known)
+        return next(told for at, told in reversed(known) if at == newest)  # of two at once, what came last
+    latest = _latest(earlier) if _is_stale(signal, earlier) else None
+    return latest.verdict if latest else verdict
+
+
+def _knows(verdict: Verdict) -> bool:
+    return verdict.label is not Label.UNKNOWN or verdict.confidence is not Confidence.LOW
 
 
 def _over_or_not(
