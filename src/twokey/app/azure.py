@@ -3,16 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from twokey.ports import Clock
+from twokey.ports import Clock, Cursors, Source
 from twokey.settings import Settings
 
 if TYPE_CHECKING:
+    from twokey.providers.azure.session import AzureSession
     from twokey.web import Doors, EventDoor
 
 _MayEnter = Callable[[str], bool] | None
+
+
+def azure_session(settings: Settings) -> AzureSession:
+    """Make the way to Azure; nothing is called, and no credential looked for, before it is used."""
+    from twokey.providers.azure.session import PUBLIC_CLOUD, AzureOptions, AzureSession
+
+    base_url = settings.azure_endpoint_url or PUBLIC_CLOUD
+    return AzureSession(AzureOptions(settings.azure_tenant, settings.azure_subscriptions, base_url))
+
+
+def azure_sources(
+    settings: Settings, session: AzureSession, clock: Clock, cursors: Cursors
+) -> tuple[Source, ...]:
+    """Make the sources: every queue, and the lists of every subscription where polling is on."""
+    from twokey.providers.azure.queues import StorageQueue
+    from twokey.providers.azure.sources import ActivityLog, ServiceHealthEvents
+
+    tenant = settings.azure_tenant
+    found: list[Source] = [StorageQueue(session, address, tenant, clock) for address in settings.azure_queues]
+    if not settings.azure_poll_s:
+        return tuple(found)
+    every = timedelta(seconds=settings.azure_poll_s)
+    for name in session.options.subscriptions:
+        found.append(ServiceHealthEvents(session, name, tenant, clock, cursors, every))
+        if settings.azure_poll_categories:
+            kinds = settings.azure_poll_categories
+            found.append(ActivityLog(session, name, tenant, clock, cursors, kinds, every))
+    if settings.azure_poll_tenant:
+        first = session.options.subscriptions[0]  # the client wants one, the list does not depend on it
+        found.append(ServiceHealthEvents(session, first, tenant, clock, cursors, every, of_tenant=True))
+    return tuple(found)
 
 
 def azure_doors(settings: Settings, clock: Clock) -> Doors:

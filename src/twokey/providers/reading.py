@@ -193,6 +193,12 @@ def moment(*values: object) -> datetime | None:
     return None
 
 
+def instant(value: str) -> str:
+    """Return a time in one spelling, to the millisecond: a push and a list write the same one differently."""
+    found = _moment(value)
+    return found.isoformat(timespec="milliseconds") if found else value
+
+
 def _moment(value: object) -> datetime | None:
     try:
         if isinstance(value, str):

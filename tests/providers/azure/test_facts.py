@@ -7,9 +7,7 @@ from datetime import timedelta
 import pytest
 
 from twokey.core.errors import Invalid, Unavailable
-from twokey.core.signals import raw_id
 from twokey.providers.azure.facts import MAX_ITEMS, AzureFacts
-from twokey.providers.azure.sources import ServiceHealthEvents
 from twokey.testing.arm import Arm, Fault, StorageAccount, health_event, log_entry
 from twokey.testing.arm.faults import access_denied, throttled
 from twokey.testing.clocks import SettableClock
@@ -183,33 +181,3 @@ def test_what_keeps_a_subscription_out_of_reach_is_named(arm: Arm, facts: AzureF
     assert problem() == "azure.subscription_not_enabled"
     arm.state.tenant = "00000000-0000-0000-0000-0000000000ff"
     assert problem() == "azure.other_tenant"
-
-
-def test_the_backstop_brings_each_state_of_an_event_once(arm: Arm, clock: SettableClock) -> None:
-    """A webhook that failed once is not called for 15 minutes: the event must come this way."""
-    waits: list[float] = []
-    source = ServiceHealthEvents(arm.session(), SUBSCRIPTION, "tenant-1", clock, wait=waits.append)
-    arm.state.events[SUBSCRIPTION] = [health_event("T1"), health_event("T2")]
-    first = source.receive()
-    assert [raw.source for raw in first] == [f"azure.poll:{SUBSCRIPTION}"] * 2
-    assert all(raw.id == raw_id(raw.source, raw.body) for raw in first)
-    assert {(raw.account, raw.tenant, raw.provider) for raw in first} == {(SUBSCRIPTION, "tenant-1", "azure")}
-    assert source.receive() == []
-    assert waits == [20.0]
-    clock.advance(301)
-    assert [raw.id for raw in source.receive()] == [raw.id for raw in first]
-    arm.state.events[SUBSCRIPTION][1] = health_event("T2", status="Resolved")
-    clock.advance(301)
-    third = source.receive()
-    assert third[0].id == first[0].id
-    assert third[1].id != first[1].id
-
-
-def test_a_backstop_that_failed_does_not_ask_again_at_once(arm: Arm, clock: SettableClock) -> None:
-    waits: list[float] = []
-    source = ServiceHealthEvents(arm.session(), SUBSCRIPTION, "", clock, wait=waits.append)
-    arm.order(throttled("600", times=1))
-    with pytest.raises(Unavailable):
-        source.receive()
-    assert source.receive() == []
-    assert len(arm.calls) == 1

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from azure.mgmt.monitor import MonitorManagementClient
     from azure.mgmt.resourcehealth import ResourceHealthMgmtClient
     from azure.mgmt.storage import StorageManagementClient
+    from azure.storage.queue import QueueClient
 
 T = TypeVar("T")
 PUBLIC_CLOUD = "https://management.azure.com"
@@ -83,6 +84,19 @@ class AzureSession:
         client: MonitorManagementClient = self._client("monitor", subscription, MonitorManagementClient)
         return client
 
+    def queue(self, address: str) -> QueueClient:
+        """Return the client of a storage queue; the token goes to the host of the settings and no other."""
+        from azure.storage.queue import QueueClient
+
+        return QueueClient.from_queue_url(
+            address,
+            credential=self._credential(),
+            transport=self._transport(),
+            permit_redirects=False,
+            retry_total=1,
+            logging_enable=False,
+        )
+
     def close(self) -> None:
         """Close every client's connections."""
         with self._lock:
@@ -119,19 +133,22 @@ class AzureSession:
             ShortPatience(),
             ARMChallengeAuthenticationPolicy(credential, scope),
         ]
-        transport = RequestsTransport(
-            connection_timeout=options.connect_timeout_s,
-            read_timeout=options.read_timeout_s,
-            connection_verify=options.ca_bundle or True,
-            use_env_settings=options.use_environment_proxy,
-        )
         return make(
             credential,
             subscription,
             base_url=options.base_url,
             credential_scopes=[scope],
             policies=pipeline,
-            transport=transport,
+            transport=self._transport(),
+        )
+
+    def _transport(self) -> RequestsTransport:
+        options = self.options
+        return RequestsTransport(
+            connection_timeout=options.connect_timeout_s,
+            read_timeout=options.read_timeout_s,
+            connection_verify=options.ca_bundle or True,
+            use_env_settings=options.use_environment_proxy,
         )
 
     def _credential(self) -> TokenCredential:

@@ -168,6 +168,29 @@ def impacted_resources(asked: Asked) -> Answer:
     return _page(asked, found)
 
 
+def tenant_events(asked: Asked) -> Answer:
+    """List the service health events of the whole tenant."""
+    return _page(asked, asked.state.tenant_events)
+
+
+def security_resources(asked: Asked) -> Answer:
+    """List the resources that a security advisory concerns; it is asked for with a POST, being sensitive."""
+    found: list[Object] = [
+        {
+            "id": f"{asked.path}/{number}",
+            "name": str(number),
+            "type": "Microsoft.ResourceHealth/events/listSecurityAdvisoryImpactedResources",
+            "properties": {
+                "targetResourceId": resource,
+                "targetResourceType": "/".join(resource.split("/")[6:8]),
+                "targetRegion": "westus",
+            },
+        }
+        for number, resource in enumerate(asked.state.security_impacted.get(asked.match["event"], []))
+    ]
+    return _page(asked, found)
+
+
 def activity_log(asked: Asked) -> Answer:
     """List activity log entries; only the filters that Azure documents are understood."""
     wanted = re.fullmatch(
@@ -181,7 +204,7 @@ def activity_log(asked: Asked) -> Answer:
     found = [
         entry
         for entry in asked.state.activity
-        if str(entry["resourceId"]).casefold().startswith(prefix)
+        if f"{entry['resourceId']}/".casefold().startswith(prefix)
         and wanted["since"] <= str(entry["eventTimestamp"]) <= wanted["until"]
         and (not wanted["resource"] or str(entry["resourceId"]).casefold() == wanted["resource"].casefold())
     ]
@@ -224,6 +247,13 @@ ROUTES: tuple[tuple[str, str, Route], ...] = (
     ("GET", _SUBSCRIPTION + _HEALTH + "/availabilityStatuses", subscription_availability),
     ("GET", _SUBSCRIPTION + _HEALTH + "/events", subscription_events),
     ("GET", _SUBSCRIPTION + _HEALTH + "/events/(?P<event>[^/]+)/impactedResources", impacted_resources),
+    (
+        "POST",
+        f"(?:{_SUBSCRIPTION})?" + _HEALTH + "/events/(?P<event>[^/]+)/listSecurityAdvisoryImpactedResources",
+        security_resources,
+    ),
+    ("GET", _HEALTH + "/events", tenant_events),
+    ("GET", _HEALTH + "/events/(?P<event>[^/]+)/impactedResources", impacted_resources),
     ("GET", _RESOURCE + _HEALTH + "/availabilityStatuses(?P<current>/current)?", resource_availability),
     ("GET", _RESOURCE + _HEALTH + "/events", resource_events),
     (

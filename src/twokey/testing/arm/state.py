@@ -114,7 +114,9 @@ class ArmState:
     availability: dict[str, list[Object]] = field(default_factory=dict)  # resource id -> newest first
     events: dict[str, list[Object]] = field(default_factory=dict)  # subscription -> service health events
     resource_events: dict[str, list[Object]] = field(default_factory=dict)  # resource id -> events
+    tenant_events: list[Object] = field(default_factory=list)
     impacted: dict[str, list[str]] = field(default_factory=dict)  # tracking id -> resource ids
+    security_impacted: dict[str, list[str]] = field(default_factory=dict)  # the same, of security advisories
     activity: list[Object] = field(default_factory=list)  # newest first
     page_size: int = 50
 

@@ -14,6 +14,7 @@ from twokey.providers.reading import (
     digest,
     embedded,
     identity,
+    instant,
     known,
     moment,
     obj,
@@ -106,7 +107,7 @@ def _operation(unit: Unit, properties: Obj, category: str) -> Signal:
         name or correlation or digest(entry, unit.seed),
         operation,
         outcome,
-        happened,
+        instant(happened),
         "" if name else resource,
     )
     is_alert = category == "Security"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.azure.normalise import places
 from twokey.providers.azure.normalise.envelopes import Unit, subscription_of
-from twokey.providers.reading import TITLE, Obj, digest, identity, known, moment, obj, plain, text
+from twokey.providers.reading import TITLE, Obj, digest, identity, instant, known, moment, obj, plain, text
 
 _HEALTH = "microsoft.resourcenotifications.healthresources."
 
@@ -38,7 +38,8 @@ def _health(unit: Unit, kind: str) -> Signal:
     happened = text(found, "occurredTime") or text(entry, "eventTime", "time")
     state = places.state(text(found, "availabilityState"))
     annotation = text(found, "annotationName")
-    subject = identity("resourcehealth", resource, happened or digest(entry, unit.seed))
+    # Within one tick of Azure's clock, however the two notifications spell it.
+    subject = identity("resourcehealth", resource.rstrip("/"), instant(happened) or digest(entry, unit.seed))
     target_type = text(found, "targetResourceType") or places.resource_type(resource)
     return Signal(
         id=identity(
@@ -61,6 +62,7 @@ def _health(unit: Unit, kind: str) -> Signal:
         detected_at=moment(entry.get("eventTime"), entry.get("time"), happened),
         updated_at=moment(happened, entry.get("eventTime"), entry.get("time")),
         resources=(Resource(resource, target_type),) if resource else (),
+        waits_for_cause=not annotation and state in ("Unavailable", "Degraded"),
         facts=known(
             eventType=kind,
             annotationName=annotation,

@@ -13,6 +13,7 @@ from twokey.providers.reading import (
     Obj,
     digest,
     identity,
+    instant,
     known,
     moment,
     obj,
@@ -36,13 +37,13 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
     operation = value(entry, "operationName")
     step = operation.lower().removesuffix("/action").rpartition("/")[2]
     happened = text(entry, "eventTimestamp", "time")
-    correlation = value(entry, "correlationId") or happened or digest(entry, unit.seed)
+    correlation = value(entry, "correlationId") or instant(happened) or digest(entry, unit.seed)
     subject = identity("resourcehealth", resource or unit.subscription, correlation)
     name = value(entry, "eventDataId")
     condition = text(unit.essentials, "monitorCondition")
     return Signal(
         # Samples and templates share placeholders for ids: the operation and the time keep them apart.
-        id=identity("resourcehealth", name or subject, happened, step),
+        id=identity("resourcehealth", name or subject, instant(happened), step),
         subject=subject,
         kind=SignalKind.EVENT,
         provider="azure",
@@ -103,7 +104,7 @@ def status_signals(unit: Unit) -> Iterator[Signal]:
         cause = places.cause(reason)
     if not category:
         category = places.category(reason)
-    subject = identity("resourcehealth", resource, happened or digest(entry, unit.seed))
+    subject = identity("resourcehealth", resource, instant(happened) or digest(entry, unit.seed))
     impacting = objects(properties, "serviceImpactingEvents")
     yield Signal(
         id=identity(subject, state, text(properties, "reportedTime"), reason),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from twokey.core.errors import Json
 from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.azure.normalise import places
 from twokey.providers.azure.normalise.envelopes import Unit, subscription_of, value
@@ -13,6 +14,7 @@ from twokey.providers.reading import (
     digest,
     embedded,
     identity,
+    instant,
     is_true,
     known,
     moment,
@@ -183,8 +185,11 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
     subscription = subscription or (subscriptions[0] if len(subscriptions) == 1 else "")
     updated = text(properties, "lastUpdateTime")
     subject = identity("servicehealth", tracking or digest(entry, unit.seed))
+    resources = _impacted(properties) or _impacted(entry)
+    # Resources come to light after the event did: that is news of the same state.
+    touched = [digest(sorted(item.id for item in resources), "")] if resources else []  # type: ignore[arg-type]
     return Signal(
-        id=identity(subject, status, updated or digest(entry, unit.seed), subscription),
+        id=identity(subject, status, instant(updated) or digest(entry, unit.seed), subscription, *touched),
         subject=subject,
         kind=SignalKind.EVENT,
         provider="azure",
@@ -201,11 +206,13 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
         detected_at=moment(properties.get("impactStartTime"), properties.get("lastUpdateTime")),
         updated_at=moment(properties.get("lastUpdateTime")),
         ended_at=moment(properties.get("impactMitigationTime")),
+        resources=resources,
         tracking_id=tracking,
         is_test=is_test(properties),
         facts=known(
             incidentType=kind,
             status=status,
+            unhealthy=_unhealthy(entry),
             eventSubType=text(properties, "eventSubType"),
             eventTags=unique(texts(properties, "eventTags")),
             level=text(properties, "eventLevel", "level"),
@@ -217,6 +224,28 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
             regions=unique(places.region(name) for name in regions),
             subscriptions=unique(subscriptions),
         ),
+    )
+
+
+def _impacted(found: Obj) -> tuple[Resource, ...]:
+    """Return the resources that the source has listed beside the event (see providers.azure.impact)."""
+    named = {
+        text(item, "targetResourceId"): Resource(
+            text(item, "targetResourceId"),
+            text(item, "targetResourceType") or places.resource_type(text(item, "targetResourceId")),
+            places.region(text(item, "targetRegion")),
+        )
+        for item in objects(found, "impactedResources")
+    }
+    return tuple(resource for name, resource in named.items() if name)
+
+
+def _unhealthy(entry: Obj) -> list[Json]:
+    """Return those of the resources that are not well at the moment."""
+    return unique(
+        text(item, "resource")
+        for item in objects(entry, "availabilityStatuses")
+        if places.state(text(item, "availabilityState")) in ("Unavailable", "Degraded")
     )
 
 

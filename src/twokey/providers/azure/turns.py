@@ -1,0 +1,52 @@
+"""When a list of Azure's may be asked for again: every so often, and never before a Retry-After is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Event
+
+from twokey.core.errors import TwokeyError
+from twokey.ports import Clock
+
+LONGEST_WAIT_S = 20.0
+
+
+@dataclass
+class Turns:
+    """Says whose turn it is; a failure stays the answer until the next turn, so that readiness keeps showing it."""
+
+    clock: Clock
+    every: timedelta
+    wait: Callable[[float], object] = field(default_factory=lambda: Event().wait, repr=False)
+    _next: datetime | None = None
+    _fault: TwokeyError | None = None
+
+    def is_mine(self) -> bool:
+        """Say whether to ask now; when it is too early, wait a while first, and tell the last failure again."""
+        now = self.clock.now()
+        if self._next is None or now >= self._next:
+            return True
+        self.wait(min((self._next - now).total_seconds(), LONGEST_WAIT_S))
+        if self._fault is not None:
+            raise self._fault
+        return False
+
+    @contextmanager
+    def taken(self) -> Iterator[datetime]:
+        """Ask within this block; what fails is asked for at the next turn, or when Azure lets us."""
+        now = self.clock.now()
+        self._next = now + self.every
+        try:
+            yield now
+        except TwokeyError as fault:
+            self._fault, self._next = fault, now + max(self.every, _retry_after(fault))
+            raise
+        self._fault = None
+
+
+def _retry_after(fault: TwokeyError) -> timedelta:
+    said = fault.message.params.get("seconds", "") if fault.message.code == "azure.throttled" else ""
+    return timedelta(seconds=int(said)) if said.isdigit() else timedelta(0)
