@@ -77,7 +77,7 @@ def _detail(data: Mapping[str, Json], words: Words) -> Markup:
         return Markup("")
     if len(data) == 1 and isinstance(only := data.get("text"), str):
         return md(only)
-    parts: list[Markup] = []
+    parts: list[str] = []  # each fit to print; together they are marked as such once
     reason = data.get("code")
     if isinstance(reason, str) and reason:
         params = {name: str(value) for name, value in data.items() if isinstance(value, str | int)}
@@ -93,14 +93,14 @@ def _detail(data: Mapping[str, Json], words: Words) -> Markup:
             if name != "text" and value not in (None, "", [], {})
         ]
         parts += [_named(name, value, words) for name, value in rest[:6]]
-    return Markup(" · ").join(parts)
+    return ready(" · ".join(parts))
 
 
 _CLOSED = {"state": "state", "label": "label", "before": "label", "after": "label"}
 
 
-def _named(name: str, value: Json, words: Words) -> Markup:
-    """Return one recorded value with its name: people by name, digests short, closed sets in words."""
+def _named(name: str, value: Json, words: Words) -> str:
+    """Return one recorded value with its name, fit to print: people by name, digests short, sets in words."""
     shown = words.value(value)
     if isinstance(value, str):
         kind = "key" if name == "role" and words.has("key", value) else _CLOSED.get(name, name)
@@ -112,8 +112,9 @@ def _named(name: str, value: Json, words: Words) -> Markup:
             shown = words.label(kind, value) or shown
         elif name in ("reason", "fault"):
             shown = md(value)
-    key = words.label("field", name) if words.has("field", name) else md(name, 60)
-    return Markup("{}: {}").format(key, shown)
+    key = words.label("field", name) if words.has("field", name) else None
+    # Both are Markup already: Markup's own format, which looks again, took half of a long post-mortem's time.
+    return f"{key or md(name, 60)}: {shown}"
 
 
 def action_items(entries: Iterable[AuditEntry], words: Words) -> Iterator[Facts]:

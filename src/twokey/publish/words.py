@@ -17,6 +17,7 @@ from twokey.publish.markdown import code, md, ready
 from twokey.words import say, word, word_or
 
 Fact: TypeAlias = "bool | int | str | list[Fact] | dict[str, Fact] | None"
+_MOST_KNOWN = 4096
 Facts: TypeAlias = dict[str, Fact]
 """What a template prints: nothing in it is anything but text that is fit for a page."""
 
@@ -31,6 +32,7 @@ class Words:
     # A timeline says the same few words ten thousand times.
     _labels: dict[tuple[str, str], Markup | None] = field(default_factory=dict, repr=False, compare=False)
     _actors: dict[str, Markup] = field(default_factory=dict, repr=False, compare=False)
+    _has: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def not_recorded(self) -> str:
@@ -48,7 +50,12 @@ class Words:
 
     def has(self, kind: str, value: str) -> bool:
         """Say whether there is a word for this value."""
-        return bool(word_or(f"postmortem.{kind}.{value}", self.language, ""))
+        known = self._has.get((kind, value))
+        if known is None:
+            known = bool(word_or(f"postmortem.{kind}.{value}", self.language, ""))
+            if len(self._has) < _MOST_KNOWN:  # values can be an attacker's, and as many as he likes
+                self._has[kind, value] = known
+        return known
 
     def utc(self, at: datetime | None) -> Markup | None:
         """Return a moment in UTC, with its date."""
@@ -68,7 +75,7 @@ class Words:
     def both(self, at: datetime) -> tuple[Markup, Markup]:
         """Return a moment in UTC and in the local zone: what a timeline does ten thousand times."""
         utc = (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(" ", "seconds")
-        there = at.astimezone(self.zone).isoformat(" ", "seconds")
+        there = utc if self.zone.key == "UTC" else at.astimezone(self.zone).isoformat(" ", "seconds")
         return ready(utc[:19]), ready(f"{there[:19]} {there[19:]}")
 
     def duration(self, took: timedelta | None) -> Markup | None:

@@ -6,12 +6,13 @@ A property test proves for any entry that these are exactly the bytes of `twokey
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 from typing import Any
+
+import orjson
 
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Tampered
@@ -98,7 +99,7 @@ def data_text(data: Mapping[str, Json] | None) -> str:
 
 def parsed(data: str) -> dict[str, Json]:
     """Return what canonical JSON says."""
-    found = json.loads(data)
+    found = orjson.loads(data)
     return found if isinstance(found, dict) else {}
 
 
