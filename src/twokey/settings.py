@@ -49,6 +49,8 @@ class Settings:
     slack_enterprise: str = ""
     slack_channel: str = ""
     slack_security_channel: str = ""
+    slack_fallback_channel: str = ""  # where people are told when a channel cannot be written
+    slack_fallback_after_s: int = 300  # for so long
     slack_command: str = "/twokey"
     slack_per_second: float = 1.0  # messages a channel; Slack allows about one
     slack_api_url: str = "https://slack.com/api/"

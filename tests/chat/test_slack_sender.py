@@ -229,7 +229,7 @@ def test_a_restart_says_nothing_twice_that_was_confirmed(world: Any) -> None:
     assert len(world.thread(2)) == 2
 
 
-@pytest.mark.parametrize("error", ["channel_not_found", "is_archived"])
+@pytest.mark.parametrize("error", ["message_limit_exceeded", "something_new"])
 def test_a_final_error_is_kept_with_its_reason_and_shown(world: Any, error: str) -> None:
     world.slack.faults.refuse("chat.postMessage", error, times=None)
     world.incident()
@@ -252,8 +252,15 @@ def test_what_was_not_sent_for_a_revoked_token_stays_owed(world: Any) -> None:
     world.slack.wait_for(lambda: world.sender.fault() == "")
 
 
+def test_what_waits_for_an_archived_channel_is_said_once_it_is_open_again(world: Any) -> None:
+    world.slack.faults.refuse("chat.postMessage", "is_archived", times=2)
+    world.incident()
+    tell(world, "waits for its card")
+    assert "waits for its card" in as_text(world.thread(1)[0])
+
+
 def test_what_failed_is_tried_again_at_the_next_start(world: Any) -> None:
-    world.slack.faults.refuse("chat.postMessage", "is_archived", times=None)
+    world.slack.faults.refuse("chat.postMessage", "something_new", times=None)
     world.incident()
     tell(world, "waits for its card")
     world.slack.wait_for(lambda: notice(world, "card:INC-1").state is NoticeState.FAILED)

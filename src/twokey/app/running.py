@@ -205,6 +205,8 @@ def slack_options(settings: Settings) -> SlackOptions:
         team=settings.slack_team,
         channel=settings.slack_channel,
         security_channel=settings.slack_security_channel,
+        fallback_channel=settings.slack_fallback_channel,
+        fallback_after_s=settings.slack_fallback_after_s,
         app_token=settings.slack_app_token,
         signing_secret=settings.slack_signing_secret,
         command=settings.slack_command,

@@ -19,6 +19,7 @@ class NoticeKind(StrEnum):
     BROADCAST = "broadcast"  # into the thread and the channel
     PRIVATE = "private"  # to one person only
     UNREADABLE = "unreadable"  # a notification that could not be understood
+    DUTY = "duty"  # to whoever is on duty: something about twokey itself or what it listens to
 
 
 class NoticeState(StrEnum):

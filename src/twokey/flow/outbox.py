@@ -83,6 +83,22 @@ def tell_unreadable(tx: Transaction, raw_id: str, reason: Message, now: datetime
     )
 
 
+def tell_duty(tx: Transaction, name: str, said: Message, now: datetime, *, elsewhere: bool = False) -> None:
+    """Owe whoever is on duty a message in the channel, or elsewhere where that cannot be written; once a name."""
+    notice_id = f"duty:{name}"
+    if tx.get(Notice, notice_id) is None:
+        tx.put(
+            Notice(
+                notice_id,
+                NoticeKind.DUTY,
+                now,
+                messages=(said,),
+                order=tx.next_number("notice"),
+                context={"elsewhere": "yes"} if elsewhere else {},
+            )
+        )
+
+
 def _redraw(tx: Transaction, fresh: Notice) -> None:
     # `attempts` and `sent_as` stay: the sender must know what may have been posted already.
     notice = tx.get(Notice, fresh.id) or fresh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from twokey.core.notices import Notice
 from twokey.flow.containment import Containment
 from twokey.flow.intake import Intake
 from twokey.flow.response import Response
@@ -19,6 +20,8 @@ class SlackOptions:
     channel: str
     security_channel: str = ""  # where security findings go; "" is `channel`
     fallback_channel: str = ""  # where cards go when their own channel is gone
+    fallback_after_s: float = 300.0  # how long a channel may not take messages before that is told there
+    call_s: float = 10.0  # how long Slack may take to answer
     app_token: str = field(default="", repr=False)  # Socket Mode
     signing_secret: str = field(default="", repr=False)  # signed HTTP
     command: str = "/twokey"
@@ -30,6 +33,10 @@ class SlackOptions:
     quick_workers: int = 8  # threads for the record
     slow_workers: int = 4  # threads for what reads clouds
     people_timeout_s: float = 2.0  # how long Slack may take to say who somebody is
+
+    def channel_for_duty(self, notice: Notice) -> str:
+        """Return where a message about twokey itself is posted."""
+        return (self.fallback_channel if notice.context.get("elsewhere") else "") or self.channel
 
     def channel_for(self, *, is_security: bool) -> str:
         """Return where an incident's card is posted."""

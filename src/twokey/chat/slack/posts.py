@@ -45,6 +45,7 @@ AGAIN_ERRORS = frozenset(
         "team_added_to_org",
     }
 )
+_NOT_FINAL = AGAIN_ERRORS | OURS_ERRORS | PLACE_ERRORS
 MAYBE_DONE_ERRORS = frozenset({"fatal_error"})  # Slack: "some aspect of the operation may have succeeded"
 
 
@@ -106,6 +107,9 @@ class Drawing:
         if notice.kind is NoticeKind.UNREADABLE:
             text, blocks = thread_message(notice.messages, notice.context, self._words, mark)
             return Post(self._options.channel, text, blocks)
+        if notice.kind is NoticeKind.DUTY:
+            text, blocks = thread_message(notice.messages, {}, self._words, mark)
+            return Post(self._options.channel_for_duty(notice), text, blocks)
         channel, ts = placed(card.sent_as) if card else (self._options.channel, "")
         if notice.kind is NoticeKind.APPROVAL:
             return self._approval(notice, channel, ts, mark)
@@ -119,6 +123,8 @@ class Drawing:
             return placed(notice.sent_as)[0]
         if notice.kind is NoticeKind.PRIVATE:
             return f"person:{notice.person_id}"
+        if notice.kind is NoticeKind.DUTY:
+            return self._options.channel_for_duty(notice)
         return placed(card.sent_as)[0] if card and card.sent_as else self._options.channel
 
     def elsewhere(self, post: Post, error: str) -> Post | None:
@@ -208,8 +214,8 @@ def _refused(error: SlackApiError) -> Outcome:
         return Outcome(error="ratelimited", retry_after=_retry_after(getattr(response, "headers", None)))
     if code in MAYBE_DONE_ERRORS:
         return Outcome(error=code, may_be_done=True)
-    # Somebody will mend a token or a right: what is owed waits for that, and keeps its order.
-    return Outcome(error=code, is_final=status < 500 and code not in AGAIN_ERRORS | OURS_ERRORS)
+    # Somebody will mend a token, a right or a channel: what is owed waits for that, and keeps its order.
+    return Outcome(error=code, is_final=status < 500 and code not in _NOT_FINAL)
 
 
 def _retry_after(headers: Any) -> float:

@@ -9,8 +9,10 @@ from datetime import timedelta
 from twokey.chat.slack.options import SlackOptions
 from twokey.chat.slack.posts import GONE_ERRORS, PLACE_ERRORS, Outcome, Post
 from twokey.chat.slack.threads import address
+from twokey.core.errors import message
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import system
+from twokey.flow import outbox
 from twokey.ports import Clock, Store, Transaction
 
 SENDER = system("slack")
@@ -85,6 +87,22 @@ class Rows:
         if card is not None and card.id != notice.id and card.sent_as and not notice.sent_as:
             tx.put(replace(card, state=NoticeState.PENDING, sent_as="", attempts=0, error=error))
         self._log(tx, notice, "notice.lost", error=error)
+
+    def tell_away(self, channel: str, error: str) -> None:
+        """Record that a channel takes no messages, and owe the news elsewhere where there is an elsewhere."""
+        with self._store.change() as tx:
+            entry = tx.append(SENDER, "channel.away", data={"channel": channel, "error": error[:300]})
+            if self._options.fallback_channel not in ("", channel):
+                said = message("chat.channel_away", channel=channel, error=error)
+                outbox.tell_duty(tx, f"away:{entry.seq}", said, self._clock.now(), elsewhere=True)
+
+    def tell_back(self, channel: str) -> None:
+        """Record that a channel takes messages again, and owe the news where the other was told."""
+        with self._store.change() as tx:
+            entry = tx.append(SENDER, "channel.back", data={"channel": channel})
+            if self._options.fallback_channel not in ("", channel):
+                said = message("chat.channel_back", channel=channel)
+                outbox.tell_duty(tx, f"back:{entry.seq}", said, self._clock.now(), elsewhere=True)
 
     def give_up(self, notice: Notice, error: str) -> None:
         """Record that a notice cannot be drawn."""

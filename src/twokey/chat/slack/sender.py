@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from slack_sdk.web.async_client import AsyncWebClient
 
 from twokey.chat.slack.app import connections
+from twokey.chat.slack.away import Away
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.pace import Pace
 from twokey.chat.slack.posts import (
@@ -36,7 +37,6 @@ from twokey.ports import Checkpoint, Clock, Rosters, Store, Transaction, no_chec
 log = logging.getLogger("twokey.slack")
 
 POLL_S = 1.0
-CALL_S = 10  # how long Slack may take to answer
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 UPDATES_PER_S, UPDATES_AT_ONCE = 0.8, 10.0  # chat.update: 50 a minute for all channels together
 
@@ -94,6 +94,7 @@ class Sender:
         self._failed: dict[str, str] = {}
         self._broken = ""
         self._leading = False
+        self._away = Away(options.fallback_after_s, monotonic)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: asyncio.Event | None = None
 
@@ -104,7 +105,7 @@ class Sender:
 
     def fault(self) -> str:
         """Say why nothing can be sent, for readiness; "" when it can."""
-        return self._broken
+        return self._broken or self._away.fault()
 
     def warnings(self) -> dict[str, str]:
         """Return the notices that could not be sent, with the reason."""
@@ -114,12 +115,13 @@ class Sender:
         """Send until cancelled."""
         self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
         self._watch.ask("sender", self.fault)
-        async with connections(CALL_S) as session:
+        options = self._options
+        async with connections(options.call_s) as session:
             # No handler may repeat a call here: only the row knows whether a repeat needs a mark.
             self._client = AsyncWebClient(
-                token=self._options.bot_token,
-                base_url=self._options.api_url,
-                timeout=CALL_S,
+                token=options.bot_token,
+                base_url=options.api_url,
+                timeout=int(options.call_s) or 1,
                 session=session,
                 retry_handlers=[],
             )
@@ -143,6 +145,8 @@ class Sender:
         """Begin what can be sent now and return the seconds until there may be more."""
         found = await self._workers.quick(self._look, frozenset(self._flying))
         self._leading = found is not None
+        if self._leading:
+            await self._tell_of_channels()
         wait = POLL_S
         for owed in found or ():
             delay = self._delay(owed)
@@ -222,6 +226,8 @@ class Sender:
             notice, post = claimed
             self._checkpoint(At.SEND)
             outcome = await self._said(post)
+            if notice.kind is NoticeKind.PRIVATE and outcome.error in PLACE_ERRORS:
+                outcome = replace(outcome, is_final=True)  # the person is gone, and no channel to mend
             self._checkpoint(At.SAID)
             await self._workers.quick(self._rows.settle, notice, post, outcome)
             self._checkpoint(At.SENT)
@@ -235,6 +241,13 @@ class Sender:
         finally:
             self._flying.pop(owed.notice.id, None)
             self.wake()
+
+    async def _tell_of_channels(self) -> None:
+        for channel, error in self._away.due():
+            log.error("nothing can be written in %s: %s", channel, error)
+            await self._workers.quick(self._rows.tell_away, channel, error)
+        for channel in self._away.back():
+            await self._workers.quick(self._rows.tell_back, channel)
 
     async def _said(self, post: Post) -> Outcome:
         """Say it; what Slack finds badly shaped is said in plain words, what has no place elsewhere."""
@@ -271,7 +284,10 @@ class Sender:
                 memory.pop(notice.id, None)
             self._unsure.discard(notice.id)
             self._broken = ""
+            self._away.written(outcome.channel)
             return
+        if notice.kind is not NoticeKind.PRIVATE and outcome.error not in GONE_ERRORS:
+            self._away.failed(channel, outcome.error)
         if outcome.error in OURS_ERRORS:
             self._broken = outcome.error
         if outcome.is_final and outcome.error not in GONE_ERRORS:
@@ -311,7 +327,9 @@ def _lane(notice: Notice) -> str:
         return notice.id
     if notice.kind is NoticeKind.PRIVATE:
         return f"person:{notice.person_id}"
-    return f"thread:{notice.incident_id}" if _hangs(notice) else notice.kind.value
+    if _hangs(notice):
+        return f"thread:{notice.incident_id}"
+    return notice.kind.value + notice.context.get("elsewhere", "")
 
 
 def _hangs(notice: Notice) -> bool:
