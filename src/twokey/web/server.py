@@ -15,19 +15,24 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from twokey.core.errors import Unavailable
 from twokey.web.doors import HideSecrets
+from twokey.web.owing import Owing
 
 MAX_HEADER_BYTES = 16 * 1024
+BACKLOG = 128  # so many are taken in at once, before any of those who owe is closed
+MAX_OWING = 400  # connections whose request has not wholly come; with all else below 1,024 open files
 
 
 class ImpatientProtocol(H11Protocol):
     """HTTP/1.1 that closes a connection whose request head does not come: uvicorn waits for ever."""
 
     head_s = 5.0
+    owing = Owing(MAX_OWING)  # of all connections of one server
     _head_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for the first request."""
         super().connection_made(transport)
+        self.owing.add(self, transport.close)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
@@ -38,10 +43,19 @@ class ImpatientProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not cycle_before:
             self._head_came()
+        if not self._is_between_requests() and not self.cycle.more_body:
+            self.owing.settled(self)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, as one of those who owe one."""
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self.owing.add(self, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
+        """Forget the clock, and what was owed."""
         self._head_came()
+        self.owing.settled(self)
         super().connection_lost(exc)
 
     def _is_between_requests(self) -> bool:
@@ -82,13 +96,15 @@ async def serve(
     stop: asyncio.Event,
     *,
     on_ready: Callable[[int], None] | None = None,
-    limit_concurrency: int = 512,
+    max_owing: int = MAX_OWING,
+    limit_concurrency: int = 800,
     graceful_s: int = 8,
     head_s: float = 5.0,
     **more: Any,
 ) -> None:
     """Serve until `stop` is set; requests in hand are answered first, for at most `graceful_s`.
 
+    `max_owing` connections may owe their request; `limit_concurrency` with those who wait for an answer.
     `on_ready` is told the port (useful with port 0). `more` goes to uvicorn.Config, e.g. certificates.
     """
     listener = _listen(host, port)
@@ -96,7 +112,7 @@ async def serve(
         app,
         host=host,
         port=port,
-        http=type("Protocol", (ImpatientProtocol,), {"head_s": head_s}),
+        http=type("Protocol", (ImpatientProtocol,), {"head_s": head_s, "owing": Owing(max_owing)}),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -104,6 +120,7 @@ async def serve(
         proxy_headers=False,
         server_header=False,
         limit_concurrency=limit_concurrency,
+        backlog=BACKLOG,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=graceful_s,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
@@ -137,7 +154,7 @@ async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=_family(host), backlog=1024)
+        return socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
     except OSError as fault:
         raise Unavailable(
             "web.cannot_listen", host=host, port=port, reason=fault.strerror or type(fault).__name__
