@@ -255,6 +255,8 @@ def _reclassified(
     if not _is_other(incident.verdict, verdict, signal):
         return incident
     before, after = incident.verdict.label.value, verdict.label.value
+    data = {"signal": signal.id, "label": after, "rule": verdict.rule, "label_before": before}
+    tx.append(INTAKE, "reclassified", incident_id=incident.id, data=data)
     said = message("intake.reclassified", before=before, after=after, rule=verdict.rule)
     outbox.tell_thread(tx, entry, said)
     return replace(incident, verdict=verdict)
@@ -349,5 +351,7 @@ def _is_other(before: Verdict, after: Verdict, signal: Signal) -> bool:
     """
     is_well = is_availability(signal) and signal.status is SignalStatus.RESOLVED
     if after.label is Label.UNKNOWN and (is_well or before.rule == correlations.RULE):
+        return False
+    if _knows(before) and not _knows(after):
         return False
     return before.label is not after.label and before.rule != correlations.HUMAN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from twokey import app as wiring
@@ -50,13 +51,20 @@ class Sorting:
         *,
         clock: Clock | None = None,
         classifier: Classifier | None = None,
+        cause_wait: timedelta = timedelta(0),
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
         self.store: Store = store or memory
         self.rosters = FixedRosters()
         self.intake = Intake(
-            self.store, self.clock, wiring.normalisers(), classifier or shipped_rules(), "T1", "E1"
+            self.store,
+            self.clock,
+            wiring.normalisers(),
+            classifier or shipped_rules(),
+            "T1",
+            "E1",
+            cause_wait=cause_wait,
         )
         self.response = Response(self.store, self.clock, self.rosters)
         nobody: Any = _Nobody()
