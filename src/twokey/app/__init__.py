@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from twokey.app.aws import aws_options, aws_sources, aws_vouch
 from twokey.app.bell import Bell
 from twokey.core.errors import NotFound
 from twokey.core.signals import RawNotification, raw_id
 from twokey.flow.containment import Containment
+from twokey.flow.cursors import StoredCursors
 from twokey.flow.duties import duties, parked
 from twokey.flow.execution import Executor
 from twokey.flow.intake import Intake
@@ -23,6 +25,7 @@ from twokey.ports import (
     Classifier,
     Clock,
     Cloud,
+    Cursors,
     Engine,
     Handle,
     Normaliser,
@@ -76,7 +79,7 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
     record = open_record(settings, clock)
     bell = Bell(record)
     rosters = build_rosters(settings)
-    clouds, sources = _clouds(settings, clock)
+    clouds, sources = _clouds(settings, clock, StoredCursors(bell, clock))
     library = build_library(settings)
     planner = Planner(clouds, settings.config)
     intake = Intake(
@@ -88,6 +91,8 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         enterprise=settings.slack_enterprise,
         storm_window=timedelta(seconds=settings.storm_window_s),
         checkpoint=checkpoint,
+        cause_wait=timedelta(seconds=settings.azure_annotation_wait_s),
+        vouch=aws_vouch(settings),
     )
     containment = Containment(bell, clock, rosters, library, planner, _step_up(settings))
     executor = Executor(bell, clock, rosters, library, planner, checkpoint)
@@ -224,37 +229,27 @@ def work(settings: Settings, *, checkpoint: Checkpoint = no_checkpoint) -> None:
     run_worker(build(settings, checkpoint=checkpoint))
 
 
-def _clouds(settings: Settings, clock: Clock) -> tuple[dict[str, Cloud], tuple[Source, ...]]:
-    """Load the clouds that are configured, and the queues that are read."""
+def _clouds(
+    settings: Settings, clock: Clock, cursors: Cursors
+) -> tuple[dict[str, Cloud], tuple[Source, ...]]:
+    """Load the clouds that are configured, and the queues and lists that are read."""
     clouds: dict[str, Cloud] = {}
     sources: tuple[Source, ...] = ()
     if "aws" in settings.clouds:
         from twokey.providers import aws
         from twokey.providers.aws.session import AwsSession
-        from twokey.providers.aws.sources import queue_of
-        from twokey.providers.aws.sources import sources as queues
 
-        options = aws.AwsOptions(
-            region=settings.aws_region,
-            endpoint_url=settings.aws_endpoint_url,
-            role_name=settings.aws_role_name,
-            organizations_role_name=settings.aws_organizations_role_name,
-            organizations_account=settings.aws_organizations_account,
-            protected_accounts=settings.aws_protected_accounts,
-            external_id=settings.aws_external_id,
-            queues=tuple(queue_of(url) for url in settings.aws_queues),
-        )
+        options = aws_options(settings)
         session = AwsSession(options, clock)
         clouds["aws"] = aws.provider(options, clock, session=session)
-        sources = tuple(queues(session))
+        sources = aws_sources(settings, session, cursors)
     if "azure" in settings.clouds:
+        from twokey.app.azure import azure_session, azure_sources
         from twokey.providers import azure
-        from twokey.providers.azure.session import PUBLIC_CLOUD, AzureOptions, AzureSession
 
-        base_url = settings.azure_endpoint_url or PUBLIC_CLOUD
-        clouds["azure"] = azure.provider(
-            AzureSession(AzureOptions(settings.azure_tenant, settings.azure_subscriptions, base_url))
-        )
+        subscribed = azure_session(settings)
+        clouds["azure"] = azure.provider(subscribed)
+        sources += azure_sources(settings, subscribed, clock, cursors)
     return clouds, sources
 
 
