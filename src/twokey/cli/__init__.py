@@ -8,6 +8,7 @@ import typer
 
 from twokey.cli import (
     audit,
+    aws,
     classify,
     demo,
     doctor,
@@ -16,6 +17,7 @@ from twokey.cli import (
     permissions,
     postmortem,
     replay,
+    report,
     roster,
     rules,
     runbook,
@@ -63,6 +65,8 @@ app.add_typer(runbook.app, name="runbook")
 app.add_typer(roster.app, name="roster")
 app.add_typer(postmortem.app, name="postmortem")
 app.add_typer(audit.app, name="audit")
+app.add_typer(aws.app, name="aws")
+app.add_typer(report.app, name="report")
 app.add_typer(slack.app, name="slack")
 app.add_typer(permissions.app, name="permissions")
 

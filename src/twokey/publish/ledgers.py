@@ -1,0 +1,205 @@
+"""The responsibility ledger on paper: rows for a table, CSV for a spreadsheet, JSON, and a page with one chart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from twokey.core.errors import Invalid, Json
+from twokey.core.ledgers import Impact, Ledger, Row
+from twokey.core.responsibility import Origin
+from twokey.core.texts import visible
+from twokey.words import word_or
+
+TEMPLATE = "report.responsibility.html.j2"
+BARS = 12  # what one looks at; the table has the rest
+SIDES = (Origin.PROVIDER, Origin.CUSTOMER, Origin.SHARED, Origin.UNDETERMINED)
+COLUMNS = (
+    "side",
+    "provider",
+    "service",
+    "region",
+    "account",
+    "minutes",
+    "planned",
+    "stated",
+    "incidents",
+    "tracking",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def heading(name: str, language: str) -> str:
+    """Return a column's or a side's name for people."""
+    return word_or(f"report.{name}", language, name)
+
+
+def cells(row: Row, language: str) -> tuple[str, ...]:
+    """Return a row of the table; text of notifications is made visible and short."""
+    return (
+        heading(f"side.{row.side.value}", language),
+        _cloud(row.provider, language),
+        *(visible(text)[:80] or "-" for text in (row.service, row.region, row.account)),
+        *(f"{round(minutes):,}" for minutes in (row.minutes, row.planned_minutes, row.stated_minutes)),
+        ", ".join(one.incident_id for one in row.impacts[:5]) + ("…" if len(row.impacts) > 5 else ""),
+        ", ".join(visible(one.rpartition("/")[2])[:40] for one in row.tracking_ids[:2]) or "-",
+    )
+
+
+def _cloud(provider: str, language: str) -> str:
+    return word_or(f"chat.cloud.{provider}", language, visible(provider)[:80] or "-")
+
+
+def to_csv(ledger: Ledger) -> str:
+    """Return one line an incident: what a spreadsheet adds up. A cell that could be a formula is quoted as text."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(_IMPACT_NAMES)
+    for row in ledger.rows:
+        for impact in row.impacts:
+            writer.writerow([_harmless(str(value)) for value in _impact(impact).values()])
+    return out.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """A spreadsheet runs what begins like a formula: titles and ids may be an attacker's."""
+    shown = visible(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+
+
+def to_json(ledger: Ledger) -> str:
+    """Return the whole ledger, with every incident as evidence and the audit head to check the trail against."""
+    document: dict[str, Json] = {
+        "since": ledger.since.isoformat(),
+        "until": ledger.until.isoformat(),
+        "audit_head": {"seq": ledger.head[0], "hash": ledger.head[1]},
+        "totals": {side.value: round(ledger.total(side), 1) for side in SIDES},
+        "left_out": ledger.left_out,
+        "rows": [
+            {
+                "side": row.side.value,
+                "provider": row.provider,
+                "service": row.service,
+                "region": row.region,
+                "account": row.account,
+                "minutes": round(row.minutes, 1),
+                "planned_minutes": round(row.planned_minutes, 1),
+                "stated_only_minutes": round(row.stated_minutes, 1),
+                "tracking_ids": list(row.tracking_ids),
+                "evidence": [_impact(impact) for impact in row.impacts],
+            }
+            for row in ledger.rows
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True)
+
+
+def _impact(impact: Impact) -> dict[str, Json]:
+    return {
+        "incident": impact.incident_id,
+        "side": impact.side.value,
+        "label": impact.label.value,
+        "planned": impact.is_planned,
+        "rule": impact.rule,
+        "provider": impact.provider,
+        "service": impact.service,
+        "region": impact.region,
+        "account": impact.account,
+        "start": impact.start.isoformat(),
+        "end": impact.end.isoformat(),
+        "ended_by": impact.ended.value,
+        "minutes": round(impact.minutes, 1),
+        "proof": impact.proof.value,
+        "tracking_id": impact.tracking_id,
+        "title": impact.title,
+    }
+
+
+_IMPACT_NAMES = (
+    *("incident", "side", "label", "planned", "rule", "provider", "service", "region", "account"),
+    *("start", "end", "ended_by", "minutes", "proof", "tracking_id", "title"),
+)
+
+
+def to_html(ledger: Ledger, templates: Path, language: str, zone: ZoneInfo) -> str:
+    """Return a page of its own: one chart, the table, and every incident behind it. Everything is escaped."""
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(templates),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    try:
+        return environment.get_template(TEMPLATE).render(_facts(ledger, language, zone))
+    except TemplateError as fault:
+        line = getattr(fault, "lineno", "?")
+        raise Invalid("postmortem.template_fault", template=TEMPLATE, line=line, problem=str(fault)) from None
+
+
+def _facts(ledger: Ledger, language: str, zone: ZoneInfo) -> dict[str, Any]:
+    def when(impact: Impact) -> str:
+        return (
+            f"{impact.start.astimezone(zone):%Y-%m-%d %H:%M} - {impact.end.astimezone(zone):%Y-%m-%d %H:%M}"
+        )
+
+    return {
+        "language": language,
+        "zone": str(zone),
+        "since": f"{ledger.since.astimezone(zone):%Y-%m-%d %H:%M}",
+        "until": f"{ledger.until.astimezone(zone):%Y-%m-%d %H:%M}",
+        "words": {name: heading(name, language) for name in _WORDS},
+        "totals": [
+            (side.value, heading(f"side.{side.value}", language), f"{round(ledger.total(side)):,}")
+            for side in SIDES
+        ],
+        "bars": bars(ledger, language),
+        "bars_left": max(len(ledger.rows) - BARS, 0),
+        "columns": [heading(name, language) for name in COLUMNS],
+        "rows": [(row.side.value, cells(row, language)) for row in ledger.rows],
+        "impacts": [
+            {
+                **{name: visible(str(value))[:200] for name, value in _impact(impact).items()},
+                "when": when(impact),
+                "minutes": f"{round(impact.minutes):,}",
+                "proof": heading(f"proof.{impact.proof.value}", language),
+                "ended": heading(f"ended.{impact.ended.value.replace(' ', '_')}", language),
+                "side_word": heading(f"side.{impact.side.value}", language),
+            }
+            for row in ledger.rows
+            for impact in row.impacts
+        ],
+        "head": {"seq": ledger.head[0], "hash": ledger.head[1]},
+        "left_out": ledger.left_out,
+    }
+
+
+_WORDS = (
+    *("title", "period", "chart", "chart_more", "evidence", "nothing", "left_out", "audit", "stated_note"),
+    *("when", "incident", "proof", "ended", "what", "minutes_unit"),
+)
+
+
+def bars(ledger: Ledger, language: str) -> list[dict[str, Any]]:
+    """Return the chart's bars, longest first: widths in percent of the longest, the stated part apart."""
+    longest = sorted(ledger.rows, key=lambda row: -row.minutes)[:BARS]
+    most = max((row.minutes for row in longest), default=1.0) or 1.0
+    return [
+        {
+            "side": row.side.value,
+            "side_word": heading(f"side.{row.side.value}", language),
+            "name": " · ".join(text for text in cells(row, language)[1:4] if text != "-") or "-",
+            "account": visible(row.account)[:40],
+            "minutes": f"{round(row.minutes):,}",
+            "width": round(100 * (row.minutes - row.stated_minutes) / most, 2),
+            "stated": round(100 * row.stated_minutes / most, 2),
+        }
+        for row in longest
+    ]
