@@ -419,7 +419,8 @@ def audit_actions() -> set[str]:
                 said = {text for argument in node.args for text in strings_in(argument, constants)}
                 (changes if name == "_change" else found).update(said)
     changes = {action for action in changes if _ACTION.fullmatch(action)}
-    found |= changes | {f"{action}.refused" for action in changes} | {"acknowledged.again"}
+    found |= changes | {f"{action}.refused" for action in changes}
+    found |= {"acknowledged.again", "classified.again"}
     # A plan's end is written as its state: by people in flow/plans, by the run in flow/settling.
     found |= {
         state.value

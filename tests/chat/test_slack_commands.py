@@ -28,6 +28,10 @@ from twokey.testing.slack import as_text
         ),
         ("note 12 hosts were hit", Asked("note", "", ("12", "hosts", "were", "hit"), "12 hosts were hit")),
         ("sev INC-3 2", Asked("severity", "INC-3", ("2",), "2")),
+        (
+            "reclassify 3 informational it's noise",
+            Asked("classify", "INC-3", ("informational", "it's", "noise"), "informational it's noise"),
+        ),
         ("role INC-1 ic <@U0ABC|ben>", Asked("role", "INC-1", ("ic",), "ic <@U0ABC|ben>", "U0ABC")),
         ("contain INC-1 'aws.x y'", Asked("contain", "INC-1", ("aws.x y",), "'aws.x y'")),
         ("contian INC-1", Asked("contian", guess="contain")),
@@ -74,6 +78,14 @@ def test_the_verbs_work_an_incident(world: Any) -> None:
     )
     say(world, "severity INC-1 1")
     assert world.response.shown("INC-1").severity is Severity.SEV1
+    assert "reason" in say(world, "classify INC-1")
+    assert "customer-config" in say(world, "classify INC-1 customer-confg it was us")
+    assert "Say why" in say(world, "classify INC-1 customer-config")
+    say(world, "classify INC-1 customer-config <!here> our *own* setting")
+    assert world.response.shown("INC-1").verdict.rule == "human"
+    (told,) = world.slack.wait_for(lambda: [m for m in world.thread(1) if "Verdict" in m.text])
+    assert "&lt;!here&gt;" in told.text
+    assert "<!here>" not in told.text
     say(world, "status INC-1 monitoring")
     say(world, "resolve INC-1 key rotated")
     assert world.response.shown("INC-1").state is State.RESOLVED

@@ -16,7 +16,7 @@ from twokey.core import patterns, texts
 from twokey.core.errors import Invalid, Json, Message, message
 from twokey.core.patterns import Pattern, TooMuchWork, Trail
 from twokey.core.patterns.work import LARGE, size
-from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
+from twokey.core.responsibility import USUAL, ActionOwner, Confidence, Label, Origin, Planned
 
 API_VERSION = "twokey.dev/v1"
 _ID = re.compile(r"[a-z0-9][a-z0-9.\-]{0,79}")
@@ -47,18 +47,6 @@ _TEXT_FIELDS = tuple(
     f"signal.{name}"
     for name in ("id", "provider", "family", "type", "service", "region", "account", "tenant", "tracking_id")
 )
-
-# What a label says when a rule says nothing: origin, plan, who acts, and whether it opens an incident.
-_DEFAULTS: Mapping[Label, tuple[Origin, Planned, ActionOwner, bool]] = {
-    Label.PROVIDER_MAINTENANCE: (Origin.PROVIDER, Planned.PLANNED, ActionOwner.PROVIDER, True),
-    Label.PROVIDER_OUTAGE: (Origin.PROVIDER, Planned.UNPLANNED, ActionOwner.PROVIDER, True),
-    Label.PROVIDER_ADVISORY: (Origin.SHARED, Planned.PLANNED, ActionOwner.CUSTOMER, False),
-    Label.CUSTOMER_SECURITY: (Origin.CUSTOMER, Planned.UNPLANNED, ActionOwner.CUSTOMER, True),
-    Label.CUSTOMER_CONFIG: (Origin.CUSTOMER, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, True),
-    Label.CUSTOMER_INITIATED: (Origin.CUSTOMER, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, False),
-    Label.INFORMATIONAL: (Origin.UNDETERMINED, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, False),
-    Label.UNKNOWN: (Origin.UNDETERMINED, Planned.NOT_APPLICABLE, ActionOwner.BOTH, True),
-}
 
 E = TypeVar("E", bound=StrEnum)
 When = Callable[[Mapping[str, Json]], "Message | None"]
@@ -197,7 +185,7 @@ class _Reader:
         if not _ID.fullmatch(rule_id):
             raise self.fault("rules.id", "id", rule=rule_id)
         label = self.word("label", Label, None)
-        origin, plan, owner, opens = _DEFAULTS[label]
+        origin, plan, owner, opens = USUAL[label]
         when = self.text("when") if "when" in self.data else ""
         return Rule(
             id=rule_id,

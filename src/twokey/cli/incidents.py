@@ -61,11 +61,19 @@ def show(incident_id: str, json_: bool = typer.Option(False, "--json")) -> None:
 
     response = wiring.build_response(settings.load())
     incident, entries = response.shown(incident_id), response.timeline(incident_id)
+    given = response.verdicts(incident_id)
     if json_:
         from dataclasses import asdict
 
         typer.echo(
-            json.dumps({"incident": asdict(incident), "timeline": [asdict(e) for e in entries]}, default=str)
+            json.dumps(
+                {
+                    "incident": asdict(incident),
+                    "verdicts": [asdict(version) for version in given],
+                    "timeline": [asdict(e) for e in entries],
+                },
+                default=str,
+            )
         )
         return
     verdict = incident.verdict
@@ -75,6 +83,11 @@ def show(incident_id: str, json_: bool = typer.Option(False, "--json")) -> None:
     for name, value in verdict.fields.items():
         typer.echo(f"  {name} = {visible(json.dumps(value))}")
     typer.echo(f"accountable: {verdict.accountable}")
+    typer.echo("verdicts:")
+    for version in given:
+        words = f"{version.label} by {version.rule} ({version.actor}, {version.action}): {version.reason}"
+        typer.echo(visible(f"{version.seq:>6}  {version.at:%Y-%m-%d %H:%M:%S}Z  {words}"))
+    typer.echo("timeline:")
     for entry in entries:
         data = json.dumps(dict(entry.data), ensure_ascii=True)[:200]
         typer.echo(f"{entry.seq:>6}  {entry.at:%Y-%m-%d %H:%M:%S}Z  {entry.actor.id}  {entry.action}  {data}")

@@ -166,6 +166,14 @@ def group_of(signal: Signal, label: Label) -> str:
     return "|".join((*apart, signal.provider, signal.account, signal.principal.key))
 
 
+def group_of_principal(incident: Incident) -> str:
+    """Return the same for an incident that a person calls an attack: what its principal does next belongs to it."""
+    is_attack = incident.verdict.label is Label.CUSTOMER_SECURITY and not incident.disputed
+    if not is_attack or not incident.principal.key:
+        return ""
+    return "|".join((incident.provider, incident.account, incident.principal.key))
+
+
 def is_availability(signal: Signal) -> bool:
     """Say whether a signal tells that something does not work, without being a security finding."""
     return signal.family == "resourcehealth" or signal.facts.get("isAlarm") is True

@@ -55,6 +55,20 @@ class Confidence(StrEnum):
     LOW = "low"
 
 
+# What a label says when nothing else is said: origin, plan, who acts, and whether it opens an incident.
+USUAL: Mapping[Label, tuple[Origin, Planned, ActionOwner, bool]] = {
+    Label.PROVIDER_MAINTENANCE: (Origin.PROVIDER, Planned.PLANNED, ActionOwner.PROVIDER, True),
+    Label.PROVIDER_OUTAGE: (Origin.PROVIDER, Planned.UNPLANNED, ActionOwner.PROVIDER, True),
+    Label.PROVIDER_ADVISORY: (Origin.SHARED, Planned.PLANNED, ActionOwner.CUSTOMER, False),
+    Label.CUSTOMER_SECURITY: (Origin.CUSTOMER, Planned.UNPLANNED, ActionOwner.CUSTOMER, True),
+    Label.CUSTOMER_CONFIG: (Origin.CUSTOMER, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, True),
+    Label.CUSTOMER_INITIATED: (Origin.CUSTOMER, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, False),
+    Label.INFORMATIONAL: (Origin.UNDETERMINED, Planned.NOT_APPLICABLE, ActionOwner.CUSTOMER, False),
+    Label.UNKNOWN: (Origin.UNDETERMINED, Planned.NOT_APPLICABLE, ActionOwner.BOTH, True),
+}
+HUMAN = "human"  # the rule of a verdict that a person gave: no rule and no provider's event undoes it
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One answer, with the rule and the field values that decided it. Accountability is a constant: ours."""
@@ -75,3 +89,20 @@ class Verdict:
     def is_contained_by_us(self) -> bool:
         """Say whether containment makes sense: it never does for the provider's own maintenance or outage."""
         return self.origin in (Origin.CUSTOMER, Origin.SHARED, Origin.UNDETERMINED)
+
+
+def by_person(label: Label, reason: str, before: Verdict) -> Verdict:
+    """Return the verdict of a person who knows better, with what it was before among its fields."""
+    origin, plan, owner, _ = USUAL[label]
+    return Verdict(
+        label=label,
+        origin=origin,
+        plan=plan,
+        action_owner=owner,
+        confidence=Confidence.HIGH,
+        rule=HUMAN,
+        reason=reason,
+        service_model=before.service_model,
+        fields={"label_before": before.label.value, "rule_before": before.rule},
+        opens_incident=before.opens_incident,
+    )

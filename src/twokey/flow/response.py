@@ -8,14 +8,17 @@ from datetime import timedelta
 
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message, NotFound, Refused, message
-from twokey.core.incidents import Incident, Severity, State, may_move, may_respond
+from twokey.core.incidents import Incident, Severity, State, group_of_principal, may_move, may_respond
 from twokey.core.jobs import draft_job
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, acting, identify, system
+from twokey.core.responsibility import HUMAN, Label, by_person
 from twokey.core.runbooks import Plan
 from twokey.core.signals import RawNotification, RawState
+from twokey.core.texts import nearest
 from twokey.flow import outbox
 from twokey.flow.named import incident_named
 from twokey.flow.refusals import on_record
+from twokey.flow.verdicts import Version, versions
 from twokey.ports import Clock, Rosters, Store, Transaction
 
 ROLES = ("ic", "scribe", "comms")
@@ -78,6 +81,12 @@ class Response:
         with self.store.read() as look:
             return look.audit(incident_id=incident.id)
 
+    def verdicts(self, incident_id: str) -> list[Version]:
+        """Return every verdict that an incident has had, in order: by which rule or which person, and why."""
+        incident = self.shown(incident_id)
+        with self.store.read() as look:
+            return versions(look, incident.id)
+
     def announced(self, incident_id: str) -> None:
         """Record that the incident's card stands in the chat: the moment people could know."""
         with self.store.change() as tx:
@@ -139,6 +148,35 @@ class Response:
             return replace(incident, severity=severity), said
 
         return self._change(incident_id, who, "severity.changed", {"severity": severity.value}, change)
+
+    def classify(self, incident_id: str, label: str, reason: str, who: ChatIdentity) -> Incident:
+        """Say whose side it is on, against a rule's verdict; the reason is required, and what was said before stays."""
+        reason = reason.strip()[:2000]
+        data: dict[str, Json] = {"label": label[:80], "rule": HUMAN, "reason": reason}
+
+        def change(incident: Incident, person: Person) -> tuple[Incident, Message | None]:
+            if label not in list(Label):
+                near = nearest(label, [known.value for known in Label], alike=0.0)
+                raise Refused("refused.no_such_label", label=label[:80], nearest=near, legal=", ".join(Label))
+            if not reason:
+                raise Refused("refused.classify_reason")
+            before = incident.verdict
+            if (before.rule, before.label, before.reason) == (HUMAN, Label(label), reason):
+                return incident, None
+            data.update(label_before=before.label.value, rule_before=before.rule)
+            after = replace(incident, verdict=by_person(Label(label), reason, before))
+            if not after.group:  # findings by the same principal belong here from now on
+                after = replace(after, group=group_of_principal(after))
+            said = message(
+                "response.classified",
+                before=before.label.value,
+                after=label,
+                person=person.name,
+                reason=reason,
+            )
+            return after, said
+
+        return self._change(incident_id, who, "classified", data, change)
 
     def change_state(self, incident_id: str, state: State, who: ChatIdentity, reason: str = "") -> Incident:
         """Move the incident on; an illegal move is refused with the legal ones."""

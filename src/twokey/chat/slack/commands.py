@@ -11,6 +11,7 @@ from twokey.chat.slack.parsing import VERBS, WITHOUT_INCIDENT, Asked
 from twokey.core.errors import Refused
 from twokey.core.incidents import CANCEL_REASONS, Severity, State
 from twokey.core.people import ChatAccount, acting
+from twokey.core.responsibility import Label
 from twokey.words import LANGUAGES
 
 Verb = Callable[[Visit, Asked], Awaitable[None]]
@@ -158,6 +159,21 @@ async def severity(visit: Visit, asked: Asked) -> None:
     await visit.say("chat.done_in_thread", incident=incident.id)
 
 
+async def classify(visit: Visit, asked: Asked) -> None:
+    """Say whose side it is on, against the rule's verdict, and why."""
+    label, _, reason = asked.rest.partition(" ")
+    if not label:
+        await visit.say(
+            "chat.classify_usage", command=visit.desk.options.command, legal=", ".join(Label)
+        )
+        return
+    desk = visit.desk
+    incident = await desk.workers.quick(
+        desk.flows.response.classify, asked.incident, label.casefold(), reason, visit.who
+    )
+    await visit.say("chat.done_in_thread", incident=incident.id)
+
+
 async def contain(visit: Visit, asked: Asked) -> None:
     """Begin a containment: choose a runbook, or look at the one that was named, with `name=value` parameters."""
     pairs = [word.partition("=") for word in asked.args[1:]]
@@ -250,6 +266,7 @@ VERB: dict[str, Verb] = {
     "resolve": resolve,
     "cancel": cancel,
     "severity": severity,
+    "classify": classify,
     "contain": contain,
     "pending": pending,
     "undo": undo,

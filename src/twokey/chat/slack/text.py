@@ -67,6 +67,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "response.moved": {"before": "chat.state", "after": "chat.state", "reason": "chat.cancel"},
     "response.assigned": {"role": "chat.role"},
     "intake.reclassified": {"before": "chat.label", "after": "chat.label"},
+    "response.classified": {"before": "chat.label", "after": "chat.label"},
     "intake.goes_on": {"state": "chat.state"},
     "refused.provider_side": {"label": "chat.label"},
     "refused.incident_over": {"state": "chat.state"},
