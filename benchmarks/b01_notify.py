@@ -26,7 +26,7 @@ def ours(sink: programs.Sink, count: int) -> Figures:
     sink.reset()
     with programs.folder() as home, programs.bot(home, sink, slack_per_second="10000") as bot:
         bodies = programs.lines([events.outage(number) for number in range(count)])
-        seen = programs.post(programs.door(bot), bodies, home, pace=50)
+        seen = programs.post(bot.door, bodies, home, pace=50)
         return latencies(sink, seen["starts"])
 
 

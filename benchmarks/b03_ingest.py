@@ -24,7 +24,7 @@ SLOW_CHAT = {"slack_per_second": "1"}  # as Slack: what is sent meanwhile is one
 def ours(sink: programs.Sink, count: int) -> Figures:
     """Post to our webhook."""
     with programs.folder() as home, programs.bot(home, sink, **SLOW_CHAT) as bot:
-        return {"rate": _rate(programs.door(bot), bodies(count), home)}
+        return {"rate": _rate(bot.door, bodies(count), home)}
 
 
 def _rate(url: str, posted: list[bytes], home: Path) -> float:
@@ -58,7 +58,7 @@ def fsyncs(sink: programs.Sink, count: int) -> Figures:
     with programs.folder() as home, programs.bot(home, sink, **SLOW_CHAT) as bot:
         log = home / "strace.txt"
         watch = subprocess.Popen(
-            [strace, "-f", "-c", "-e", "trace=fsync,fdatasync", "-o", str(log), "-p", str(programs.pid_of(bot))],
+            [strace, "-f", "-c", "-e", "trace=fsync,fdatasync", "-o", str(log), "-p", str(bot.process.pid)],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -67,7 +67,7 @@ def fsyncs(sink: programs.Sink, count: int) -> Figures:
             watch.wait(10)
             raise AbsentError(f"strace may not watch here: {first.strip()[:100]}")
         time.sleep(1)
-        _rate(programs.door(bot), bodies(count), home)
+        _rate(bot.door, bodies(count), home)
         watch.terminate()
         watch.wait(30)
         # share of the time, seconds, microseconds a call, calls, perhaps errors, name

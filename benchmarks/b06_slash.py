@@ -19,7 +19,6 @@ import filled
 import measure
 import programs
 from measure import Figures, Outcome, Size, at_most, compared, percentile
-from twokey.testing.bot import Bot, free_port
 
 BOLT = """\
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
@@ -51,7 +50,7 @@ TRIGGERS = itertools.count(1)
 def bare_bolt(home: Path) -> Iterator[int]:
     """Run Bolt that acknowledges and does nothing else; gives its port."""
     (home / "bare_bolt.py").write_text(BOLT % programs.SIGNING)
-    port = free_port()
+    port = programs.free_port()
     command = [sys.executable, "-m", "uvicorn", "bare_bolt:app", "--port", str(port), "--log-level", "error"]
     process = subprocess.Popen(command, cwd=home, stderr=subprocess.DEVNULL)
     try:
@@ -121,7 +120,7 @@ def answered(port: int, sink: programs.Sink, count: int) -> Figures:
 
 
 @contextmanager
-def standing(home: Path, sink: programs.Sink, findings: int, incidents: int) -> Iterator[Bot]:
+def standing(home: Path, sink: programs.Sink, findings: int, incidents: int) -> Iterator[programs.Bot]:
     """Run a bot over a record that holds so much."""
     variables = programs.settings(home, sink)
     filled.record(variables["TWOKEY_DATABASE_URL"], findings, incidents)

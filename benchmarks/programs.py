@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,6 @@ from typing import Any
 
 import psutil
 from measure import AbsentError
-from twokey.testing.bot import Bot, free_port
 
 HERE = Path(__file__).parent
 DOOR = "benchmark-door-0123456789-abcdefghijklmnop"
@@ -29,6 +29,13 @@ people:
   - {id: p-ana, name: Ana, slack: [{team: T0BENCH, user: U0ANA}], roles: [responder, commander, approver], scopes: ["*"]}
   - {id: p-ben, name: Ben, slack: [{team: T0BENCH, user: U0BEN}], roles: [responder, commander, approver], scopes: ["*"]}
 """
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -136,20 +143,40 @@ def settings(home: Path, sink: Sink | None, **more: str) -> dict[str, str]:
     return variables | {f"TWOKEY_{name.upper()}": value for name, value in more.items()}
 
 
+class Bot:
+    """`twokey serve` as a process of its own, with nothing of our environment but the paths."""
+
+    def __init__(self, home: Path, variables: dict[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), **variables}
+        environment |= {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+        environment["TWOKEY_HTTP_PORT"] = str(self.port)
+        begin = time.perf_counter()
+        with (home / "bot.log").open("ab") as log:
+            command = [sys.executable, "-m", "twokey", "serve"]
+            self.process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+        try:
+            wait_for(f"{self.url}/readyz", self.process, 120)
+        except RuntimeError as fault:
+            raise RuntimeError(f"{fault}: {(home / 'bot.log').read_text()[-2000:]}") from None
+        self.start_s = time.perf_counter() - begin
+
+    @property
+    def door(self) -> str:
+        """Return the address that notifications are posted to."""
+        return f"{self.url}/azure/{DOOR}"
+
+    def __enter__(self) -> Bot:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end(self.process)
+
+
 def bot(home: Path, sink: Sink | None, **more: str) -> Bot:
-    """Start `twokey serve` and wait until it is ready."""
-    return Bot(home, settings(home, sink, **more)).start(120)
-
-
-def pid_of(running: Bot) -> int:
-    """Return the process of a running bot."""
-    assert running._process is not None
-    return running._process.pid
-
-
-def door(running: Bot) -> str:
-    """Return the address that notifications are posted to."""
-    return f"{running.url}/azure/{DOOR}"
+    """Start the bot and wait until it is ready."""
+    return Bot(home, settings(home, sink, **more))
 
 
 def post(url: str, bodies: Iterable[bytes], home: Path, *, connections: int = 1, pace: float = 0.0) -> Any:

@@ -31,6 +31,7 @@ class Chat:
         """Return status, body and more headers; None is silence."""
         if path.startswith("/__"):
             return 200, self._asked(path), ""
+        path, _, query = path.partition("?")
         method = path.rpartition("/")[2]
         is_post = method in ("chat.postMessage", "chat.update", "chat.postEphemeral") or "/services/" in path
         fault = self.kind if is_post and time.monotonic() < self.until else ""
@@ -42,7 +43,7 @@ class Chat:
             return None
         if fault:
             return status, b'{"ok":false,"error":"ratelimited"}', "Retry-After: 1\r\n" if status == 429 else ""
-        return 200, self._said(method, body), ""
+        return 200, self._said(method, body or query.encode()), ""
 
     def _said(self, method: str, body: bytes) -> bytes:
         if method == "users.info":
