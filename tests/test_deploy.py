@@ -118,8 +118,8 @@ def test_the_image_holds_what_the_wheel_is_made_of() -> None:
     """The wheel takes these folders; a build without one of them fails, or a bot without runbooks is served."""
     text = DOCKERFILE.read_text()
     copied = {word for name, value in instructions(text) if name == "COPY" for word in value.split()[:-1]}
-    packaged = set(re.findall(r'^"(\w+)" = "twokey/_data/', (ROOT / "pyproject.toml").read_text(), re.M))
-    assert packaged == {"runbooks", "templates", "rules"}
+    packaged = set(re.findall(r'^"([\w/]+)" = "twokey/_data/', (ROOT / "pyproject.toml").read_text(), re.M))
+    assert packaged == {"runbooks", "templates", "rules", "deploy/aws"}
     wanted = {"src", "pyproject.toml", "README.md", "LICENSE", "requirements.lock", *packaged}
     assert wanted <= copied
     assert not [name for name in wanted if not (ROOT / name).exists()]

@@ -120,6 +120,7 @@ def test_the_queue_takes_only_what_our_rules_send() -> None:
     assert sorted(allow["Condition"]["ArnEquals"]["aws:SourceArn"]) == sorted(f"{name}.Arn" for name in rules)
     for name in rules:
         # The source alone also matches CloudTrail's records about the service.
-        assert set(resources[name]["Properties"]["EventPattern"]) == {"source", "detail-type"}
+        pattern = set(resources[name]["Properties"]["EventPattern"])
+        assert pattern in ({"source", "detail-type"}, {"detail", "detail-type"})
         assert "DeadLetterConfig" in resources[name]["Properties"]["Targets"][0]
     assert resources["Notifications"]["Properties"]["RedrivePolicy"]
