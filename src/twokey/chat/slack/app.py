@@ -24,6 +24,8 @@ from twokey.ports import Clock, Rosters, Store
 
 log = logging.getLogger("twokey.slack")
 
+PING_S = 5.0
+
 
 @dataclass(frozen=True)
 class SlackBot:
@@ -111,7 +113,8 @@ class SocketDoor:
 
     def __init__(self, bot: SlackBot) -> None:
         self._watch = bot.watch
-        self.handler = _Handler(bot.app, bot.options.app_token, logger=log)
+        # It is also how long a connection that broke goes unnoticed, and a click in it unheard.
+        self.handler = _Handler(bot.app, bot.options.app_token, logger=log, ping_interval=PING_S)
         self.handler.watch = bot.watch
         self._watch.ask("socket", self.fault)
         # The SDK replaces its tasks while it connects anew: only what stays away is dead.

@@ -50,9 +50,10 @@ class FaultScript:
         status: int = 500,
         times: int | None = 1,
         seconds: float | None = None,
+        channel: str | None = None,
     ) -> Fault:
         """Answer 500 or 503 without doing anything."""
-        return self._add(Fault(method, "status", status, "internal_error"), times, seconds)
+        return self._add(Fault(method, "status", status, "internal_error", channel=channel), times, seconds)
 
     def refuse(
         self,
@@ -73,9 +74,10 @@ class FaultScript:
         delay: float,
         times: int | None = 1,
         seconds: float | None = None,
+        channel: str | None = None,
     ) -> Fault:
         """Wait before doing anything; the caller may have left by then, and it is done all the same."""
-        return self._add(Fault(method, "hang", delay=delay), times, seconds)
+        return self._add(Fault(method, "hang", delay=delay, channel=channel), times, seconds)
 
     def lose_reply(
         self,
@@ -88,9 +90,16 @@ class FaultScript:
         """Do it, then cut the connection before answering."""
         return self._add(Fault(method, "lose_reply", channel=channel), times, seconds)
 
-    def cut(self, method: str = "*", *, times: int | None = 1, seconds: float | None = None) -> Fault:
+    def cut(
+        self,
+        method: str = "*",
+        *,
+        times: int | None = 1,
+        seconds: float | None = None,
+        channel: str | None = None,
+    ) -> Fault:
         """Cut the connection without doing anything."""
-        return self._add(Fault(method, "cut"), times, seconds)
+        return self._add(Fault(method, "cut", channel=channel), times, seconds)
 
     def clear(self) -> None:
         """Let everything work again."""

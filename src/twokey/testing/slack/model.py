@@ -247,6 +247,7 @@ class Call:
     status: int
     error: str | None
     answer: Json
+    retry_after: int = 0  # what a 429 asked for
 
     @property
     def ok(self) -> bool:

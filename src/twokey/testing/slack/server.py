@@ -224,6 +224,10 @@ class FakeSlack:
         """Return the script of failures to come."""
         return self._api.faults
 
+    def tell_time_by(self, now: Callable[[], float]) -> None:
+        """Write the log by this clock, which a test may drive, from now on."""
+        self._api.now = now
+
     def limit_rate(self, per_second: float = 1.0, burst: int = 1) -> None:
         """Hold the app to Slack's rate per channel."""
         self._api.rate_limit = RateLimit(per_second, burst)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -29,6 +30,7 @@ class WebApi:
         self.rate_limit: RateLimit | None = None
         self.bot_token = bot_token
         self.app_token = app_token
+        self.now: Callable[[], float] = time.monotonic  # of the log: a test may drive it
 
     def routes(self) -> list[web.RouteDef]:
         """Return what the server serves."""
@@ -59,7 +61,7 @@ class WebApi:
         return await self._serve(request, "response_url", args, run)
 
     async def _serve(self, request: web.Request, name: str, args: Json, run: Any) -> web.StreamResponse:
-        started = time.monotonic()
+        started = self.now()
         fault = self.faults.take(name, args.get("channel")) or self._limit(name, args)
         if fault is not None and fault.kind == "hang":
             await asyncio.sleep(fault.delay)
@@ -68,7 +70,8 @@ class WebApi:
         error = None if answer.get("ok") else str(answer.get("error"))
         with self.state.lock:
             kind = fault.kind if fault is not None and lost else error
-            self.state.calls.append(Call(started, name, args, 0 if lost else status, kind, answer))
+            pause = int(headers.get("Retry-After", 0))
+            self.state.calls.append(Call(started, name, args, 0 if lost else status, kind, answer, pause))
         if lost:
             if request.transport is not None:
                 request.transport.abort()
