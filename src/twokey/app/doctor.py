@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from twokey import app as wiring
 from twokey.app.aws import aws_doors, aws_vouch
 from twokey.app.azure import azure_doors
+from twokey.app.faults import told
 from twokey.core.errors import TwokeyError
 from twokey.core.people import Role
 from twokey.settings import Settings, missing_to_serve
-from twokey.words import say
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def examine(settings: Settings) -> list[Finding]:
         try:
             findings.append(Finding(part, True, look(settings)))
         except TwokeyError as fault:
-            findings.append(Finding(part, False, say(fault.message, settings.language)))
+            findings.append(Finding(part, False, told(fault, settings.language)))
     return findings
 
 

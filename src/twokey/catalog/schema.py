@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from twokey.catalog.strict_yaml import Data, Document, Path
-from twokey.core.errors import Invalid
+from twokey.core.errors import Invalid, TwokeyError
 from twokey.core.texts import nearest
 
 E = TypeVar("E", bound=StrEnum)
@@ -150,7 +150,7 @@ def top(doc: Document, faults: list[Invalid]) -> Part:
     return Part(doc, (), doc.data, faults)
 
 
-def where(fault: Invalid) -> str:
+def where(fault: TwokeyError) -> str:
     """Return file, line and key of a fault, as compilers do: runbooks/aws.x.yaml:12: spec.risk."""
     params = fault.message.params
     if "file" not in params:

@@ -78,7 +78,7 @@ def main() -> None:
     try:
         app()
     except TwokeyError as fault:
-        from twokey.words import say
+        from twokey.app.faults import told
 
-        print(f"twokey: {say(fault.message)}", file=sys.stderr)
+        print(f"twokey: {told(fault)}", file=sys.stderr)
         sys.exit(2)
