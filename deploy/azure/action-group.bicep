@@ -30,6 +30,7 @@ var isSecure = !empty(applicationObjectId)
 resource group 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: 'twokey'
   location: 'global'
+  tags: { 'managed-by': 'twokey' } // so that `twokey azure setup` may go on with it
   properties: {
     enabled: true
     groupShortName: shortName
@@ -51,6 +52,7 @@ resource group 'Microsoft.Insights/actionGroups@2023-01-01' = {
 resource serviceHealth 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   name: 'twokey-service-health'
   location: 'global'
+  tags: { 'managed-by': 'twokey' }
   properties: {
     enabled: true
     scopes: [subscription().id]
@@ -67,6 +69,7 @@ resource serviceHealth 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
 resource resourceHealth 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   name: 'twokey-resource-health'
   location: 'global'
+  tags: { 'managed-by': 'twokey' }
   properties: {
     enabled: true
     scopes: [subscription().id]
@@ -79,10 +82,28 @@ resource resourceHealth 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   }
 }
 
+// Security alerts about our resources.
+resource security 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
+  name: 'twokey-security'
+  location: 'global'
+  tags: { 'managed-by': 'twokey' }
+  properties: {
+    enabled: true
+    scopes: [subscription().id]
+    condition: {
+      allOf: [
+        { field: 'category', equals: 'Security' }
+      ]
+    }
+    actions: { actionGroups: [{ actionGroupId: group.id }] }
+  }
+}
+
 // Somebody changed a storage account: it may have been opened.
 resource storageWrites 'Microsoft.Insights/activityLogAlerts@2020-10-01' = {
   name: 'twokey-storage-writes'
   location: 'global'
+  tags: { 'managed-by': 'twokey' }
   properties: {
     enabled: true
     scopes: [subscription().id]

@@ -7,11 +7,13 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
+from twokey.core.errors import Invalid
 from twokey.ports import Clock, Cursors, Source
 from twokey.settings import Settings
 
 if TYPE_CHECKING:
     from twokey.providers.azure.session import AzureSession
+    from twokey.providers.azure.setup import Secure, Setup
     from twokey.web import Doors, EventDoor
 
 _MayEnter = Callable[[str], bool] | None
@@ -29,11 +31,10 @@ def azure_sources(
     settings: Settings, session: AzureSession, clock: Clock, cursors: Cursors
 ) -> tuple[Source, ...]:
     """Make the sources: every queue, and the lists of every subscription where polling is on."""
-    from twokey.providers.azure.queues import StorageQueue
     from twokey.providers.azure.sources import ActivityLog, ServiceHealthEvents
 
     tenant = settings.azure_tenant
-    found: list[Source] = [StorageQueue(session, address, tenant, clock) for address in settings.azure_queues]
+    found = azure_queues(settings, session, clock)
     if not settings.azure_poll_s:
         return tuple(found)
     every = timedelta(seconds=settings.azure_poll_s)
@@ -46,6 +47,52 @@ def azure_sources(
         first = session.options.subscriptions[0]  # the client wants one, the list does not depend on it
         found.append(ServiceHealthEvents(session, first, tenant, clock, cursors, every, of_tenant=True))
     return tuple(found)
+
+
+def azure_queues(settings: Settings, session: AzureSession, clock: Clock) -> list[Source]:
+    """Make what reads the storage queues; an address that is none stops the start."""
+    from twokey.providers.azure.queues import StorageQueue
+
+    return [StorageQueue(session, address, settings.azure_tenant, clock) for address in settings.azure_queues]
+
+
+def azure_setups(
+    settings: Settings,
+    address: str,
+    resource_group: str,
+    *,
+    webhook: str = "",
+    subscriptions: tuple[str, ...] = (),
+    kinds: tuple[str, ...] = (),
+    object_id: str = "",
+    session: AzureSession | None = None,
+) -> list[Setup]:
+    """Make what compares each subscription with a webhook of the settings; the secret stays in the settings."""
+    from twokey.providers.azure.setup import KINDS, Setup, Wanted
+
+    doors = settings.doors()
+    name = webhook or (next(iter(doors)) if len(doors) == 1 else "")
+    if name not in doors:
+        raise Invalid("azure.setup_webhook", webhook=webhook or "-", known=", ".join(doors) or "-")
+    place = f"{address.rstrip('/')}/azure/{doors[name]}"
+    secure = _registration(settings, name, object_id)
+    wanted = Wanted(resource_group, place, kinds or tuple(KINDS), secure)
+    way = session or azure_session(settings)
+    named = subscriptions or settings.azure_subscriptions
+    if not named:
+        raise Invalid("azure.setup_no_subscription")
+    return [Setup(way, subscription.lower(), wanted) for subscription in named]
+
+
+def _registration(settings: Settings, door: str, object_id: str) -> Secure | None:
+    """Return our own registration where the door wants a token: Azure has to know whom to ask for one."""
+    from twokey.providers.azure.setup import Secure
+
+    if not settings.azure_webhook_audience or door in settings.azure_doors_without_token:
+        return None
+    uris = [audience for audience in settings.azure_webhook_audience if "://" in audience]
+    audience = (uris or list(settings.azure_webhook_audience))[0]
+    return Secure(object_id, audience, settings.azure_webhook_tenant or settings.azure_tenant)
 
 
 def azure_doors(settings: Settings, clock: Clock) -> Doors:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twokey import app as wiring
 from twokey.app.aws import aws_doors, aws_vouch
-from twokey.app.azure import azure_doors
+from twokey.app.azure import azure_doors, azure_queues, azure_session
 from twokey.app.faults import told
 from twokey.core.errors import TwokeyError
 from twokey.core.people import Role
@@ -109,6 +109,19 @@ def _doors(settings: Settings) -> str:
     )
 
 
+def _azure(settings: Settings) -> str:
+    if "azure" not in settings.clouds:
+        return "not one of TWOKEY_CLOUDS"
+    queues = azure_queues(settings, azure_session(settings), wiring.SystemClock())
+    said = f"{len(settings.azure_subscriptions)} subscriptions, {len(queues)} storage queues"
+    if settings.azure_poll_s:
+        return f"{said}, polled every {settings.azure_poll_s} s"
+    hint = (
+        "; no polling: what is lost while Azure does not call a webhook stays lost (TWOKEY_AZURE_POLL_S=300)"
+    )
+    return said + (hint if settings.doors() else "")
+
+
 _LOOKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("database", _database),
     ("roster", _roster),
@@ -118,4 +131,5 @@ _LOOKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("templates", _templates),
     ("ways of AWS", _ways_of_aws),
     ("doors", _doors),
+    ("azure", _azure),
 )

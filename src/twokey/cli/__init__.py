@@ -9,6 +9,7 @@ import typer
 from twokey.cli import (
     audit,
     aws,
+    azure,
     classify,
     demo,
     doctor,
@@ -66,6 +67,7 @@ app.add_typer(roster.app, name="roster")
 app.add_typer(postmortem.app, name="postmortem")
 app.add_typer(audit.app, name="audit")
 app.add_typer(aws.app, name="aws")
+app.add_typer(azure.app, name="azure")
 app.add_typer(report.app, name="report")
 app.add_typer(slack.app, name="slack")
 app.add_typer(permissions.app, name="permissions")

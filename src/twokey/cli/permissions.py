@@ -25,10 +25,15 @@ def aws(out: Path | None = _OUT) -> None:
 
 @app.command("azure")
 def azure(out: Path | None = _OUT) -> None:
-    """Print the custom roles: the one that only looks, and the one that contains."""
-    from twokey.providers.azure.permissions import custom_role
+    """Print the custom roles: to look only, to contain, to take from a queue, and to run the setup."""
+    from twokey.providers.azure.permissions import custom_role, queue_role, setup_role
 
-    roles = {"custom-role-observer.json": custom_role(with_writes=False), "custom-role.json": custom_role()}
+    roles = {
+        "custom-role-observer.json": custom_role(with_writes=False),
+        "custom-role-queue.json": queue_role(),
+        "custom-role-setup.json": setup_role(),
+        "custom-role.json": custom_role(),
+    }
     _give(roles, out)
 
 

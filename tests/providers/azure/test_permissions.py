@@ -9,30 +9,54 @@ import pytest
 
 from twokey.core.errors import Json
 from twokey.core.runbooks import Target
+from twokey.flow.cursors import StoredCursors
 from twokey.ports import Cloud
 from twokey.providers.azure.facts import AzureFacts
-from twokey.providers.azure.permissions import custom_role, permissions
+from twokey.providers.azure.permissions import custom_role, permissions, queue_role, setup_role
+from twokey.providers.azure.setup import Setup, Wanted
+from twokey.providers.azure.sources import ActivityLog, ServiceHealthEvents
 from twokey.testing.arm import Arm, Call, StorageAccount, health_event
 from twokey.testing.clocks import SettableClock
+from twokey.testing.memory import MemoryStore
 
 ROOT = Path(__file__).resolve().parents[3]
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 
 
-@pytest.mark.parametrize(("name", "with_writes"), [("custom-role", True), ("custom-role-observer", False)])
-def test_the_roles_in_deploy_are_made_from_the_actions(name: str, with_writes: bool) -> None:
+# A list that is asked for with a POST, being sensitive: it changes nothing.
+LIST = "Microsoft.ResourceHealth/events/listSecurityAdvisoryImpactedResources/action"
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("custom-role", custom_role()),
+        ("custom-role-observer", custom_role(with_writes=False)),
+        ("custom-role-queue", queue_role()),
+        ("custom-role-setup", setup_role()),
+    ],
+)
+def test_the_roles_in_deploy_are_made_from_the_code(name: str, role: dict[str, Json]) -> None:
     written = json.loads((ROOT / "deploy" / "azure" / f"{name}.json").read_text())
-    assert written == custom_role(with_writes=with_writes)
+    assert written == role
 
 
 def test_a_role_allows_no_keys_no_deletes_no_data_and_no_wildcards() -> None:
     for permission in permissions():
         assert "*" not in permission
-        assert not permission.lower().endswith(("/action", "/delete"))
+        assert permission == LIST or not permission.lower().endswith(("/action", "/delete"))
     assert [p for p in permissions() if not p.endswith("/read")] == [
-        "Microsoft.Storage/storageAccounts/write"
+        LIST,
+        "Microsoft.Storage/storageAccounts/write",
     ]
-    assert all(p.endswith("/read") for p in permissions(with_writes=False))
+    assert [p for p in permissions(with_writes=False) if not p.endswith("/read")] == [LIST]
+
+
+def test_data_may_be_taken_from_queues_only_and_by_a_role_of_its_own() -> None:
+    assert custom_role()["DataActions"] == setup_role()["DataActions"] == queue_role()["Actions"] == []
+    taken = queue_role()["DataActions"]
+    assert isinstance(taken, list)
+    assert all("/queueServices/queues/messages/" in str(permission) for permission in taken)
 
 
 def test_a_role_is_for_named_subscriptions() -> None:
@@ -75,7 +99,34 @@ def test_every_call_that_is_made_is_declared(
     facts.events_of_subscription(SUBSCRIPTION)
     facts.impacted_resources(SUBSCRIPTION, "T1")
     facts.operations_on(account.id)
+    session, kept = arm.session(SUBSCRIPTION), StoredCursors(MemoryStore(clock), clock)
+    arm.state.events[SUBSCRIPTION] += [health_event("S1", eventType="SecurityAdvisory")]
+    arm.state.impacted["T1"] = [account.id]
+    for of_tenant in (False, True):
+        ServiceHealthEvents(session, SUBSCRIPTION, "", clock, kept, of_tenant=of_tenant).receive()
+    ActivityLog(session, SUBSCRIPTION, "", clock, kept).receive()
+    assert LIST in {_needed(call) for call in arm.calls}
     assert {_needed(call) for call in arm.calls} <= set(permissions())
+
+
+def test_the_setup_calls_what_its_role_allows(arm: Arm) -> None:
+    setup = Setup(arm.session(SUBSCRIPTION), SUBSCRIPTION, Wanted("rg-web", "https://x.example/azure/secret"))
+    setup.apply()
+    setup.test("servicehealth")
+    allowed = setup_role()["Actions"]
+    assert isinstance(allowed, list)
+    assert {_alerting(call) for call in arm.calls} == {str(name).lower() for name in allowed}
+
+
+def _alerting(call: Call) -> str:
+    """Name what Azure asks for around action groups; sending a test has names of its own."""
+    end = call.path.rpartition("/")[2].lower()
+    if end == "createnotifications":
+        return "microsoft.insights/createnotifications/write"
+    if "/notificationstatus/" in call.path.lower():
+        return "microsoft.insights/notificationstatus/read"
+    kind = call.path.split("/")[-2].lower()
+    return f"microsoft.insights/{kind}/{'read' if call.method == 'GET' else 'write'}"
 
 
 def _needed(call: Call) -> str:
@@ -87,6 +138,8 @@ def _needed(call: Call) -> str:
     parts = rest.split("/")
     if provider == "Microsoft.Insights":
         return f"{provider}/eventtypes/values/{verb}"
+    if rest.endswith("/listSecurityAdvisoryImpactedResources"):
+        return LIST
     if provider == "Microsoft.ResourceHealth":
         return {
             "availabilityStatuses": f"{provider}/AvailabilityStatuses/{verb}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from twokey.core.errors import Json
@@ -18,6 +18,7 @@ class Answer:
 
     status: int
     body: Json
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,79 @@ def activity_log(asked: Asked) -> Answer:
     return _page(asked, found)
 
 
+def get_alerting(asked: Asked) -> Answer:
+    """Show one action group or alert rule."""
+    found = asked.state.alerting.get(asked.path.casefold())
+    if found is None:
+        return Answer(
+            404, error_body("ResourceNotFound", f"The Resource '{asked.match['name']}' was not found.")
+        )
+    return Answer(200, found)
+
+
+def put_alerting(asked: Asked) -> Answer:
+    """Make one action group or alert rule, or replace it."""
+    if asked.match["group"].casefold() not in {group.casefold() for group in asked.state.groups}:
+        return Answer(
+            404,
+            error_body("ResourceGroupNotFound", f"Resource group '{asked.match['group']}' was not found."),
+        )
+    key = asked.path.casefold()
+    status = 200 if key in asked.state.alerting else 201
+    body = asked.body if isinstance(asked.body, dict) else {}
+    kind = "ActionGroups" if "/actiongroups/" in key else "ActivityLogAlerts"
+    asked.state.alerting[key] = {
+        "location": "Global",
+        **body,
+        "id": asked.path,
+        "name": asked.match["name"],
+        "type": f"Microsoft.Insights/{kind}",
+    }
+    return Answer(status, asked.state.alerting[key])
+
+
+def create_notifications(asked: Asked) -> Answer:
+    """Take a test notification to send; where to ask for what became of it is in the Location."""
+    if asked.path.rpartition("/")[0].casefold() not in asked.state.alerting:
+        return Answer(404, error_body("ResourceNotFound", "The action group was not found."))
+    asked.state.notified.append(asked.body if isinstance(asked.body, dict) else {})
+    number = len(asked.state.notified)
+    place = (
+        f"{asked.base_url}{asked.path.rpartition('/')[0]}/notificationStatus/{number}?api-version=2023-01-01"
+    )
+    return Answer(202, None, {"Location": place})
+
+
+def notification_status(asked: Asked) -> Answer:
+    """Say what became of a test notification, as the published example does."""
+    sent = asked.state.notified[int(asked.match["number"]) - 1]
+    receivers = sent.get("webhookReceivers")
+    return Answer(
+        200,
+        {
+            "context": {
+                "notificationSource": "Microsoft.Insights/TestNotification",
+                "contextType": f"Microsoft.Insights/{sent.get('alertType')}",
+            },
+            "state": "Completed",
+            "completedTime": "0001-01-01T00:00:00+00:00",
+            "createdTime": "2021-09-21T04:52:29.5091168+00:00",
+            "actionDetails": [
+                {
+                    "MechanismType": "SecureWebhook" if receiver.get("useAadAuth") else "Webhook",
+                    "Name": receiver.get("name"),
+                    "Status": "Completed",
+                    "SubState": "Default",
+                    "SendTime": "2021-09-21T04:52:42.0723479+00:00",
+                    "Detail": None,
+                }
+                for receiver in (receivers if isinstance(receivers, list) else [])
+                if isinstance(receiver, dict)
+            ],
+        },
+    )
+
+
 def _page(asked: Asked, items: Sequence[Object]) -> Answer:
     start = int(asked.query.get("$skiptoken", "0"))
     end = start + asked.state.page_size
@@ -236,9 +310,15 @@ def _no_account(asked: Asked) -> Answer:
 _SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
 _ACCOUNT = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Storage/storageAccounts/[^/]+"
 _HEALTH = r"/providers/Microsoft\.ResourceHealth"
+_GROUP = r"/subscriptions/[^/]+/resourceGroups/(?P<group>[^/]+)/providers/Microsoft\.Insights"
+_ALERTING = _GROUP + r"/(?:actionGroups|activityLogAlerts)/(?P<name>[^/]+)"
 _RESOURCE = r"(?P<resource>/subscriptions/[^/]+/resourceGroups/[^/]+/providers/.+?)"
 
 ROUTES: tuple[tuple[str, str, Route], ...] = (
+    ("GET", _ALERTING, get_alerting),
+    ("PUT", _ALERTING, put_alerting),
+    ("POST", _GROUP + r"/actionGroups/[^/]+/createNotifications", create_notifications),
+    ("GET", _GROUP + r"/actionGroups/[^/]+/notificationStatus/(?P<number>\d+)", notification_status),
     ("GET", _SUBSCRIPTION, subscription),
     ("GET", _SUBSCRIPTION + r"/providers/Microsoft\.Storage/storageAccounts", list_accounts),
     ("GET", _ACCOUNT, get_account),

@@ -156,10 +156,12 @@ def _handler(arm: Arm) -> type[BaseHTTPRequestHandler]:
             self._send(found, fault)
 
         def _send(self, found: Answer, fault: Fault | None) -> None:
-            data = json.dumps(found.body).encode()
+            data = b"" if found.body is None else json.dumps(found.body).encode()
             self.send_response(found.status)
             self.send_header("Content-Type", "application/json; charset=utf-8")
             self.send_header("Content-Length", str(len(data)))
+            for name, value in found.headers.items():
+                self.send_header(name, value)
             if fault and fault.retry_after:
                 self.send_header("Retry-After", fault.retry_after)
             self.end_headers()

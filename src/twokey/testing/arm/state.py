@@ -118,6 +118,9 @@ class ArmState:
     impacted: dict[str, list[str]] = field(default_factory=dict)  # tracking id -> resource ids
     security_impacted: dict[str, list[str]] = field(default_factory=dict)  # the same, of security advisories
     activity: list[Object] = field(default_factory=list)  # newest first
+    groups: list[str] = field(default_factory=lambda: ["rg-web"])  # resource groups, in every subscription
+    alerting: dict[str, Object] = field(default_factory=dict)  # folded id -> action group or alert rule
+    notified: list[Object] = field(default_factory=list)  # test notifications that were asked for
     page_size: int = 50
 
     def account(self, resource_id: str) -> StorageAccount | None:

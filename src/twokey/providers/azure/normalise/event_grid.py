@@ -51,7 +51,7 @@ def _health(unit: Unit, kind: str) -> Signal:
         family="resourcehealth",
         type=annotation or kind,
         title=plain(text(found, "reason", limit=2000), TITLE)
-        or (f"Availability changed to {state}" if state else kind),
+        or (f"Availability changed to {state}" if state else kind)[:TITLE],
         description=plain(text(found, "summary", limit=50_000)),
         service=places.service(target_type),
         region=places.region(text(info, "location")),

@@ -114,7 +114,7 @@ def status_signals(unit: Unit) -> Iterator[Signal]:
         family="resourcehealth",
         type="AvailabilityStatus",
         title=plain(text(properties, "title", "summary", limit=2000), TITLE)
-        or f"Azure Resource Health: {state}",
+        or f"Azure Resource Health: {state}"[:TITLE],
         description=plain(text(properties, "summary", "detailedStatus", limit=50_000)),
         service=places.service(kind),
         region=places.region(text(entry, "location")),

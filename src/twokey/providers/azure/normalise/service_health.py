@@ -82,7 +82,7 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
         family="servicehealth",
         type=kind,
         title=plain(text(properties, "defaultLanguageTitle", "title", limit=2000), TITLE)
-        or f"Azure Service Health {kind}".strip(),
+        or f"Azure Service Health {kind}".strip()[:TITLE],
         description=plain(
             text(properties, "defaultLanguageContent", "communication", limit=100_000)
             or value(entry, "description")
@@ -195,7 +195,8 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
         provider="azure",
         family="servicehealth",
         type=kind,
-        title=plain(text(properties, "title", limit=2000), TITLE) or f"Azure Service Health {kind}".strip(),
+        title=plain(text(properties, "title", limit=2000), TITLE)
+        or f"Azure Service Health {kind}".strip()[:TITLE],
         description=plain(text(properties, "description", "summary", limit=200_000)),
         service=services[0] if services else "",
         region=_one_region(regions),
