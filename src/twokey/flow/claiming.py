@@ -54,8 +54,8 @@ def _refusal(
 ) -> Message | None:
     """Say why a plan may not run now; None when it may."""
     keys = look.find(Approval, plan_id=plan.id)
-    incident = incident_named(look, plan.incident_id)
     try:
+        incident = incident_named(look, plan.incident_id)
         if begun:
             # Who may stand behind it was settled before the first write; what it is must still be so.
             is_confirmed(plan, keys, digest_of(plan))
