@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from twokey.app.aws import aws_doors
@@ -19,7 +20,9 @@ from twokey.settings import Settings
 
 if TYPE_CHECKING:
     from twokey.app import App
+    from twokey.chat.slack.app import SlackBot
     from twokey.chat.slack.options import SlackOptions
+    from twokey.web import WebApp
 
 log = logging.getLogger("twokey")
 GRACE_S = 6.0  # how long work in hand may take to its end
@@ -96,11 +99,9 @@ def run_worker(app: App) -> None:
 
 async def _bot(app: App) -> None:
     from twokey.chat.slack.app import slack_bot
-    from twokey.chat.slack.http_door import slack_route
     from twokey.chat.slack.options import Flows
     from twokey.chat.slack.sender import Sender
     from twokey.web import serve as serve_web
-    from twokey.web import web_app
 
     stop, ended = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
@@ -147,14 +148,7 @@ async def _bot(app: App) -> None:
                 faults[pump.name] = fault
         return faults
 
-    web = web_app(
-        app.intake.receive,
-        doors=azure_doors(settings, app.clock),
-        aws=aws_doors(settings, app.clock),
-        clock=app.clock,
-        readiness=readiness,
-        slack=slack_route(bot, app.clock).app if settings.slack_signing_secret else None,
-    )
+    web = web_door(app, bot, readiness)
     door = bot.connect() if settings.slack_app_token else None
     bot.watch.vital("inbox", lambda: web.state.inbox.is_alive)
     serving = bot.watch.need(serve_web(web, settings.http_host, settings.http_port, stop), "web")
@@ -179,6 +173,21 @@ async def _bot(app: App) -> None:
         app.store.close()
     if died:
         raise SystemExit(DIED)
+
+
+def web_door(app: App, bot: SlackBot, readiness: Callable[[], Mapping[str, str]]) -> WebApp:
+    """Return every address that the process answers to."""
+    from twokey.chat.slack.http_door import slack_route
+    from twokey.web import web_app
+
+    return web_app(
+        app.intake.receive,
+        doors=azure_doors(app.settings, app.clock),
+        aws=aws_doors(app.settings, app.clock),
+        clock=app.clock,
+        readiness=readiness,
+        slack=slack_route(bot, app.clock).app if app.settings.slack_signing_secret else None,
+    )
 
 
 def _leave_after(seconds: float, code: int = 0) -> None:

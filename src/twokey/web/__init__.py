@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twokey.web.app import web_app
+from twokey.web.app import WebApp, web_app
 from twokey.web.aws import AwsDoors, KeyDoor, SnsDoor
 from twokey.web.doors import Door, Doors, EventDoor, HideSecrets
 from twokey.web.limits import Limits
@@ -17,6 +17,7 @@ __all__ = [
     "KeyDoor",
     "Limits",
     "SnsDoor",
+    "WebApp",
     "serve",
     "web_app",
 ]

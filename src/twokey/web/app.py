@@ -21,6 +21,7 @@ from twokey.web.bodies import BodyError, Room, body_of, closing
 from twokey.web.doors import Doors, hidden
 from twokey.web.limits import DEFAULT, Limits
 
+WebApp = Starlette  # so that who wires it need not know what it is made of
 _TIMESTAMP = re.compile(r"[0-9]{1,15}")
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 
