@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: setup demo test check fix words lock clean
+.PHONY: setup bench bench-page bench-peers bench-short demo test check fix words lock clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,21 @@ words: setup
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-emit-find-links --extra dev --output-file requirements.lock pyproject.toml tools/build.in
+
+# benchmarks/README.md says what is measured beside what
+bench: setup
+	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/page.py
+
+bench-short: setup
+	$(BIN)/python benchmarks/run.py --short
+
+bench-page: setup
+	$(BIN)/python benchmarks/page.py
+
+bench-peers:
+	$(PYTHON) -m venv benchmarks/.peers
+	benchmarks/.peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -35,7 +35,9 @@ def alertmanager(sink: programs.Sink, count: int) -> Figures:
     sink.reset()
     with programs.folder() as home, programs.Alertmanager(home, sink) as peer:
         found = [events.outage(number) for number in range(count)]
-        bodies = [programs.alert(event, events.mark(number), str(number)) for number, event in enumerate(found)]
+        bodies = [
+            programs.alert(event, events.mark(number), str(number)) for number, event in enumerate(found)
+        ]
         seen = programs.post(peer.url, bodies, home, pace=50)
         return latencies(sink, seen["starts"])
 
@@ -68,12 +70,18 @@ def run(size: Size) -> Outcome:
     what = "POST to chat, 50/s, "
     if "Alertmanager" in sides:
         am = {"peer": "Alertmanager", "note": "Alertmanager is not durable"}
-        outcome.append(compared("B1", what + "p50", "ms", figures, "p50", goal=at_most(2.5), stretch=at_most(1), **am))
-        outcome.append(compared("B1", what + "p99", "ms", figures, "p99", goal=at_most(3), stretch=at_most(1.2), **am))
+        outcome.append(
+            compared("B1", what + "p50", "ms", figures, "p50", goal=at_most(2.5), stretch=at_most(1), **am)
+        )
+        outcome.append(
+            compared("B1", what + "p99", "ms", figures, "p99", goal=at_most(3), stretch=at_most(1.2), **am)
+        )
     if "DBOS on SQLite" in sides:
         peer = "DBOS on SQLite"
         outcome.append(
-            compared("B1", what + "p50", "ms", figures, "p50", peer=peer, goal=at_most(1.5), stretch=at_most(0.7))
+            compared(
+                "B1", what + "p50", "ms", figures, "p50", peer=peer, goal=at_most(1.5), stretch=at_most(0.7)
+            )
         )
         outcome.append(compared("B1", what + "p99", "ms", figures, "p99", peer=peer))
     if len(sides) == 1:

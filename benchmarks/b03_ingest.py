@@ -48,7 +48,9 @@ def alertmanager(sink: programs.Sink, count: int) -> Figures:
 
 def dbos(postgres: Postgres, sink: programs.Sink, count: int) -> Figures:
     """Start durable workflows in DBOS on Postgres."""
-    seen = programs.peer("dbos_peer.py", postgres.fresh().replace("postgres://", "postgresql://"), sink.port, count, 0)
+    seen = programs.peer(
+        "dbos_peer.py", postgres.fresh().replace("postgres://", "postgresql://"), sink.port, count, 0
+    )
     return {"rate": float(seen["accepted"])}
 
 

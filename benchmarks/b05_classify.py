@@ -61,7 +61,10 @@ def classified(known: Rules, raws: list[RawNotification]) -> int:
 
 def expected(count: int) -> int:
     """Count what the rules should find."""
-    pairs = {(one["match"]["signal"]["type"][0], one["match"]["signal"]["account"][0]) for one in map(rule, range(count))}
+    pairs = {
+        (one["match"]["signal"]["type"][0], one["match"]["signal"]["account"][0])
+        for one in map(rule, range(count))
+    }
     found = 0
     for number in range(EVENTS):
         event = events.finding(number)
@@ -105,13 +108,24 @@ def run(size: Size) -> Outcome:
     goals = {"goal": at_least(15_000), "stretch": at_least(40_000)}
     outcome.append(compared("B5", "bytes to class, 5,000 rules", "/s", figures, "rate", ours="5000", **goals))
     outcome.append(
-        compared("B5", "5,000 rules : 10 rules", "/s", figures, "rate", ours="5000", peer="10", goal=at_least(0.7))
+        compared(
+            "B5", "5,000 rules : 10 rules", "/s", figures, "rate", ours="5000", peer="10", goal=at_least(0.7)
+        )
     )
     for name in peers:
         if name in figures:
             least = at_least(100) if name == "c7n filters" else None
             outcome.append(
-                compared("B5", "bytes to class, 1,000 rules", "/s", figures, "rate", ours="1000", peer=name, goal=least)
+                compared(
+                    "B5",
+                    "bytes to class, 1,000 rules",
+                    "/s",
+                    figures,
+                    "rate",
+                    ours="1000",
+                    peer=name,
+                    goal=least,
+                )
             )
     outcome.append(Skipped("B5", "event-ruler", "no jar is shipped by Debian or PyPI"))
     return outcome

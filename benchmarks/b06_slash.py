@@ -133,31 +133,35 @@ def run(size: Size) -> Outcome:
     million = os.environ.get("TWOKEY_BENCH_LONG", "") != ""
     findings = 1_000_000 if million else size.of(100_000, 5_000)
     incidents, count = size.of(10_000, 500), size.of(200, 40)
-    with programs.Sink() as sink, programs.folder() as home, programs.folder() as small:
-        with (
-            bare_bolt(home) as bolt,
-            standing(home, sink, findings, incidents) as full,
-            standing(small, sink, 1_000, 1) as little,
-        ):
-            acks = measure.interleaved(
-                size,
-                {
-                    "twokey": lambda: acknowledged(full.port, count),
-                    "bare Bolt": lambda: acknowledged(bolt, count),
-                },
-            )
-            lists = measure.interleaved(
-                size,
-                {
-                    "full": lambda: answered(full.port, sink, count // 4),
-                    "little": lambda: answered(little.port, sink, count // 4),
-                },
-            )
+    with (
+        programs.Sink() as sink,
+        programs.folder() as home,
+        programs.folder() as small,
+        bare_bolt(home) as bolt,
+        standing(home, sink, findings, incidents) as full,
+        standing(small, sink, 1_000, 1) as little,
+    ):
+        acks = measure.interleaved(
+            size,
+            {
+                "twokey": lambda: acknowledged(full.port, count),
+                "bare Bolt": lambda: acknowledged(bolt, count),
+            },
+        )
+        lists = measure.interleaved(
+            size,
+            {
+                "full": lambda: answered(full.port, sink, count // 4),
+                "little": lambda: answered(little.port, sink, count // 4),
+            },
+        )
     what = f"`/twokey list` acknowledged, {findings:,} findings, {incidents:,} open incidents"
     lists["1,000 findings, 1 incident"] = lists["little"]
     return [
         compared("B6", what + ", p50", "ms", acks, "p50", peer="bare Bolt"),
-        compared("B6", what + ", p99", "ms", acks, "p99", peer="bare Bolt", goal=at_most(2), stretch=at_most(1.2)),
+        compared(
+            "B6", what + ", p99", "ms", acks, "p99", peer="bare Bolt", goal=at_most(2), stretch=at_most(1.2)
+        ),
         compared(
             "B6",
             f"`/twokey list` answered, {findings:,} findings, {incidents:,} open incidents, p50",

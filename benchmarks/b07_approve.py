@@ -125,7 +125,17 @@ def synced(sink: programs.Sink, count: int) -> float:
     strace = programs.program("strace")
     with stubbed(sink, count) as running, programs.folder() as home:
         log = home / "strace.txt"
-        command = [strace, "-f", "-ttt", "-e", "trace=fsync,fdatasync", "-o", str(log), "-p", str(running.process.pid)]
+        command = [
+            strace,
+            "-f",
+            "-ttt",
+            "-e",
+            "trace=fsync,fdatasync",
+            "-o",
+            str(log),
+            "-p",
+            str(running.process.pid),
+        ]
         watch = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert watch.stderr is not None
         if "attached" not in (first := watch.stderr.readline()):
@@ -135,7 +145,9 @@ def synced(sink: programs.Sink, count: int) -> float:
         spans = [running.approve()[1:] for _ in range(count)]
         watch.terminate()
         watch.wait(30)
-        moments = [float(at) for at in re.findall(r"^\d+\s+(\d+\.\d+) (?:fsync|fdatasync)\(", log.read_text(), re.M)]
+        moments = [
+            float(at) for at in re.findall(r"^\d+\s+(\d+\.\d+) (?:fsync|fdatasync)\(", log.read_text(), re.M)
+        ]
     return sum(begin <= at <= end for begin, end in spans for at in moments) / count
 
 

@@ -8,10 +8,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
 import measure
 import programs
 from b14_audit import record
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from measure import Figures, Outcome, Size, at_most, compared, timed
 from twokey import settings
 from twokey.core.people import Person, Roster, system
@@ -78,7 +79,10 @@ def _grow(home: Path) -> None:
 def run(size: Size) -> Outcome:
     """Measure in turns."""
     entries = size.of(10_000, 2_000)
-    texts = [{"at": "2026-11-21 10:00:00Z", "who": "Ana", "what": f"did {n}", "seq": str(n)} for n in range(entries)]
+    texts = [
+        {"at": "2026-11-21 10:00:00Z", "who": "Ana", "what": f"did {n}", "seq": str(n)}
+        for n in range(entries)
+    ]
     with programs.folder() as home, record(home) as store:
         written(store, entries)
         renderer = Renderer(settings.data_folder("templates"))

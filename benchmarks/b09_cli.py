@@ -9,7 +9,17 @@ import measure
 from measure import Figures, Outcome, Size, at_most, compared, timed
 
 TWOKEY = "import sys; from twokey.cli import main; sys.argv = ['twokey', '{}']; main()"
-HEAVY = ("boto3", "botocore", "azure", "slack_bolt", "slack_sdk", "sqlmodel", "sqlalchemy", "jinja2", "aiohttp")
+HEAVY = (
+    "boto3",
+    "botocore",
+    "azure",
+    "slack_bolt",
+    "slack_sdk",
+    "sqlmodel",
+    "sqlalchemy",
+    "jinja2",
+    "aiohttp",
+)
 LOADED = "\nimport atexit; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
 
 

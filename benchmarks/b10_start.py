@@ -96,7 +96,9 @@ def run(size: Size) -> Outcome:
     what = f"start to ready, {findings:,} findings and {owed:,} messages owed"
     outcome += [
         compared("B10", "start to ready, empty", "ms", starts, "ms", peer="imports", goal=at_most(1.6)),
-        compared("B10", "start to ready, empty", "ms", starts, "ms", goal=at_most(1700), stretch=at_most(1000)),
+        compared(
+            "B10", "start to ready, empty", "ms", starts, "ms", goal=at_most(1700), stretch=at_most(1000)
+        ),
         compared("B10", what, "ms", starts, "ms", ours="loaded", peer="empty", goal=at_most(1.5)),
         compared("B11", "memory, idle", "MiB", starts, "MiB", peer="imports", goal=at_most(1.2)),
         compared("B11", "memory, idle", "MiB", starts, "MiB", goal=at_most(185), stretch=at_most(110)),

@@ -26,7 +26,9 @@ def waited(sink: programs.Sink, fault: str, seconds: float, posts: tuple[str, li
     if len(said) < len(bodies):
         raise RuntimeError(f"{len(bodies) - len(said)} messages never came")
     tries = sum(1 for at, _, _, _, status in came if status != 200 and at < back)
-    repeats = sum(len(marks) for _, method, marks, _, status in came if status == 200 and method != "chat.update")
+    repeats = sum(
+        len(marks) for _, method, marks, _, status in came if status == 200 and method != "chat.update"
+    )
     last = (max(said.values()) - back) / 1e9
     return {"last": max(0.0, last), "tries": tries / seconds, "repeats": repeats - len(said)}
 

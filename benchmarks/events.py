@@ -37,7 +37,10 @@ def finding(number: int, **changes: Any) -> dict[str, Any]:
     """Return a GuardDuty finding about an instance, as EventBridge delivers it."""
     dice = random.Random(number)
     region, owner = REGIONS[number % len(REGIONS)], account(number)
-    instance, address = f"i-{dice.getrandbits(68):017x}", ".".join(str(dice.randint(1, 254)) for _ in range(4))
+    instance, address = (
+        f"i-{dice.getrandbits(68):017x}",
+        ".".join(str(dice.randint(1, 254)) for _ in range(4)),
+    )
     name = f"{dice.getrandbits(128):032x}"
     title = f"{mark(number)} {address} is performing brute force attacks against {instance}."
     event = {
@@ -83,9 +86,15 @@ def _instance(dice: random.Random, instance: str, owner: str) -> dict[str, Any]:
         "instanceId": instance,
         "instanceType": "m5.xlarge",
         "launchTime": "2026-01-11T08:14:45Z",
-        "iamInstanceProfile": {"arn": f"arn:aws:iam::{owner}:instance-profile/app", "id": "AIPAEXAMPLE0000001"},
+        "iamInstanceProfile": {
+            "arn": f"arn:aws:iam::{owner}:instance-profile/app",
+            "id": "AIPAEXAMPLE0000001",
+        },
         "networkInterfaces": [card],
-        "tags": [{"key": f"team-tag-{n}", "value": f"value {dice.getrandbits(64):016x} of tag {n}"} for n in range(42)],
+        "tags": [
+            {"key": f"team-tag-{n}", "value": f"value {dice.getrandbits(64):016x} of tag {n}"}
+            for n in range(42)
+        ],
         "instanceState": "running",
         "imageId": f"ami-{dice.getrandbits(68):017x}",
     }
@@ -94,7 +103,11 @@ def _instance(dice: random.Random, instance: str, owner: str) -> dict[str, Any]:
 def _service(dice: random.Random, address: str) -> dict[str, Any]:
     remote = {
         "ipAddressV4": address,
-        "organization": {"asn": str(dice.randint(1000, 60000)), "asnOrg": "Example Org", "isp": "Example ISP"},
+        "organization": {
+            "asn": str(dice.randint(1000, 60000)),
+            "asnOrg": "Example Org",
+            "isp": "Example ISP",
+        },
         "country": {"countryName": "Netherlands"},
         "city": {"cityName": "Amsterdam"},
     }
@@ -112,10 +125,13 @@ def _service(dice: random.Random, address: str) -> dict[str, Any]:
     }
 
 
-def outage(number: int) -> dict[str, Any]:
-    """Return an Azure Service Health incident as an action group's webhook delivers it: one incident each."""
+def outage(number: int, matter: int | None = None) -> dict[str, Any]:
+    """Return an Azure Service Health incident as an action group's webhook delivers it.
+
+    Each is an incident of its own, unless `matter` says which one it is about.
+    """
     title = f"{mark(number)} Virtual Machines: connectivity lost"
-    tracking = f"{number:04X}-B9G"
+    tracking = f"{number if matter is None else matter:04X}-B9G"
     properties = {
         "title": title,
         "service": "Virtual Machines",

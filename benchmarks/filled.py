@@ -67,7 +67,9 @@ def _incident(number: int) -> Noun:
 
 def _card(number: int) -> Noun:
     stands = {"state": NoticeState.SENT, "sent_as": f"C0BENCH:1600000000.{number:06d}", "sent_at": NOW}
-    return Notice(f"card:INC-{number}", NoticeKind.CARD, NOW, incident_id=f"INC-{number}", order=number, **stands)
+    return Notice(
+        f"card:INC-{number}", NoticeKind.CARD, NOW, incident_id=f"INC-{number}", order=number, **stands
+    )
 
 
 def _owed(number: int) -> Noun:
@@ -83,5 +85,7 @@ def _raw(number: int, body: bytes) -> Noun:
 
 
 def _sighting(number: int, incidents: int) -> Noun:
-    signal = replace(a_signal(), id=f"signal-{number}", subject=f"seen-{number}", description="", resources=())
+    signal = replace(
+        a_signal(), id=f"signal-{number}", subject=f"seen-{number}", description="", resources=()
+    )
     return Sighting(signal.id, signal.subject, f"INC-{number % incidents + 1}", NOW, signal, a_verdict())

@@ -1,4 +1,4 @@
-"""A client that posts prepared bodies, one connection or many: `python load.py URL BODIES [--connections N] [--pace N]`.
+"""A client that posts prepared bodies, one connection or many: `python load.py URL BODIES`.
 
 BODIES holds one body a line. It prints JSON: seconds in all, each body's start (monotonic nanoseconds), how long its
 answer took in milliseconds, and the answers that were no 2xx. A process of its own, so that it measures nobody else.
@@ -20,7 +20,9 @@ class Client:
     def __init__(self, url: str, headers: str) -> None:
         place = urlsplit(url)
         self._host, self._port = place.hostname or "127.0.0.1", place.port or 80
-        self._head = f"POST {place.path or '/'} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{headers}"
+        self._head = (
+            f"POST {place.path or '/'} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{headers}"
+        )
         self._reader: asyncio.StreamReader | None = None
 
     async def post(self, body: bytes) -> int:

@@ -228,7 +228,9 @@ def rows_of(found: Mapping[str, object]) -> list[Row]:
 def told(outcome: Outcome) -> str:
     """Return what people read."""
     lines = [table([one for one in outcome if isinstance(one, Row)])]
-    lines += [f"not measured: {one.bench} {one.what}: {one.why}" for one in outcome if isinstance(one, Skipped)]
+    lines += [
+        f"not measured: {one.bench} {one.what}: {one.why}" for one in outcome if isinstance(one, Skipped)
+    ]
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from measure import AbsentError
 
 HERE = Path(__file__).parent
@@ -26,8 +27,8 @@ SIGNING = "s" * 32
 CHANNEL, TEAM = "C0BENCH", "T0BENCH"
 ROSTER = """\
 people:
-  - {id: p-ana, name: Ana, slack: [{team: T0BENCH, user: U0ANA}], roles: [responder, commander, approver], scopes: ["*"]}
-  - {id: p-ben, name: Ben, slack: [{team: T0BENCH, user: U0BEN}], roles: [responder, commander, approver], scopes: ["*"]}
+  - {id: p-ana, name: Ana, slack: [{team: T0BENCH, user: U0ANA}], roles: [commander, approver], scopes: ["*"]}
+  - {id: p-ben, name: Ben, slack: [{team: T0BENCH, user: U0BEN}], roles: [commander, approver], scopes: ["*"]}
 """
 
 
@@ -222,7 +223,9 @@ def peer(script: str, *arguments: object, timeout: float = 600.0) -> Any:
 class Alertmanager:
     """Prometheus Alertmanager (Debian: prometheus-alertmanager) that posts to the sink."""
 
-    def __init__(self, home: Path, sink: Sink, *, wait: str = "0s", interval: str = "10s", by: str = "key") -> None:
+    def __init__(
+        self, home: Path, sink: Sink, *, wait: str = "0s", interval: str = "10s", by: str = "key"
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api/v2/alerts"
         config = home / "alertmanager.yml"
@@ -230,11 +233,15 @@ class Alertmanager:
             f"route: {{receiver: chat, group_by: [{by}], group_wait: {wait}, group_interval: {interval},"
             " repeat_interval: 4h}\n"
             "receivers:\n- name: chat\n  slack_configs:\n"
-            f"  - {{api_url: '{sink.url}/services/x', channel: '#incidents', title: '{{{{ .CommonLabels.alertname }}}}',"
+            f"  - {{api_url: '{sink.url}/services/x', channel: '#incidents',"
+            " title: '{{ .CommonLabels.alertname }}',"
             " text: '{{ range .Alerts }}{{ .Annotations.summary }} {{ end }}'}\n"
         )
         arguments = [program("prometheus-alertmanager"), f"--config.file={config}", "--log.level=error"]
-        arguments += [f"--storage.path={home / 'alertmanager'}", f"--web.listen-address=127.0.0.1:{self.port}"]
+        arguments += [
+            f"--storage.path={home / 'alertmanager'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
         begin = time.perf_counter()
         self.process = subprocess.Popen(
             [*arguments, "--cluster.listen-address="], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -252,7 +259,9 @@ class Alertmanager:
 def alert(event: dict[str, Any], title: str, key: str) -> bytes:
     """Return a notification as one of Alertmanager's alerts, which carries all of it."""
     labels = {"alertname": "incident", "key": key}
-    return json.dumps([{"labels": labels, "annotations": {"summary": title, "raw": json.dumps(event)}}]).encode()
+    return json.dumps(
+        [{"labels": labels, "annotations": {"summary": title, "raw": json.dumps(event)}}]
+    ).encode()
 
 
 def lines(events: Sequence[dict[str, Any]]) -> list[bytes]:

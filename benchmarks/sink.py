@@ -42,7 +42,11 @@ class Chat:
         if fault == "dead":
             return None
         if fault:
-            return status, b'{"ok":false,"error":"ratelimited"}', "Retry-After: 1\r\n" if status == 429 else ""
+            return (
+                status,
+                b'{"ok":false,"error":"ratelimited"}',
+                "Retry-After: 1\r\n" if status == 429 else "",
+            )
         return 200, self._said(method, body or query.encode()), ""
 
     def _said(self, method: str, body: bytes) -> bytes:
@@ -53,7 +57,13 @@ class Chat:
         if method == "conversations.info":
             return b'{"ok":true,"channel":{"id":"C0BENCH","is_ext_shared":false}}'
         if method == "auth.test":
-            known = {"team_id": TEAM, "user_id": "U0BOT", "bot_id": "B0BOT", "user": "twokey", "team": "bench"}
+            known = {
+                "team_id": TEAM,
+                "user_id": "U0BOT",
+                "bot_id": "B0BOT",
+                "user": "twokey",
+                "team": "bench",
+            }
             return json.dumps({"ok": True, "url": "http://127.0.0.1/", **known}).encode()
         self.posts += 1
         stamp = f"1700000000.{self.posts:06d}"

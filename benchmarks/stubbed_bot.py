@@ -15,9 +15,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import programs
 import uvicorn
 from starlette.applications import Starlette
+
+import programs
 from twokey import app
 from twokey.chat.slack.app import slack_bot
 from twokey.chat.slack.http_door import slack_route
