@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from twokey.core.approvals import (
+    LEAP_S,
     Approval,
     expires_after_s,
     key_id,
@@ -315,6 +316,24 @@ def run(plan, given=None, *, incident=INCIDENT, roster=TEAM, now=SOON):
 
 def test_two_keys_that_hold_let_a_plan_run():
     run(approved())
+
+
+def test_keys_from_the_future_do_not_hold_beyond_the_leap_that_clocks_make():
+    """The clock went back behind them: how old they are, nobody can say."""
+    plan = approved()
+    given = keys(plan, "ana", "ben")
+    newest = max(key.at for key in given)
+    run(plan, given, now=newest - timedelta(seconds=LEAP_S))
+    with refused("refused.plan_expired"):
+        run(plan, given, now=newest - timedelta(seconds=LEAP_S + 1))
+
+
+def test_a_plan_from_the_future_takes_no_key():
+    plan = plan_of_ana(requested_at=at(10))
+    now = at(10) - timedelta(seconds=LEAP_S)
+    assert turn(plan, BEN, keys(plan, "ana"), now=now) == "approver"
+    with refused("refused.plan_expired"):
+        turn(plan, BEN, keys(plan, "ana"), now=now - timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("state", [s for s in PlanState if s not in (PlanState.APPROVED, PlanState.RUNNING)])

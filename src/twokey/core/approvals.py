@@ -14,6 +14,7 @@ from twokey.core.runbooks import Plan, PlanState, Risk
 CRITICAL_EXPIRES_S = 15 * 60.0
 OTHER_EXPIRES_S = 30 * 60.0
 CONFIRM_WITHIN_S = 24 * 3600.0
+LEAP_S = 5 * 60.0  # how far a clock may go back: a longer leap would lengthen what people agreed to
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,17 @@ def may_propose(person: Person, scope: str) -> None:
 
 
 def is_out_of_time(plan: Plan, now: datetime) -> bool:
-    """Say whether a plan that waits for keys waited too long; one without an end was over before it began."""
-    return plan.state is PlanState.PROPOSED and (plan.expires_at is None or now >= plan.expires_at)
+    """Say whether a plan that waits for keys waited too long; one without an end was over before it began.
+
+    So was one that was asked for in the future: the clock went back since, and nobody knows how long it waits.
+    """
+    if plan.state is not PlanState.PROPOSED:
+        return False
+    return plan.expires_at is None or now >= plan.expires_at or _is_ahead(plan.requested_at, now)
+
+
+def _is_ahead(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment - now > timedelta(seconds=LEAP_S)
 
 
 def still_waiting(plan: Plan, now: datetime) -> None:
@@ -230,14 +240,18 @@ def may_run(
     """Refuse a run unless the keys hold now: by this roster, for this digest, turned not too long ago.
 
     Break-glass needs its one. Keys grow old like the plan they were turned on: an engine that was down over
-    night does not begin in the morning with what people confirmed in the evening.
+    night does not begin in the morning with what people confirmed in the evening. Keys from the future are of a
+    clock that went back, and as good as old.
     """
     keys = tuple(key for key in approvals if key.role != "confirmation")
     if plan.state not in (PlanState.APPROVED, PlanState.RUNNING):
         raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
     is_for(plan, incident)
     is_confirmed(plan, keys, digest_now)
-    if now is not None and now >= max(key.at for key in keys) + timedelta(seconds=expires_after_s(plan)):
+    newest = max(key.at for key in keys)
+    if now is not None and (
+        now >= newest + timedelta(seconds=expires_after_s(plan)) or _is_ahead(newest, now)
+    ):
         raise Refused("refused.plan_expired", plan=plan.short)
     if plan.break_glass_by:
         person = roster.person(plan.break_glass_by)
