@@ -99,14 +99,21 @@ def scenes(
 
 @pytest.fixture
 def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Installation]]:
-    """Return a maker of whole installations: `worlds("sqlite")` or `worlds("postgres")`."""
-    with contextlib.ExitStack() as stack:
+    """Return a maker of whole installations: `worlds("sqlite")` or `worlds("postgres")`.
 
-        def make(database: str = "sqlite", **settings: str) -> Installation:
-            url = request.getfixturevalue("postgres").migrated() if database == "postgres" else ""
-            folder = tmp_path / "world"
-            folder.mkdir()
-            aws = request.getfixturevalue("aws")
-            return stack.enter_context(installed(folder, aws, url, settings))
+    There is one at a time: making the next closes the one before, because they share the emulated AWS.
+    """
+    made: list[contextlib.ExitStack] = []
 
-        yield make
+    def make(database: str = "sqlite", **settings: str) -> Installation:
+        for earlier in made[-1:]:
+            earlier.close()
+        made.append(contextlib.ExitStack())
+        url = request.getfixturevalue("postgres").migrated() if database == "postgres" else ""
+        folder = tmp_path / f"world-{len(made)}"
+        folder.mkdir()
+        return made[-1].enter_context(installed(folder, request.getfixturevalue("aws"), url, settings))
+
+    yield make
+    for stack in made[-1:]:
+        stack.close()

@@ -62,7 +62,10 @@ class Nursery:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={"PATH": os.environ.get("PATH", ""), "PYTHONUNBUFFERED": "1"},
+            env={
+                "PYTHONUNBUFFERED": "1",
+                **{n: os.environ[n] for n in ("PATH", "PYTHONPATH") if n in os.environ},
+            },
         )
         return self
 
@@ -165,28 +168,29 @@ def main() -> None:
     app.normalisers()
     share_models()
     gc.freeze()  # what is shared stays shared: the collector of a child leaves it alone
-    children: set[int] = set()
+    children: dict[int, int | None] = {}  # pid -> its exit code, once it has one
     for line in sys.stdin:
         order = json.loads(line)
         if "run" in order:
             pid = os.fork()
             if pid == 0:
                 _live(order)
-            children.add(pid)
+            children[pid] = None
             print(json.dumps({"pid": pid}), flush=True)
         else:
             print(json.dumps({"code": _ended(order["poll"], children)}), flush=True)
     for pid in children:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        if _ended(pid, children) is None:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
-def _ended(pid: int, children: set[int]) -> int | None:
-    found, status = os.waitpid(pid, os.WNOHANG)
-    if found == 0:
-        return None
-    children.discard(pid)
-    return os.waitstatus_to_exitcode(status)
+def _ended(pid: int, children: dict[int, int | None]) -> int | None:
+    if children[pid] is None:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            children[pid] = os.waitstatus_to_exitcode(status)
+    return children[pid]
 
 
 def _live(order: Mapping[str, Any]) -> None:
