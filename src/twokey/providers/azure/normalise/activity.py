@@ -20,6 +20,7 @@ from twokey.providers.reading import (
     obj,
     shortened,
     text,
+    texts,
 )
 
 _CATEGORIES = {
@@ -96,7 +97,9 @@ def _category(unit: Unit, properties: Obj) -> str:
 def _operation(unit: Unit, properties: Obj, category: str) -> Signal:
     entry = unit.entry
     operation = value(entry, "operationName") or text(obj(entry, "authorization"), "action")
-    resource = value(entry, "resourceId") or text(obj(entry, "authorization"), "scope")
+    # The common schema has no resourceId, but the resource as what the alert is about.
+    targets = (name for name in texts(unit.essentials, "alertTargetIDs") if places.resource_type(name))
+    resource = value(entry, "resourceId") or next(targets, "") or text(obj(entry, "authorization"), "scope")
     kind = places.resource_type(resource) or value(entry, "resourceType")
     name = value(entry, "eventDataId")
     correlation = value(entry, "correlationId")
@@ -137,7 +140,7 @@ def _operation(unit: Unit, properties: Obj, category: str) -> Signal:
         updated_at=moment(entry.get("submissionTimestamp"), happened),
         resources=tuple(resources),
         principal=Principal(name=text(entry, "caller")),
-        is_test=service_health.is_test(properties),
+        is_test=unit.is_made_up or service_health.is_test(properties),
         facts=known(
             category=category,
             operation=operation.lower(),

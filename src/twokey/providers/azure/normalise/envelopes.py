@@ -10,6 +10,24 @@ from twokey.core.signals import RawNotification
 from twokey.providers.reading import Obj, each, obj, text, texts, unreadable
 
 _MAX_WRAPPERS = 4
+# What the test button of an action group names: an invented machine, and alert rules of these names
+# (alerts-payload-samples.md, "test action"). Nothing that exists is in this subscription.
+_INVENTED = "/subscriptions/11111111-1111-1111-1111-111111111111"
+_INVENTED_GROUP = f"{_INVENTED}/resourcegroups/test-rg/"
+_INVENTED_RULES = frozenset(
+    name.lower()
+    for name in (
+        "test-activityLogAlertRule",
+        "test-dynamicMetricAlertRule",
+        "test-logAlertRule-v1-metricMeasurement",
+        "test-logAlertRule-v1-numResults",
+        "test-logAlertRule-v2",
+        "test-metricAlertRule",
+        "test-ResourceHealthAlertRule",
+        "test-ServiceHealthAlertRule",
+        "test-SmartAlertRule",
+    )
+)
 UNREADABLE = "Unreadable part"
 
 
@@ -36,7 +54,23 @@ class Unit:
         targets = texts(self.essentials, "alertTargetIDs")
         places = [value(entry, "resourceId"), *targets, text(entry, "id"), text(self.essentials, "alertId")]
         found = next((subscription_of(place) for place in places if subscription_of(place)), "")
-        return found or self.account.lower()
+        return found or self._said_by_the_sender() or self.account.lower()
+
+    @property
+    def is_made_up(self) -> bool:
+        """Say whether this is what an action group's test button sends, by what it names."""
+        targets = texts(self.essentials, "alertTargetIDs")
+        named = [value(self.entry, "resourceId"), *targets]
+        folded = [place.lower() for place in named]
+        if any(place.startswith(_INVENTED_GROUP) for place in folded):
+            return True
+        rule = text(self.essentials, "alertRule").lower()
+        return rule in _INVENTED_RULES and any(place.startswith(_INVENTED) for place in folded)
+
+    def _said_by_the_sender(self) -> str:
+        """Return the subscription where older and cost notices name it."""
+        data = obj(self.document, "data")
+        return (text(data, "SubscriptionId") or text(obj(data, "context"), "subscriptionId")).lower()
 
 
 def value(entry: Obj, name: str) -> str:

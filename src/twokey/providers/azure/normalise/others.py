@@ -52,7 +52,9 @@ def signal(unit: Unit) -> Signal:
         resources=tuple(
             Resource(name, places.resource_type(name)) for name in texts(essentials, "alertTargetIDs")
         ),
-        is_test=is_test(obj(entry, "properties")) or rule.lower().startswith("test action group"),
+        is_test=unit.is_made_up
+        or is_test(obj(entry, "properties"))
+        or rule.lower().startswith("test action group"),
         facts=known(
             schema=unit.schema,
             monitoringService=text(essentials, "monitoringService"),

@@ -60,7 +60,7 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
         detected_at=moment(entry.get("eventTimestamp"), entry.get("time")),
         updated_at=moment(entry.get("submissionTimestamp"), entry.get("eventTimestamp"), entry.get("time")),
         resources=(Resource(resource, kind),) if resource else (),
-        is_test=is_test(properties),
+        is_test=unit.is_made_up or is_test(properties),
         facts=known(
             cause=places.cause(text(properties, "cause", "healthEventCause")),
             healthEventCategory=places.category(text(properties, "healthEventCategory", "category")),

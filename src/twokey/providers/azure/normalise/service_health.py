@@ -100,7 +100,7 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
         ended_at=moment(properties.get("impactMitigationTime")),
         resources=_targets(unit),
         tracking_id=tracking,
-        is_test=is_test(properties),
+        is_test=unit.is_made_up or is_test(properties),
         facts=known(
             incidentType=kind,
             stage=stage,
