@@ -18,7 +18,7 @@ from typing import TypeAlias, TypeVar
 import orjson
 
 from twokey.core.errors import Invalid, Json
-from twokey.core.signals import Signal
+from twokey.core.signals import NOT_TAKEN, Signal
 
 Obj: TypeAlias = "dict[str, Json]"
 U = TypeVar("U")
@@ -34,6 +34,8 @@ def parsed(body: bytes) -> Json:
     text = body.removeprefix(b"\xef\xbb\xbf").strip()
     if not text:
         raise unreadable("it is empty")
+    if text.startswith(NOT_TAKEN.encode()):
+        raise unreadable(text[:200].decode("utf-8", "replace"))
     try:
         return _loads(text)
     except ValueError as fault:
@@ -74,8 +76,10 @@ def each(
 
 
 def bounded(signals: Iterable[Signal]) -> tuple[Signal, ...]:
-    """Return what one notification holds; so many that they could only be meant to drown us are Invalid."""
+    """Return what one notification holds; nothing is Invalid, and so are so many that they are meant to drown us."""
     found = tuple(islice(signals, MAX_SIGNALS + 1))
+    if not found:
+        raise unreadable("it holds no event")
     if len(found) > MAX_SIGNALS:
         raise unreadable(f"it holds more than {MAX_SIGNALS} events")
     return found

@@ -104,7 +104,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         provider="aws",
         family="guardduty",
         type=kind,
-        title=text(detail, "title", limit=TITLE) or kind or "GuardDuty finding",
+        title=text(detail, "title", limit=TITLE) or kind[:TITLE] or "GuardDuty finding",
         description=text(detail, "description", limit=DESCRIPTION),
         service=_service(kind, text(resource, "resourceType")),
         region=region,

@@ -148,7 +148,7 @@ def _title(description: str, code: str) -> str:
     """Return the code in words: the description does not always say what it is about."""
     words = code.removeprefix("AWS_").replace("_", " ").capitalize()
     first = plain(description.partition("\n")[0], 160)
-    return f"{words}: {first}"[:TITLE] if words and first else (words or first or "AWS Health event")
+    return f"{words}: {first}"[:TITLE] if words and first else (words[:TITLE] or first or "AWS Health event")
 
 
 def _service(detail: Obj, code: str) -> str:

@@ -80,9 +80,10 @@ def _watched(detail: Obj) -> list[Json]:
 
 
 def _name(unit: Unit) -> str:
-    """Return what identifies it: the event's or the message's id, else what it says."""
+    """Return what identifies it: the event's or the message's id, with what it says; a retry keeps both."""
     around = unit.envelope
-    return around.id or digest([unit.detail, unit.message], around.seed)
+    said = digest([unit.detail, unit.message], around.seed)
+    return identity(around.id, said) if around.id else said
 
 
 def _kind(unit: Unit) -> tuple[str, str]:

@@ -257,7 +257,7 @@ def insights(detail: Obj, around: Envelope) -> Signal:
         provider="aws",
         family="securityhub",
         type=around.detail_type,
-        title=text(detail, "insightName", limit=TITLE) or around.detail_type,
+        title=text(detail, "insightName", limit=TITLE) or around.detail_type[:TITLE],
         service="Security Hub",
         region=around.region.lower(),
         account=around.account,
