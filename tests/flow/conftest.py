@@ -5,7 +5,10 @@ import threading
 import pytest
 
 from twokey.core.errors import Refused
+from twokey.testing.manners import what_is_kept, what_is_said
 from twokey.testing.world import World
+
+__all__ = ["what_is_kept", "what_is_said"]
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_every_write_has_its_checkpoints(runbook):
             around(step.id, place)
             for place in (
                 *(Around.BEFORE_INTENT, Around.BEFORE_RECORD, Around.AFTER_INTENT),
-                *(Around.AFTER_CALL, Around.BEFORE_RECORD, Around.RECORDED),
+                *(Around.BEFORE_CALL, Around.AFTER_CALL, Around.BEFORE_RECORD, Around.RECORDED),
                 *(Around.BEFORE_RECORD, Around.VERIFIED),
             )
         ]
@@ -196,8 +196,11 @@ def test_dying_twice_in_a_row_changes_nothing(checkpoint):
 ASLEEP = [
     name
     for book, name in CHECKPOINTS
-    # One that sleeps inside its transaction holds the record: nobody overtakes it there.
-    if book == LEAKED_KEY and not name.endswith(Around.BEFORE_RECORD) and name not in (At.CLAIM, At.CLAIMED, At.FINISHED)
+    # One that sleeps inside its transaction holds the record: nobody overtakes it there. Between the look at the
+    # fence and the call only the action's own look helps, which a fake has not: see tests/faults/test_r07.
+    if book == LEAKED_KEY
+    and not name.endswith((Around.BEFORE_RECORD, Around.BEFORE_CALL))
+    and name not in (At.CLAIM, At.CLAIMED, At.FINISHED)
 ]
 
 

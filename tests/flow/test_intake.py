@@ -363,7 +363,9 @@ def test_a_bug_in_a_reader_that_is_mended_in_time_loses_nothing(world):
 def test_giving_up_does_not_undo_what_was_sorted(world):
     (raw_id,) = world.arrives(world.finding())
     world.works()
-    world.parked(Job("sort:x", JobKind.SORT, {"raw_id": raw_id}), Unavailable("store.unavailable"))
+    world.parked(
+        Job("sort:x", JobKind.SORT, {"raw_id": raw_id}), Unavailable("store.unavailable", reason="locked")
+    )
     with world.store.read() as look:
         assert look.get(RawNotification, raw_id).state is RawState.SORTED
 

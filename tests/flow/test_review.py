@@ -221,7 +221,7 @@ def test_a_draft_is_two_languages_for_two_audiences_in_one_transaction(case):
 def test_a_template_that_fails_keeps_nothing(case):
     def broken(record, language, audience):
         if language == "ja":
-            raise Unavailable("postmortem.template_fault")
+            raise Unavailable("postmortem.template_fault", template="t", line=1, problem="p")
         return "x"
 
     case.shelf.render = broken
@@ -382,7 +382,7 @@ def test_closing_the_incident_or_a_late_signal_makes_no_draft_stale(case):
     case.review.draft("12", Actor("d-aoi"))
     case.put(an_incident(state=State.POSTMORTEM), state="postmortem")
     case.put(an_incident(state=State.CLOSED), state="closed")
-    case.put(an_incident(state=State.CLOSED, signals=2), action="joined")
+    case.put(an_incident(state=State.CLOSED, signals=2), action="noted")
     assert case.review.publish("12", "en", "internal", who()).is_published
 
 

@@ -182,7 +182,10 @@ def test_an_empty_roster_means_nobody(world):
     assert nothing_happened(world, plan)
 
 
-@pytest.mark.parametrize("fault", [Refused("refused.roster_unreadable"), Unavailable("roster.unavailable")])
+@pytest.mark.parametrize(
+    "fault",
+    [Refused("refused.roster_unreadable", reason="line 3"), Unavailable("store.unavailable", reason="away")],
+)
 def test_an_unreadable_roster_means_nobody_and_is_put_on_record(world, fault):
     world.incident()
     plan = world.proposes("ana")

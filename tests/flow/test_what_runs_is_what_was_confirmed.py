@@ -257,7 +257,10 @@ def test_a_commander_who_handed_over_after_the_click_voids_the_keys(world):
     assert is_void(world, plan, "refused.keys_void")
 
 
-@pytest.mark.parametrize("fault", [Refused("refused.roster_unreadable"), Unavailable("roster.unavailable")])
+@pytest.mark.parametrize(
+    "fault",
+    [Refused("refused.roster_unreadable", reason="line 3"), Unavailable("store.unavailable", reason="away")],
+)
 def test_a_roster_that_cannot_be_read_when_the_run_starts_voids_the_keys(world, plan, fault):
     world.rosters.fault = fault
     assert is_void(world, plan, fault.message.code)

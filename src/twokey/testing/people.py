@@ -87,7 +87,8 @@ class FixedLibrary:
         if runbook_id not in self.runbooks:
             raise NotFound("runbook.unknown", id=runbook_id)
         if runbook_id in self.disapproved:
-            raise Refused("runbook.not_approved", id=runbook_id)
+            digest, command = self.runbooks[runbook_id].digest, f"twokey runbook approve {runbook_id}"
+            raise Refused("runbook.not_approved", id=runbook_id, digest=digest, command=command)
         return self.runbooks[runbook_id]
 
     def approved(self) -> list[Runbook]:

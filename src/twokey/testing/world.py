@@ -55,7 +55,7 @@ class Signals:
         """Return the signals that the body names."""
         names = raw.body.decode().split("\n")
         if any(name not in self.known for name in names):
-            raise Invalid("signal.unreadable", problem="no such signal")
+            raise Invalid("signal.unreadable", where="$", reason="no such signal")
         return tuple(self.known[name] for name in names)
 
     def payload(self, signal: Signal, raw: RawNotification) -> Json:

@@ -1,0 +1,231 @@
+"""Every no of the two-person rule and of the audit trail with all that it says, and the edges of its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from twokey.core.approvals import may_break_glass, may_confirm, may_run, role_for, standing
+from twokey.core.audit import SHOWN, is_head, verify
+from twokey.core.errors import TwokeyError
+from twokey.core.incidents import State
+from twokey.core.people import Role
+from twokey.core.runbooks import ApprovalProfile, PlanState, Risk
+from twokey.testing.builders import (
+    ACCOUNT,
+    a_person,
+    a_plan,
+    a_roster,
+    an_approval,
+    an_incident,
+    at,
+    the_story,
+)
+
+ANA, BEN, CHO = a_person("d-ana", "Ana"), a_person("d-ben", "Ben"), a_person("d-cho", "Cho")
+TEAM = a_roster(ANA, BEN, CHO)
+INCIDENT = an_incident(state=State.INVESTIGATING, commander="")
+ELSEWHERE = ("000011112222",)
+
+
+def plan_of_ana(**changes):
+    return a_plan(**{"requester": "d-ana", "target": a_plan().target, **changes})
+
+
+def says(call, code, **params):
+    with pytest.raises(TwokeyError) as no:
+        call()
+    assert (no.value.message.code, dict(no.value.message.params)) == (code, params)
+
+
+def missing(plan, *keys, roster=TEAM):
+    return [(said.code, dict(said.params)) for said in standing(plan, keys, INCIDENT, roster).missing]
+
+
+# -- who stands behind a plan
+
+
+def test_every_key_that_does_not_count_says_why_and_the_others_are_still_counted():
+    plan = plan_of_ana(approval=replace(a_plan().approval, step_up="totp"))
+    ben = an_approval(plan, "d-ben", step_up="code-1")
+    old = an_approval(plan, "d-cho", digest="0" * 64)
+    assert standing(plan, [old, an_approval(plan, "d-ana", "proposer"), ben], INCIDENT, TEAM).is_satisfied
+    more = ("standing.more_keys", {"missing": "2", "needed": "2"})
+    assert missing(plan, an_approval(plan, "d-cho", "proposer")) == [
+        ("standing.other_proposer", {"person": "d-cho"}),
+        more,
+    ]
+    assert missing(plan, an_approval(plan, "d-gone", step_up="c")) == [
+        ("standing.left_roster", {"person": "d-gone"}),
+        more,
+    ]
+    assert missing(plan, an_approval(plan, "d-ben", step_up="")) == [
+        ("standing.no_step_up", {"person": "Ben"}),
+        more,
+    ]
+    responder = a_roster(ANA, replace(BEN, roles=frozenset((Role.RESPONDER,))))
+    assert missing(plan, ben, roster=responder) == [("standing.lost_role", {"person": "Ben"}), more]
+
+
+def test_a_proposer_of_another_account_does_not_count():
+    plan = plan_of_ana()
+    roster = a_roster(replace(ANA, scopes=ELSEWHERE), BEN)
+    keys = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben")]
+    assert standing(plan, keys, INCIDENT, roster).keys == ("d-ben",)
+
+
+def test_two_people_of_whom_none_may_approve_are_not_enough_and_the_account_is_named():
+    plan = plan_of_ana(approval=replace(a_plan().approval, min_approvals=1, step_up=""))
+    only_ana = standing(replace(plan), [an_approval(plan, "d-ana", "proposer")], INCIDENT, TEAM)
+    assert [dict(said.params) for said in only_ana.missing] == [{"missing": "1", "needed": "2"}]
+
+
+# -- alone, and afterwards
+
+
+def glass(**changes):
+    return a_plan(**{"break_glass_allowed": True, "risk": Risk.HIGH, "requester": "d-ben", **changes})
+
+
+def test_alone_only_where_the_runbook_and_the_risk_allow_it():
+    alone = {"step_up": "c", "reason": "nobody is awake"}
+    for plan in (glass(break_glass_allowed=False), glass(risk=Risk.CRITICAL)):
+        says(
+            lambda plan=plan: may_break_glass(plan, BEN, **alone),
+            "refused.no_break_glass",
+            runbook=plan.runbook_id,
+        )
+
+
+@pytest.mark.parametrize("role", [Role.APPROVER, Role.COMMANDER])
+def test_alone_goes_who_may_approve_or_command_there(role):
+    one = replace(BEN, roles=frozenset((role,)))
+    may_break_glass(glass(), one, step_up="c", reason="nobody is awake")
+    says(
+        lambda: may_break_glass(
+            glass(), replace(one, scopes=ELSEWHERE), step_up="c", reason="nobody is awake"
+        ),
+        "refused.not_approver",
+        person="Ben",
+        scope=ACCOUNT,
+    )
+    in_account = replace(one, scopes=(ACCOUNT,))
+    may_break_glass(glass(), in_account, step_up="c", reason="nobody is awake")
+
+
+def test_alone_needs_a_code_and_ten_characters_of_reason():
+    says(
+        lambda: may_break_glass(glass(), BEN, step_up="", reason="nobody is awake"),
+        "refused.step_up_wrong",
+        person="Ben",
+    )
+    may_break_glass(glass(), BEN, step_up="c", reason=" " + "x" * 10 + " ")
+    says(lambda: may_break_glass(glass(), BEN, step_up="c", reason="x" * 9), "refused.reason_missing")
+
+
+def test_the_second_person_afterwards_is_another_who_may_approve():
+    plan = glass(break_glass_by="d-ben")
+    may_confirm(plan, CHO, INCIDENT)
+    says(lambda: may_confirm(plan, BEN, INCIDENT), "refused.own_plan", person="Ben")
+    for done in (glass(), glass(break_glass_by="d-ben", confirmed_by="d-cho")):
+        says(
+            lambda done=done: may_confirm(done, CHO, INCIDENT), "refused.nothing_to_confirm", plan=done.short
+        )
+    says(
+        lambda: may_confirm(plan, replace(CHO, scopes=ELSEWHERE), INCIDENT),
+        "refused.not_approver",
+        person="Cho",
+        scope=ACCOUNT,
+    )
+
+
+def test_a_commander_turns_keys_of_the_incident_that_is_theirs_alone():
+    eve = a_person("d-eve", "Eve", roles=frozenset((Role.COMMANDER,)))
+    theirs = an_incident(state=State.INVESTIGATING, commander="d-eve")
+    assert role_for(eve, a_plan(), theirs) == "commander"
+    assert role_for(eve, a_plan(), INCIDENT) == ""
+    assert role_for(replace(eve, scopes=ELSEWHERE), a_plan(), theirs) == ""
+    assert role_for(replace(eve, roles=frozenset((Role.RESPONDER,))), a_plan(), theirs) == ""
+
+
+# -- what may run
+
+
+def approved(**changes):
+    return plan_of_ana(**{"state": PlanState.APPROVED, **changes})
+
+
+def test_a_run_names_what_is_wrong_with_its_keys():
+    plan = approved()
+    keys = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben", step_up="c")]
+    may_run(plan, keys, INCIDENT, TEAM, plan.digest, now=at(12))
+    says(
+        lambda: may_run(plan, [], INCIDENT, TEAM, plan.digest), "refused.keys_void", plan=plan.short, why="-"
+    )
+    says(lambda: may_run(plan, keys, INCIDENT, TEAM, "0" * 64), "refused.plan_changed", plan=plan.short)
+    says(
+        lambda: may_run(plan, [keys[0], replace(keys[1], digest="0" * 64)], INCIDENT, TEAM, plan.digest),
+        "refused.plan_changed",
+        plan=plan.short,
+    )
+    proposed = replace(plan, state=PlanState.PROPOSED)
+    says(
+        lambda: may_run(proposed, keys, INCIDENT, TEAM, plan.digest), "refused.plan_proposed", plan=plan.short
+    )
+    with pytest.raises(TwokeyError) as no:
+        may_run(plan, keys, INCIDENT, a_roster(ANA), plan.digest)
+    assert no.value.message.nested["why"].code == "standing.left_roster"
+
+
+def test_a_broken_glass_runs_on_its_own_key_and_no_other():
+    plan = glass(break_glass_by="d-ben", state=PlanState.APPROVED, break_glass_reason="nobody is awake")
+    key = an_approval(plan, "d-ben", "break-glass", step_up="c")
+    may_run(plan, [key], INCIDENT, TEAM, plan.digest)
+    void = {"plan": plan.short, "why": "break-glass"}
+    for keys, roster in (
+        ([an_approval(plan, "d-ben", "approver", step_up="c")], TEAM),
+        ([replace(key, person_id="d-cho")], TEAM),
+        ([key], a_roster(ANA)),
+    ):
+        says(
+            lambda keys=keys, roster=roster: may_run(plan, keys, INCIDENT, roster, plan.digest),
+            "refused.keys_void",
+            **void,
+        )
+    says(
+        lambda: may_run(plan, [replace(key, step_up="")], INCIDENT, TEAM, plan.digest),
+        "refused.step_up_wrong",
+        person="Ben",
+    )
+    hasty = replace(plan, break_glass_reason="short")
+    says(lambda: may_run(hasty, [key], INCIDENT, TEAM, plan.digest), "refused.reason_missing")
+
+
+def test_a_profile_of_fewer_than_two_is_two():
+    assert standing(approved(approval=ApprovalProfile(min_approvals=1)), [], INCIDENT, TEAM).needed == 2
+
+
+# -- the trail
+
+
+def test_each_break_of_the_chain_names_its_entry():
+    story = list(the_story())
+    seq, digest = verify(story)
+    assert (seq, digest) == (len(story), story[-1].hash)
+    says(lambda: verify(story[1:]), "audit.gap", seq="1", found="2")
+    says(lambda: verify([story[0], story[2]]), "audit.gap", seq="2", found="3")
+    other = replace(story[1], previous="f" * 64)
+    says(lambda: verify([story[0], other]), "audit.broken_link", seq="2")
+    says(lambda: verify([story[0], replace(story[1], action="moved")]), "audit.changed", seq="2")
+    says(lambda: verify(story, head=(2, "f" * 64)), "audit.head_differs", seq="2")
+    cut = len(story) + 5
+    says(lambda: verify(story, head=(cut, "f" * 64)), "audit.cut", seq=str(len(story) + 1), head=str(cut))
+
+
+def test_a_posted_head_counts_from_as_many_characters_as_are_shown():
+    digest = "abcdef0123456789" * 4
+    assert is_head(digest, digest)
+    assert is_head(digest, digest[:SHOWN])
+    assert not is_head(digest, digest[: SHOWN - 1])
+    assert not is_head(digest, "f" + digest[1:SHOWN])
