@@ -32,8 +32,8 @@ WRITES = [(runbook, step) for runbook, writes in RUNS.items() for step in writes
 Scenes = Callable[..., Scene]
 
 
-def fresh(scenes: Scenes, database: str, runbook: str) -> Scene:
-    return scenes(database, provider=runbook.partition(".")[0])
+def fresh(scenes: Scenes, database: str, runbook: str, **more: Any) -> Scene:
+    return scenes(database, provider=runbook.partition(".")[0], **more)
 
 
 def params_of(scene: Scene, runbook: str) -> dict[str, Any]:

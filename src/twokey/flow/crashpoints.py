@@ -32,6 +32,7 @@ class Around(StrEnum):
 
     BEFORE_INTENT = "before-intent"  # nothing of a write is on record
     AFTER_INTENT = "after-intent"  # the intent is on record, and the cloud was not called
+    BEFORE_CALL = "before-call"  # the fence was looked at just now, and the cloud is called next
     AFTER_CALL = "after-call"  # the cloud has done it, and nobody wrote it down
     BEFORE_RECORD = "before-record"  # a row of the journal is written, and the transaction is still open
     FAILED = "failed"  # the cloud said no, or nothing, and nobody wrote it down

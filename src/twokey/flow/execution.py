@@ -121,6 +121,7 @@ class Executor:
     def _act(self, run: Run, step: Step, row: StepRecord) -> StepRecord:
         with run.store.read() as look:
             run.held(look)  # a worker that slept here must not act on its old intent
+        self.checkpoint(around(step.id, Around.BEFORE_CALL))
         outputs = self._action(run, step).apply(run.plan.target, row.inputs, row.key)
         self.checkpoint(around(step.id, Around.AFTER_CALL))
         done = replace(row, state=StepState.DONE, outputs=_kept(step, outputs), ended_at=run.now())

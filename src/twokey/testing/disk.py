@@ -18,7 +18,7 @@ from typing import Any
 
 OK, READONLY, FULL = 0, 8, 13
 IOERR_WRITE, IOERR_FSYNC = 778, 1034  # https://sqlite.org/rescode.html
-ORDER = "TWOKEYTEST_DISK"  # names the file in which a bot is told how its disk behaves, see `obey`
+ORDER = "MORTAL_DISK"  # names the file in which a bot is told how its disk behaves, see `obey`
 
 Listener = Callable[[str, str, int, bytes], int]
 """Called with "write" | "truncate" | "sync", the file, the offset or size, and the bytes; OK lets it happen."""

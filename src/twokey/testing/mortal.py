@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twokey import app, settings
-from twokey.testing import surgery
+from twokey.testing import disk, surgery
 
 STOPS = "~"
 
@@ -37,6 +37,8 @@ def run(arguments: Sequence[str]) -> None:
     command, *at = arguments
     if place := os.environ.get(surgery.PLACE):
         surgery.begin(Path(place))
+    if disk.ORDER in os.environ:
+        disk.obey()
     do = {"serve": app.serve, "worker": app.work}[command]
     if at:
         do(settings.load(), checkpoint=CutOffAt(at[0], int(at[1]) if len(at) > 1 else 1))
