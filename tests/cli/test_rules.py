@@ -86,7 +86,21 @@ def test_explain_tells_why_the_earlier_rules_did_not_match() -> None:
     lines = result.stdout.splitlines()
     assert result.exit_code == 0
     assert any(line.startswith("  no aws.health.risk: signal.type is ") for line in lines)
-    assert lines[-2].startswith("  => provider-outage by aws.health.issue-public: ")
+    assert lines[1] == "  read as aws · health · AWS_EC2_OPERATIONAL_ISSUE · EC2 · us-east-1 · open"
+    assert lines[-3].startswith("  => provider-outage by aws.health.issue-public: ")
+    assert "(aws.yaml:" in lines[-2]
+    assert "opens an incident" in lines[-1]
+
+
+def test_explain_names_every_rule_in_its_turn_up_to_the_one_that_decided() -> None:
+    listed = [json.loads(line)["id"] for line in run("rules", "list", "--json").stdout.splitlines()]
+    lines = run("rules", "explain", str(FIXTURES / "guardduty-sample.json")).stdout.splitlines()
+    asked = [line.split()[1].rstrip(":") for line in lines if line.startswith("  no ")]
+    decided = next(line for line in lines if line.startswith("  => ")).split()[3].rstrip(":")
+    assert [*asked, decided] == listed[: len(asked) + 1]
+    assert lines[1].endswith("· is_test")
+    assert "opens no incident" in lines[-1]
+    assert f"{len(asked) + 1} of {len(listed)} rules were asked" in lines[-1]
 
 
 def test_explain_of_what_cannot_be_read_ends_with_two() -> None:

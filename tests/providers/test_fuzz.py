@@ -211,3 +211,11 @@ def test_nesting_without_end_is_refused(cloud: str, opening: bytes) -> None:
     for times in (900, 20_000):
         with pytest.raises(Invalid, match=r"signal.unreadable"):
             read(cloud, opening * times)
+
+
+@pytest.mark.parametrize("times", [900, 1500, 200_000])
+def test_a_recording_nested_without_end_is_replayed_as_it_is(times: int) -> None:
+    body = b"[" * times + b"]" * times
+    assert bodies(body)
+    (found,) = classify_texts([("file", body)], rules())
+    assert found.fault is not None  # type: ignore[union-attr]

@@ -26,7 +26,7 @@ def bodies(content: bytes) -> list[bytes]:
     """Return the notifications in a file's content, each as it would arrive."""
     try:
         whole = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end: the reader will say so
         lines = [line for line in content.splitlines() if line.strip()]
         return (
             lines if len(lines) > 1 and all(line.lstrip().startswith(b"{") for line in lines) else [content]

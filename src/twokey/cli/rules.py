@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from twokey.catalog.rules import Tried
     from twokey.core.errors import Json
     from twokey.core.patterns import Miss
+    from twokey.core.responsibility import Verdict
+    from twokey.core.signals import Signal
 
 app = typer.Typer(help="Classification rules.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -108,13 +110,31 @@ def explain(
             typer.echo(told_fault(reading), err=True)
             continue
         typer.echo(visible(f"{reading.file}#{reading.index}: {reading.signal.title}"))
+        typer.echo(visible(f"  read as {_read_as(reading.signal)}"))
         tried = loaded.explain(reading.signal, reading.raw)
         for line in _explained(tried):
             typer.echo(visible(line))
         if not tried or not tried[-1].matched:
             typer.echo("  => unknown: no rule knows this")
+        verdict = loaded.verdict(reading.signal, reading.raw)
+        typer.echo(visible(f"     {_ends(verdict)}; {len(tried)} of {len(loaded.rules)} rules were asked"))
     if unreadable:
         raise typer.Exit(2)
+
+
+def _read_as(signal: Signal) -> str:
+    """Say what the rules are asked about, in one line."""
+    marks = [name for name in ("is_test", "is_muted") if getattr(signal, name)]
+    parts = (signal.provider, signal.family, signal.type, signal.service, signal.region, signal.status.value)
+    return " · ".join([*(part for part in parts if part), *marks])
+
+
+def _ends(verdict: Verdict) -> str:
+    opens = "opens an incident" if verdict.opens_incident else "opens no incident"
+    return (
+        f"origin {verdict.origin.value}, {verdict.plan.value}, to act: {verdict.action_owner.value}, "
+        f"{verdict.service_model or 'no known service'}, confidence {verdict.confidence.value}; {opens}"
+    )
 
 
 def _explained(tried: list[Tried]) -> Iterator[str]:
@@ -123,7 +143,7 @@ def _explained(tried: list[Tried]) -> Iterator[str]:
     for one in tried:
         if one.matched:
             yield f"  => {one.rule.label.value} by {one.rule.id}: {_shown(dict(one.fields))}"
-            yield f"     {one.rule.reason}"
+            yield f"     {one.rule.reason} ({one.rule.file}:{one.rule.line})"
         elif one.reason is not None:
             yield f"  no {one.rule.id}: {say(one.reason)}"
         elif one.miss is not None:
