@@ -125,7 +125,8 @@ class Settings:
 
 def _named_secrets(doors: tuple[str, ...]) -> dict[str, Secret]:
     pairs = (door.partition("=") for door in doors)
-    return {name: Secret(secret) for name, _, secret in pairs}
+    # Without a name the whole text is the secret: it must not be told as a name.
+    return {name if sep else "": Secret(secret or name) for name, sep, secret in pairs}
 
 
 def _yes_or_no(text: str) -> bool:

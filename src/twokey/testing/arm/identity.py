@@ -18,8 +18,8 @@ _UNTIL = 4_102_444_800  # the year 2100
 class Identity:
     """`with Identity(token, resource) as identity:`; processes with `identity.variables` sign in here."""
 
-    def __init__(self, token: str, resource: str) -> None:
-        self.token, self.resource = token, resource
+    def __init__(self, token: str, *resources: str) -> None:
+        self.token, self.resources = token, resources
         self.asked: list[str] = []
 
     def __enter__(self) -> Identity:
@@ -58,17 +58,18 @@ class Identity:
         }
 
     def answer(self, target: str, header: str) -> tuple[int, dict[str, str]]:
-        """Hand out a token for the one resource, to whoever knows the header."""
+        """Hand out a token for one of the resources, to whoever knows the header."""
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if header != HEADER or parts.path != "/msi/token":
             return 401, {"error": "unauthorized"}
-        if query.get("api-version") != "2019-08-01" or query.get("resource", "") != self.resource:
-            return 400, {"error": "invalid_resource", "error_description": query.get("resource", "")}
-        self.asked.append(self.resource)
+        resource = query.get("resource", "")
+        if query.get("api-version") != "2019-08-01" or resource not in self.resources:
+            return 400, {"error": "invalid_resource", "error_description": resource}
+        self.asked.append(resource)
         return 200, {
             "access_token": self.token,
             "expires_on": str(_UNTIL),
-            "resource": self.resource,
+            "resource": resource,
             "token_type": "Bearer",
         }
