@@ -42,6 +42,10 @@ class RawNotification:
         return self.source.partition(".")[0]
 
 
+NOT_TAKEN = "twokey did not take a body"
+"""How a note begins that stands for a notification which no door could take in."""
+
+
 def raw_id(source: str, body: bytes) -> str:
     """Name a notification by where it came from and what it says: the same delivery has the same name."""
     return "raw-" + hashlib.sha256(source.encode() + b"\0" + body).hexdigest()[:32]

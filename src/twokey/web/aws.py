@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 from twokey.core.errors import Invalid, TwokeyError, Unavailable
 from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock
-from twokey.web.bodies import BodyError, Room, body_of, closing
+from twokey.web.bodies import BodyError, Room, body_of, closing, note_of
 from twokey.web.doors import MIN_SECRET
 from twokey.web.inbox import Inbox
 from twokey.web.limits import Limits
@@ -190,6 +190,9 @@ class _Events(_Taking):
         try:
             body = await self._body(request)
         except BodyError as declined:
+            note = note_of(request, declined, self._limits.max_body)
+            if note is not None and (await self._kept(door.source, note, note)).status_code == 503:
+                return Response(status_code=503, headers={"retry-after": "5"})
             return closing(declined.status)
         return await self._kept(door.source, body, body)
 

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from twokey.core.errors import Refused, Unavailable
 from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock
-from twokey.web.bodies import BodyError, Room, body_of, closing
+from twokey.web.bodies import BodyError, Room, body_of, closing, note_of
 from twokey.web.doors import Door, Doors, EventDoor, door_behind
 from twokey.web.inbox import Inbox
 from twokey.web.limits import Limits
@@ -53,7 +53,7 @@ class _Taking:
         except Unavailable:
             return closing(503)
 
-    async def _body(self, request: Request) -> bytes | Response:
+    async def _body(self, request: Request, door: Door) -> bytes | Response:
         limits = self._limits
         try:
             async with body_of(
@@ -61,6 +61,9 @@ class _Taking:
             ) as body:
                 return body
         except BodyError as declined:
+            note = note_of(request, declined, limits.max_body)
+            if note is not None and (refusal := await self._kept(door, note)):
+                return refusal
             return closing(declined.status)
 
     async def _kept(self, door: Door, body: bytes) -> Response | None:
@@ -81,7 +84,7 @@ class _Webhooks(_Taking):
         refusal = await self._refusal(request, door)
         if refusal is not None:
             return refusal
-        body = await self._body(request)
+        body = await self._body(request, door)
         if isinstance(body, Response):
             return body
         return await self._kept(door, body) or Response(status_code=202)
@@ -103,7 +106,7 @@ class _Events(_Taking):
             return refusal
         if request.method == "OPTIONS":
             return _permission(request, door)
-        body = await self._body(request)
+        body = await self._body(request, door)
         if isinstance(body, Response):
             return body
         try:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from twokey.core.signals import NOT_TAKEN
+
 
 class BodyError(Exception):
     """The body is not taken; `status` says why."""
@@ -24,6 +26,20 @@ class Room:
     """How many bytes of bodies one route may hold at the same time; each route has its own."""
 
     free: int
+
+
+# Whoever sends is told, but nobody sends again after these: the note is all that is left.
+_FINAL = {413: "larger than {limit} bytes", 415: "packed"}
+
+
+def note_of(request: Request, declined: BodyError, max_bytes: int) -> bytes | None:
+    """Return what is kept in place of a body that was not taken for good; None when its sender comes again."""
+    if declined.status not in _FINAL:
+        return None
+    declared = request.headers.get("content-length", "")
+    size = declared[:20] if declared.isascii() and declared.isdigit() else "unknown"
+    why = _FINAL[declined.status].format(limit=max_bytes)
+    return f"{NOT_TAKEN}: it is {why} (declared size: {size})".encode()
 
 
 def closing(status: int) -> Response:
