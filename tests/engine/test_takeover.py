@@ -311,6 +311,9 @@ def test_preparing_the_engine_twice_changes_nothing(postgres: Postgres) -> None:
     url = postgres.fresh()
     assert prepare(url) == ["schema"]
     assert prepare(url) == []
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT 1 FROM pg_indexes WHERE indexname = 'twokey_jobs_by_lock'")
+        assert found.fetchone(), "without it a fetch compares every waiting job with every other"
 
 
 def test_an_older_engine_is_brought_forward_by_the_librarys_own_migrations(postgres: Postgres) -> None:
