@@ -45,13 +45,25 @@ class Reading(Protocol):
         ...
 
     def find(
-        self, kind: type[N], /, *, limit: int = 1000, newest_first: bool = False, **equal: object
+        self,
+        kind: type[N],
+        /,
+        *,
+        limit: int = 1000,
+        skip: int = 0,
+        newest_first: bool = False,
+        **equal: object,
     ) -> list[N]:
         """Return nouns whose indexed fields equal all that is given, oldest first unless told otherwise.
 
+        The first `skip` of them are left out: a page of a list costs what a page costs.
         Which fields are indexed is the store's table of columns; another name is a programming error (KeyError).
         A tuple of values means any of them.
         """
+        ...
+
+    def count(self, kind: type[N], /, **equal: object) -> int:
+        """Return how many nouns there are whose indexed fields equal all that is given, without reading them."""
         ...
 
     def audit(self, *, incident_id: str = "", after: int = 0, limit: int = 10_000) -> list[AuditEntry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from twokey.core.approvals import Approval
 from twokey.core.audit import AuditEntry
@@ -106,7 +107,7 @@ def _sources(look: Reading, incident_id: str) -> tuple[str, ...]:
 
 def _similar(look: Reading, incident: Incident) -> tuple[Similar, ...]:
     """Find what has something in common, the strongest tie first; ten are enough to look into."""
-    ties: list[tuple[str, dict[str, object]]] = []
+    ties: list[tuple[str, dict[str, Any]]] = []
     if incident.tracking_id:
         ties.append(("tracking", {"tracking_id": incident.tracking_id}))
     if incident.subject:

@@ -54,20 +54,22 @@ class Response:
         self, which: str = "open", *, who: ChatIdentity | None = None, page: int = 1, size: int = 10
     ) -> tuple[list[Incident], int]:
         """Return one page of incidents, newest first, and how many there are: open, mine, stale or all."""
+        if which not in ("open", "mine", "stale", "all"):
+            raise NotFound("response.no_such_list", which=which, legal="open, mine, stale, all")
+        start = (max(page, 1) - 1) * size
+        if which in ("open", "all"):
+            equal: dict[str, object] = {"state": _OPEN} if which == "open" else {}
+            with self.store.read() as look:
+                found = look.find(Incident, newest_first=True, limit=size, skip=start, **equal)
+                return found, look.count(Incident, **equal)
         mine = self.whoami(who).id if which == "mine" and who else ""
         old = self.clock.now() - STALE_AFTER
         with self.store.read() as look:
-            if which == "all":
-                every = look.find(Incident, newest_first=True, limit=10_000)
-            else:
-                every = look.find(Incident, state=_OPEN, newest_first=True, limit=10_000)
+            every = look.find(Incident, state=_OPEN, newest_first=True, limit=10_000)
         if which == "mine":
             every = [i for i in every if mine == i.commander or mine in i.roles.values()]
-        elif which == "stale":
+        else:
             every = [i for i in every if i.last_signal_at < old]
-        elif which not in ("open", "all"):
-            raise NotFound("response.no_such_list", which=which, legal="open, mine, stale, all")
-        start = (max(page, 1) - 1) * size
         return every[start : start + size], len(every)
 
     def unreadable(self, limit: int = 100) -> list[RawNotification]:

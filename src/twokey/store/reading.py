@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -34,15 +35,25 @@ class SqlReading:
         return None if row is None else cast(N, known.noun_of(*row))
 
     def find(
-        self, kind: type[N], /, *, limit: int = 1000, newest_first: bool = False, **equal: object
+        self,
+        kind: type[N],
+        /,
+        *,
+        limit: int = 1000,
+        skip: int = 0,
+        newest_first: bool = False,
+        **equal: object,
     ) -> list[N]:
         """Return nouns whose indexed fields equal all that is given; a tuple means any of its values."""
         known = kind_of(kind)
-        names = tuple((name, isinstance(value, tuple)) for name, value in equal.items())
-        query = statements.find(kind, names, newest_first=newest_first)
-        values = {statements.value_of(name): value for name, value in equal.items()}
-        found = self._connection.execute(query, {**values, statements.MOST: limit})
-        return [cast(N, known.noun_of(*row)) for row in found]
+        query = statements.find(kind, _names(equal), newest_first=newest_first)
+        values = {**_values(equal), statements.MOST: limit, statements.SKIPPED: skip}
+        return [cast(N, known.noun_of(*row)) for row in self._connection.execute(query, values)]
+
+    def count(self, kind: type[N], /, **equal: object) -> int:
+        """Return how many nouns there are whose indexed fields equal all that is given."""
+        counted = self._connection.execute(statements.count(kind, _names(equal)), _values(equal)).scalar()
+        return int(counted or 0)
 
     def audit(self, *, incident_id: str = "", after: int = 0, limit: int = 10_000) -> list[AuditEntry]:
         """Return audit entries in order, of one incident or of all."""
@@ -72,3 +83,11 @@ class SqlReading:
         """Return sequence and hash of the last audit entry, (0, GENESIS) when there is none."""
         row = self._connection.execute(statements.HEAD).first()
         return (0, GENESIS) if row is None else (row.seq, row.hash)
+
+
+def _names(equal: Mapping[str, object]) -> statements.Names:
+    return tuple((name, isinstance(value, tuple)) for name, value in equal.items())
+
+
+def _values(equal: Mapping[str, object]) -> dict[str, object]:
+    return {statements.value_of(name): value for name, value in equal.items()}

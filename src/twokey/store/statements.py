@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, insert, select, update
+from sqlalchemy import Integer, Select, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from twokey.store.kinds import Kind, kind_of
@@ -22,6 +22,9 @@ COUNT_UP = (
 )
 ID = "its_id"
 MOST = "most"
+SKIPPED = "skipped"
+Names = tuple[tuple[str, bool], ...]
+"""Fields that are asked for; True means that any of a list of values will do."""
 
 
 @cache
@@ -32,8 +35,8 @@ def get(noun: type[Any]) -> Select[Any]:
 
 
 @cache
-def find(noun: type[Any], names: tuple[tuple[str, bool], ...], *, newest_first: bool) -> Select[Any]:
-    """Return what asks for nouns by fields, MOST of them; a name with True has a list of values."""
+def find(noun: type[Any], names: Names, *, newest_first: bool) -> Select[Any]:
+    """Return what asks for nouns by fields: MOST of them, behind those that are SKIPPED."""
     known = kind_of(noun)
     order = known.table.c[known.order]
     return (
@@ -41,7 +44,16 @@ def find(noun: type[Any], names: tuple[tuple[str, bool], ...], *, newest_first: 
         .where(*(_equals(known, name, is_any=is_any) for name, is_any in names))
         .order_by(order.desc() if newest_first else order)
         .limit(bindparam(MOST, type_=Integer()))
+        .offset(bindparam(SKIPPED, type_=Integer()))
     )
+
+
+@cache
+def count(noun: type[Any], names: Names) -> Select[Any]:
+    """Return what counts nouns by fields."""
+    known = kind_of(noun)
+    wanted = (_equals(known, name, is_any=is_any) for name, is_any in names)
+    return select(func.count()).select_from(known.table).where(*wanted)
 
 
 def _equals(kind: Kind, name: str, *, is_any: bool) -> Any:

@@ -45,7 +45,7 @@ class SqlTransaction(SqlReading):
     def add(self, noun: Noun) -> None:
         """Keep a new noun; raise AlreadyThere when its id, or another unique field, is taken."""
         kind = kind_of(type(noun))
-        statement = statements.add(kind.noun, self._dialect)
+        statement = statements.add(type(noun), self._dialect)
         if self._connection.execute(statement, kind.values(noun)).first() is None:
             raise AlreadyThere("store.already_there", kind=kind.noun.__name__, id=noun.id)
         self._is_changed = True
@@ -53,7 +53,7 @@ class SqlTransaction(SqlReading):
     def put(self, noun: Noun) -> None:
         """Keep a noun, in place of the one with its id if there is one."""
         kind = kind_of(type(noun))
-        statement = statements.put(kind.noun, self._dialect)
+        statement = statements.put(type(noun), self._dialect)
         if kind.has_other_unique:
             self._put_carefully(kind, statement, noun)
         else:

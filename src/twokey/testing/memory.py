@@ -45,22 +45,37 @@ class MemoryReading:
         return cast("N | None", self._nouns.get(kind, {}).get(id))
 
     def find(
-        self, kind: type[N], /, *, limit: int = 1000, newest_first: bool = False, **equal: object
+        self,
+        kind: type[N],
+        /,
+        *,
+        limit: int = 1000,
+        skip: int = 0,
+        newest_first: bool = False,
+        **equal: object,
     ) -> list[N]:
         """Return nouns whose indexed fields equal all that is given."""
+        known = kind_of(kind)
+        found = self._equal(kind, equal)
+        if known.order != "position":
+            found.sort(key=known.read[known.order])
+        return (found[::-1] if newest_first else found)[skip : skip + limit]
+
+    def count(self, kind: type[N], /, **equal: object) -> int:
+        """Return how many nouns there are whose indexed fields equal all that is given."""
+        return len(self._equal(kind, equal))
+
+    def _equal(self, kind: type[N], equal: Mapping[str, object]) -> list[N]:
         known = kind_of(kind)
         for name in equal:
             if name not in known.fields:
                 raise KeyError(f"{kind.__name__} is not indexed by {name}")
         wanted = {name: value if isinstance(value, tuple) else (value,) for name, value in equal.items()}
-        found = [
+        return [
             noun
             for noun in self._nouns.get(kind, {}).values()
             if all(known.read[name](noun) in values for name, values in wanted.items())
         ]
-        if known.order != "position":
-            found.sort(key=known.read[known.order])
-        return found[::-1][:limit] if newest_first else found[:limit]
 
     def audit(self, *, incident_id: str = "", after: int = 0, limit: int = 10_000) -> list[AuditEntry]:
         """Return audit entries in order."""

@@ -189,6 +189,13 @@ class StoreContract:
         assert found(number=(2, 9)) == [2]
         assert found(state=()) == []
         assert found(limit=2) == [1, 2]
+        assert found(limit=2, skip=3) == [4, 5]
+        assert found(state=State.CLOSED, newest_first=True, limit=2, skip=1) == [3, 1]
+        with store.read() as reading:
+            assert reading.count(Incident) == 5
+            assert reading.count(Incident, state=State.CLOSED) == 3
+            assert reading.count(Incident, state=(State.CLOSED, State.TRIAGE), label=Label.UNKNOWN) == 2
+            assert reading.count(Incident, state=()) == 0
 
     def test_asking_for_a_field_that_is_not_indexed_is_a_programming_error(self, store: Any) -> None:
         with store.read() as reading:
