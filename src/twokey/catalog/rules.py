@@ -79,7 +79,7 @@ class Rules:
             if rule.id in self.disabled:
                 aside.append(rule.id)
                 continue
-            trail = Trail(given := min(RULE, max(left, LEAST)))
+            trail = Trail(given := RULE if left >= RULE else max(left, LEAST))
             try:
                 fields = rule.matched(document, trail)
             except TooMuchWork:
@@ -201,11 +201,12 @@ class Rules:
     def _service_model(self, signal: Signal) -> str:
         """Look a service up by its name, then by what stands before a division or a remark: `Sql/servers`."""
         name = signal.service[:_TEXT]
-        for part in (name, *(name.partition(mark)[0] for mark in ("\\", "(", "/", "|", ","))):
-            found = self.service_models.get((signal.provider, rule_files.service_key(part)))
-            if found:
-                return found
-        return ""
+        found = self.service_models.get((signal.provider, rule_files.service_key(name)), "")
+        if found or not self.service_models:
+            return found
+        parts = (name.partition(mark)[0] for mark in ("\\", "(", "/", "|", ",") if mark in name)
+        known = (self.service_models.get((signal.provider, rule_files.service_key(part))) for part in parts)
+        return next((model for model in known if model), "")
 
 
 def _without(verdict: Verdict, aside: list[str]) -> Verdict:

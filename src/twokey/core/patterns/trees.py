@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from twokey.core.errors import Json
 from twokey.core.patterns.matchers import Scalar, Test
-from twokey.core.patterns.work import Trail
+from twokey.core.patterns.work import LONG, Trail
 
 
 class _Missing:
@@ -53,7 +53,8 @@ class Leaf:
     def match(self, value: object, missing_ok: bool, trail: Trail) -> bool:
         """Test a field's value; any one element of a list is enough, and an object is not a value."""
         if isinstance(value, str):  # nearly always: spare it the detour below
-            trail.spend_on(value, len(self.tests))
+            if len(value) > LONG:
+                trail.spend_on(value, len(self.tests))
             if value not in self.texts and not any(test(value) for test in self.tests):
                 return False
             trail.append((self.path, value))
@@ -62,7 +63,7 @@ class Leaf:
         for scalar in _scalars(value, trail):
             found = True
             trail.spend(len(self.tests))
-            if isinstance(scalar, str):
+            if isinstance(scalar, str) and len(scalar) > LONG:
                 trail.spend_on(scalar, len(self.tests))
             if self.passes(scalar):
                 trail.append((self.path, scalar))

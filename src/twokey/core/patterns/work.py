@@ -14,7 +14,7 @@ EVENT = 200_000  # steps of all rules on one event: well under 100 ms
 LEAST = 1_000  # what a rule may always spend, whatever those before it spent
 ORDINARY = 500  # values in an event; a rule that needs so much for so few is itself at fault
 LARGE = 20_000  # values in an event that nobody needs to look through
-_LONG = 1024  # a shorter text costs one step
+LONG = 1024  # a shorter text costs one step
 
 
 class TooMuchWork(Exception):
@@ -37,9 +37,8 @@ class Trail(list[tuple[str, Json]]):
             raise TooMuchWork
 
     def spend_on(self, text: str, tests: int) -> None:
-        """Take what looking through a text costs."""
-        if len(text) > _LONG:
-            self.spend((len(text) * tests) >> 6)
+        """Take what looking through a long text costs."""
+        self.spend((len(text) * tests) >> 6)
 
 
 def size(value: object, limit: int = LARGE) -> tuple[int, int, int]:

@@ -184,11 +184,13 @@ def _principal(resource: Obj, service: Obj) -> Principal:
 
 def _threats(service: Obj) -> Iterator[str]:
     """Yield the names of the malware that was found, on volumes, in objects or in backups."""
-    for item in objects(service, "malwareScanDetails", "threats"):
-        yield text(item, "name")
-    detections = obj(service, "ebsVolumeScanDetails", "scanDetections")
-    for item in objects(detections, "threatDetectedByName", "threatNames"):
-        yield text(item, "name")
+    if "malwareScanDetails" in service:
+        for item in objects(service, "malwareScanDetails", "threats"):
+            yield text(item, "name")
+    if "ebsVolumeScanDetails" in service:
+        detections = obj(service, "ebsVolumeScanDetails", "scanDetections")
+        for item in objects(detections, "threatDetectedByName", "threatNames"):
+            yield text(item, "name")
 
 
 def _remote_ip(service: Obj) -> str:
@@ -207,6 +209,8 @@ def _remote_ip(service: Obj) -> str:
 def _sequence(service: Obj) -> Obj:
     """Return what an attack sequence tells beside its resources: signals, tactics, and the actors' keys."""
     found = obj(service, "detection", "sequence")
+    if not found:
+        return {}
     indicators = objects(found, "sequenceIndicators")
     tactics = [
         name for item in indicators if text(item, "key") == "ATTACK_TACTIC" for name in texts(item, "values")
@@ -220,6 +224,8 @@ def _sequence(service: Obj) -> Obj:
 
 def _first_seen(service: Obj) -> datetime | None:
     """Return when it began; a sequence began with the first of its signals."""
+    if "detection" not in service:
+        return moment(service.get("eventFirstSeen"))
     signals = objects(service, "detection", "sequence", "signals")
     seen = [
         found for signal in signals if (found := moment(signal.get("firstSeenAt"), signal.get("createdAt")))

@@ -7,20 +7,26 @@ from collections.abc import Iterator
 from twokey.core.signals import Resource
 from twokey.providers.reading import Obj, obj, objects, text
 
-# Where a finding has one thing of a kind: the part, the fields that identify it, and what it is.
-_DETAILS = (
-    ("instanceDetails", ("instanceId", "instanceArn"), "Instance"),
-    ("eksClusterDetails", ("arn", "name"), "EKSCluster"),
-    ("ecsClusterDetails", ("arn", "name"), "ECSCluster"),
-    ("containerDetails", ("id", "name"), "Container"),
-    ("lambdaDetails", ("functionArn", "functionName"), "Lambda"),
-    ("rdsDbInstanceDetails", ("dbInstanceArn", "dbInstanceIdentifier"), "RDSDBInstance"),
-    ("rdsLimitlessDbDetails", ("dbShardGroupArn", "dbShardGroupIdentifier"), "RDSLimitlessDB"),
-    ("ebsSnapshotDetails", ("snapshotArn",), "EBSSnapshot"),
-    ("ec2ImageDetails", ("imageArn",), "EC2Image"),
-    ("recoveryPointDetails", ("recoveryPointArn",), "RecoveryPoint"),
-    ("bedrockGuardrailDetails", ("guardrailArn", "arn", "id"), "BedrockGuardrail"),
-)
+# Where a finding has one thing of a kind: by its part, the fields that identify it, and what it is.
+_DETAILS: dict[str, tuple[tuple[str, ...], str]] = {
+    "bedrockGuardrailDetails": (("guardrailArn",), "BedrockGuardrail"),
+    "containerDetails": (("id", "name"), "Container"),
+    "ebsSnapshotDetails": (("snapshotArn",), "EBSSnapshot"),
+    "ec2ImageDetails": (("imageArn",), "EC2Image"),
+    "ecsClusterDetails": (("arn", "name"), "ECSCluster"),
+    "eksClusterDetails": (("arn", "name"), "EKSCluster"),
+    "instanceDetails": (("instanceId", "instanceArn"), "Instance"),
+    "lambdaDetails": (("functionArn", "functionName"), "Lambda"),
+    "rdsDbInstanceDetails": (("dbInstanceArn", "dbInstanceIdentifier"), "RDSDBInstance"),
+    "rdsLimitlessDbDetails": (("dbShardGroupArn", "dbShardGroupIdentifier"), "RDSLimitlessDB"),
+    "recoveryPointDetails": (("recoveryPointArn",), "RecoveryPoint"),
+}
+# What stands inside a part: an instance's role, a task, a workload.
+_INSIDE: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "ecsClusterDetails": ("taskDetails", ("arn",), "ECSTask"),
+    "instanceDetails": ("iamInstanceProfile", ("arn", "id"), "InstanceProfile"),
+    "kubernetesDetails": ("kubernetesWorkloadDetails", ("uid", "name"), "KubernetesWorkload"),
+}
 
 # Attack sequences write the kinds in capitals.
 _KINDS = {
@@ -65,25 +71,18 @@ def every_resource(resource: Obj, service: Obj, region: str) -> Iterator[Resourc
     key = text(obj(resource, "accessKeyDetails"), "accessKeyId")
     if key:
         yield Resource(key, "AccessKey", region)
-    for part, names, kind in _DETAILS:
-        found = text(obj(resource, part), *names) if part in resource else ""
-        if found:
-            yield Resource(found, kind, region)
-    yield from _inside(resource, region)
+    for part, details in resource.items():
+        if part in _DETAILS:
+            names, kind = _DETAILS[part]
+            if found := text(details, *names):
+                yield Resource(found, kind, region)
+        if part in _INSIDE:
+            inner, names, kind = _INSIDE[part]
+            if found := text(obj(details, inner), *names):
+                yield Resource(found, kind, region)
     yield from _affected(service, region)
-    yield from _sequence(service, region)
-
-
-def _inside(resource: Obj, region: str) -> Iterator[Resource]:
-    """Yield what stands inside the details: an instance's role, a task, a workload."""
-    for path, names, kind in (
-        (("instanceDetails", "iamInstanceProfile"), ("arn", "id"), "InstanceProfile"),
-        (("ecsClusterDetails", "taskDetails"), ("arn",), "ECSTask"),
-        (("kubernetesDetails", "kubernetesWorkloadDetails"), ("uid", "name"), "KubernetesWorkload"),
-    ):
-        found = text(obj(resource, *path), *names)
-        if found:
-            yield Resource(found, kind, region)
+    if "detection" in service:
+        yield from _sequence(service, region)
 
 
 def _affected(service: Obj, region: str) -> Iterator[Resource]:
