@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import ssl
+import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -254,3 +255,44 @@ def test_what_is_no_list_of_keys_opens_nothing(
     entra.documents[end] = document
     with pytest.raises(Unavailable, match=r"azure\.webhook_keys"):
         keys("key-1")
+
+
+def test_an_authority_that_hangs_holds_up_nobody_whose_key_is_known(
+    clock: SettableClock, entra: Entra
+) -> None:
+    """One reads; the others must not wait for him, or a slow authority would stop the whole door."""
+    asked, go_on, slow = threading.Event(), threading.Event(), threading.Event()
+    trusting = ssl.create_default_context(cafile=entra.ca_bundle)
+
+    def fetch(url: str) -> bytes:
+        if slow.is_set():
+            asked.set()
+            go_on.wait(300)
+        return fetched(url, trusting)
+
+    keys = SigningKeys(TENANT, clock, entra.base_url, fetch)
+    assert keys("key-1")
+    slow.set()
+    clock.advance(3601)
+    reader = threading.Thread(target=keys, args=("key-1",))
+    reader.start()
+    assert asked.wait(300)
+    assert keys("key-1")  # while the other still reads
+    with pytest.raises(jwt.InvalidKeyError):
+        keys("unknown")
+    go_on.set()
+    reader.join(300)
+    assert not reader.is_alive()
+
+
+def test_the_first_of_all_readings_is_waited_for_and_made_once(clock: SettableClock, entra: Entra) -> None:
+    trusting = ssl.create_default_context(cafile=entra.ca_bundle)
+    keys = SigningKeys(TENANT, clock, entra.base_url, partial(fetched, context=trusting))
+    found: list[Any] = []
+    callers = [threading.Thread(target=lambda: found.append(keys("key-1"))) for _ in range(12)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(300)
+    assert len(found) == 12
+    assert entra.key_reads == 1

@@ -22,6 +22,7 @@ AUTHORITY = "https://login.microsoftonline.com"  # the public cloud's
 MAX_DOCUMENT = 256 * 1024
 MAX_KEYS = 64
 _TIMEOUT_S = 2.0  # two documents, while Azure waits ten seconds
+_WAIT_S = 4.0  # for the first reading of all, by somebody else
 
 Fetch = Callable[[str], bytes]
 
@@ -67,15 +68,24 @@ class SigningKeys:
 
     def __call__(self, key_id: str) -> Any:
         """Return the public key with this id; InvalidKeyError when the tenant has none, Unavailable when unknown."""
-        with self._lock:
+        if self._is_wanted(key_id, self.clock.now()):
+            self._read_once(key_id)
+        if self._read_at is None or self.clock.now() - self._read_at > self.usable:
+            raise Unavailable("azure.webhook_keys", tenant=self.tenant)
+        if key_id not in self._keys:
+            raise jwt.InvalidKeyError("no key with this id")
+        return self._keys[key_id]
+
+    def _read_once(self, key_id: str) -> None:
+        """Let one caller read; the others go on with what is known, and wait only where that is nothing."""
+        if not self._lock.acquire(timeout=0 if self._read_at else _WAIT_S):
+            return
+        try:
             now = self.clock.now()
             if self._is_wanted(key_id, now):
                 self._read(now)
-            if self._read_at is None or now - self._read_at > self.usable:
-                raise Unavailable("azure.webhook_keys", tenant=self.tenant)
-            if key_id not in self._keys:
-                raise jwt.InvalidKeyError("no key with this id")
-            return self._keys[key_id]
+        finally:
+            self._lock.release()
 
     def _is_wanted(self, key_id: str, now: datetime) -> bool:
         if self._not_before is not None and now < self._not_before:
