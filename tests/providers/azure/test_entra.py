@@ -287,7 +287,8 @@ def test_an_authority_that_hangs_holds_up_nobody_whose_key_is_known(
 
 def test_the_first_of_all_readings_is_waited_for_and_made_once(clock: SettableClock, entra: Entra) -> None:
     trusting = ssl.create_default_context(cafile=entra.ca_bundle)
-    keys = SigningKeys(TENANT, clock, entra.base_url, partial(fetched, context=trusting))
+    fetch = partial(fetched, context=trusting)
+    keys = SigningKeys(TENANT, clock, entra.base_url, fetch, patience_s=300)
     found: list[Any] = []
     callers = [threading.Thread(target=lambda: found.append(keys("key-1"))) for _ in range(12)]
     for caller in callers:

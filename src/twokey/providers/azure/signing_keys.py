@@ -22,8 +22,6 @@ AUTHORITY = "https://login.microsoftonline.com"  # the public cloud's
 MAX_DOCUMENT = 256 * 1024
 MAX_KEYS = 64
 _TIMEOUT_S = 2.0  # two documents, while Azure waits ten seconds
-_WAIT_S = 4.0  # for the first reading of all, by somebody else
-
 Fetch = Callable[[str], bytes]
 
 
@@ -61,6 +59,7 @@ class SigningKeys:
     usable: timedelta = timedelta(hours=24)
     pause: timedelta = timedelta(minutes=1)
     pause_after_failure: timedelta = timedelta(seconds=10)
+    patience_s: float = 4.0  # with the first reading of all, which somebody else does
     _keys: Mapping[str, Any] = field(default_factory=dict, repr=False)
     _read_at: datetime | None = field(default=None, repr=False)
     _not_before: datetime | None = field(default=None, repr=False)
@@ -78,7 +77,7 @@ class SigningKeys:
 
     def _read_once(self, key_id: str) -> None:
         """Let one caller read; the others go on with what is known, and wait only where that is nothing."""
-        if not self._lock.acquire(timeout=0 if self._read_at else _WAIT_S):
+        if not self._lock.acquire(timeout=0 if self._read_at else self.patience_s):
             return
         try:
             now = self.clock.now()
