@@ -71,7 +71,9 @@ class Settings:
     azure_doors_without_token: tuple[str, ...] = ()
     aws_sns_topics: tuple[str, ...] = ()  # ARNs of the topics that may speak over HTTPS
     aws_sns_secret: Secret = Secret("")  # they call /aws/sns/<secret of 32 or more characters>
-    aws_event_keys: tuple[str, ...] = ()  # <name>=<key of 32 or more characters>: EventBridge API destinations
+    aws_event_keys: tuple[
+        str, ...
+    ] = ()  # <name>=<key of 32 or more characters>: EventBridge API destinations
     # clouds
     clouds: tuple[str, ...] = ("aws", "azure")
     aws_region: str = "us-east-1"
@@ -100,6 +102,7 @@ class Settings:
     workers: int = 4
     lease_s: float = 15.0  # how long a dead process' work waits for another hand
     storm_window_s: int = 3600
+    silent_after_h: float = 24.0  # a source that says nothing for so long is told of; 0 never
 
     @property
     def config(self) -> dict[str, Json]:
@@ -113,6 +116,14 @@ class Settings:
     def doors(self) -> dict[str, Secret]:
         """Return the Azure webhooks: name -> path secret."""
         return _named_secrets(self.azure_webhooks)
+
+    def heard_from(self) -> tuple[str, ...]:
+        """Return the sources that speak by themselves, by their names: every queue and every door.
+
+        What we ask ourselves (polling) is not among them: an empty answer is an answer.
+        """
+        queues = [f"aws.sqs:{address.rstrip('/').rpartition('/')[2]}" for address in self.aws_queues]
+        return (*queues, *(f"azure.webhook:{name}" for name in self.doors()))
 
     def event_keys(self) -> dict[str, Secret]:
         """Return the EventBridge connections: name -> key."""

@@ -85,7 +85,7 @@ def a_rule_that_raises(random: Random) -> bytes:
 
 def unknown_schema(random: Random) -> bytes:
     return json.dumps(
-        {"detail-type": "Brand New", "source": "aws.new", "id": random.random(), "detail": {}}
+        {"detail-type": "Brand New", "source": "aws.new", "id": f"new-{random.random()}", "detail": {}}
     ).encode()
 
 

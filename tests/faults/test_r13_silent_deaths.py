@@ -29,6 +29,7 @@ ENDS, REPLACED = "the process ends", "another takes its place"
 # What lives in an idle bot, and what its death leads to. A task or thread that is not here fails the test.
 LIVES: dict[str, str] = {
     "task:sender": ENDS,
+    "task:listening": ENDS,
     "task:web": ENDS,
     "task:web-stop": ENDS,
     "task:web-serve": ENDS,
@@ -132,7 +133,7 @@ def test_after_such_an_end_the_next_start_is_well(patient: Any) -> None:
 STARTS = {"create_task", "ensure_future", "Thread", "Timer", "start_new_thread", "run_coroutine_threadsafe"}
 KNOWN = {
     "app/running.py:Pump.__init__",  # vital: one each queue
-    "app/running.py:_bot",  # vital: the engine
+    "app/running.py:Hands.__init__",  # vital: the engine
     "app/running.py:_leave_after",  # the end itself
     "chat/slack/workers.py:Watch.hold",
     "chat/slack/workers.py:Watch.need",

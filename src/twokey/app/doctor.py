@@ -9,7 +9,8 @@ from twokey import app as wiring
 from twokey.app.aws import aws_doors, aws_vouch
 from twokey.app.azure import azure_doors, azure_queues, azure_session
 from twokey.app.faults import told
-from twokey.core.errors import TwokeyError
+from twokey.app.running import build_listening
+from twokey.core.errors import TwokeyError, Unavailable
 from twokey.core.people import Role
 from twokey.settings import Settings, missing_to_serve
 
@@ -109,6 +110,21 @@ def _doors(settings: Settings) -> str:
     )
 
 
+def _listening(settings: Settings) -> str:
+    record = wiring.open_record(settings)
+    try:
+        listening = build_listening(settings, record, wiring.SystemClock())
+        heard, silent = listening.heard(), listening.silent()
+    finally:
+        record.close()
+    if silent:
+        source, since = min(silent.items(), key=lambda pair: pair[1])
+        raise Unavailable("listening.silent", source=source, since=f"{since:%Y-%m-%d %H:%M} UTC")
+    never = [source for source, last in heard.items() if last is None]
+    said = f"{len(heard)} sources"
+    return f"{said}, never heard: {', '.join(never)}" if never else f"{said}, all of them heard"
+
+
 def _azure(settings: Settings) -> str:
     if "azure" not in settings.clouds:
         return "not one of TWOKEY_CLOUDS"
@@ -132,4 +148,5 @@ _LOOKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("ways of AWS", _ways_of_aws),
     ("doors", _doors),
     ("azure", _azure),
+    ("listening", _listening),
 )

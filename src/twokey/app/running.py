@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.app.aws import aws_doors
@@ -15,17 +16,20 @@ from twokey.app.azure import azure_doors
 from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
 from twokey.flow.intake import Intake
-from twokey.ports import Source
+from twokey.flow.listening import Listening
+from twokey.ports import Clock, Source, Store
 from twokey.settings import Settings
 
 if TYPE_CHECKING:
     from twokey.app import App
     from twokey.chat.slack.app import SlackBot
-    from twokey.chat.slack.options import SlackOptions
+    from twokey.chat.slack.options import Flows, SlackOptions
+    from twokey.chat.slack.sender import Sender
     from twokey.web import WebApp
 
 log = logging.getLogger("twokey")
 GRACE_S = 6.0  # how long work in hand may take to its end
+LISTEN_EVERY_S = 60.0
 LEAVE_S = 9.0  # and everything together: who asked us to end waits ten seconds before he kills
 DIED = 70  # the exit code when a part that must live has ended: whoever supervises starts us again
 
@@ -100,7 +104,6 @@ def run_worker(app: App) -> None:
 async def _bot(app: App) -> None:
     from twokey.chat.slack.app import slack_bot
     from twokey.chat.slack.options import Flows
-    from twokey.chat.slack.sender import Sender
     from twokey.web import serve as serve_web
 
     stop, ended = asyncio.Event(), threading.Event()
@@ -117,38 +120,12 @@ async def _bot(app: App) -> None:
     options = slack_options(settings)
     flows = Flows(app.intake, app.response, app.containment, app.review)
     bot = slack_bot(flows, options, store=app.bell, clock=app.clock, rosters=app.rosters)
-    sender = Sender(
-        flows,
-        options,
-        store=app.store,  # not the bell: its own changes need not wake it
-        clock=app.clock,
-        rosters=app.rosters,
-        workers=bot.desk.workers,
-        watch=bot.watch,
-        announced=app.response.announced_in,
-        lease=app.leads,
-        checkpoint=app.checkpoint,
-    )
+    sender = _sender(app, bot, flows, options)
     app.bell.listener = sender.wake
     bot.watch.need(sender.run(), "sender")
-    engine = threading.Thread(target=app.engine.run, args=(ended,), name="engine", daemon=True)
-    engine.start()
-    bot.watch.vital("engine", engine.is_alive)
-    pumps = [Pump(source, app.intake, ended) for source in app.sources]
-    for pump in pumps:
-        pump.start()
-        bot.watch.vital(pump.name, pump.is_alive)
-
-    def readiness() -> dict[str, str]:
-        faults = bot.watch.faults()
-        if not engine.is_alive() or not app.engine.alive():
-            faults["engine"] = "has ended"
-        for pump in pumps:
-            if fault := pump.fault():
-                faults[pump.name] = fault
-        return faults
-
-    web = web_door(app, bot, readiness)
+    hands = Hands(app, bot, ended)
+    bot.watch.need(_listen(build_listening(settings, app.bell, app.clock), hands.silent), "listening")
+    web = web_door(app, bot, hands.readiness)
     door = bot.connect() if settings.slack_app_token else None
     bot.watch.vital("inbox", lambda: web.state.inbox.is_alive)
     serving = bot.watch.need(serve_web(web, settings.http_host, settings.http_port, stop), "web")
@@ -166,13 +143,55 @@ async def _bot(app: App) -> None:
         ended.set()
         if door is not None:
             await door.close()
-        await asyncio.to_thread(engine.join, GRACE_S)
+        await asyncio.to_thread(hands.engine.join, GRACE_S)
         await bot.close()
-        if engine.is_alive():
+        if hands.engine.is_alive():
             _leave(DIED if died else 0)
         app.store.close()
     if died:
         raise SystemExit(DIED)
+
+
+class Hands:
+    """The threads that do owed work and fetch notifications, all of them in the register; and how everything is."""
+
+    def __init__(self, app: App, bot: SlackBot, ended: threading.Event) -> None:
+        self._app, self._watch = app, bot.watch
+        self.silent: dict[str, str] = {}  # sources of which nothing was heard for long
+        self.engine = threading.Thread(target=app.engine.run, args=(ended,), name="engine", daemon=True)
+        self.engine.start()
+        self._watch.vital("engine", self.engine.is_alive)
+        self._pumps = [Pump(source, app.intake, ended) for source in app.sources]
+        for pump in self._pumps:
+            pump.start()
+            self._watch.vital(pump.name, pump.is_alive)
+
+    def readiness(self) -> dict[str, str]:
+        """Return what is wrong, by part."""
+        faults = {**self.silent, **self._watch.faults()}
+        if not self.engine.is_alive() or not self._app.engine.alive():
+            faults["engine"] = "has ended"
+        for pump in self._pumps:
+            if fault := pump.fault():
+                faults[pump.name] = fault
+        return faults
+
+
+def _sender(app: App, bot: SlackBot, flows: Flows, options: SlackOptions) -> Sender:
+    from twokey.chat.slack.sender import Sender
+
+    return Sender(
+        flows,
+        options,
+        store=app.store,  # not the bell: its own changes need not wake it
+        clock=app.clock,
+        rosters=app.rosters,
+        workers=bot.desk.workers,
+        watch=bot.watch,
+        announced=app.response.announced_in,
+        lease=app.leads,
+        checkpoint=app.checkpoint,
+    )
 
 
 def web_door(app: App, bot: SlackBot, readiness: Callable[[], Mapping[str, str]]) -> WebApp:
@@ -188,6 +207,24 @@ def web_door(app: App, bot: SlackBot, readiness: Callable[[], Mapping[str, str]]
         readiness=readiness,
         slack=slack_route(bot, app.clock).app if app.settings.slack_signing_secret else None,
     )
+
+
+async def _listen(listening: Listening, silent: dict[str, str]) -> None:
+    """Look now and then whether every source still speaks; what cannot be looked at now can be in a minute."""
+    while True:
+        try:
+            found = await asyncio.to_thread(listening.look)
+            silent.clear()
+            silent.update({name: f"ok, but silent since {at:%Y-%m-%dT%H:%MZ}" for name, at in found.items()})
+        except TwokeyError as fault:
+            log.warning("silence could not be looked for: %s", fault)
+        await asyncio.sleep(LISTEN_EVERY_S)
+
+
+def build_listening(settings: Settings, store: Store, clock: Clock) -> Listening:
+    """Make what knows which sources are silent."""
+    after = timedelta(hours=settings.silent_after_h)
+    return Listening(store, clock, settings.heard_from(), after, clock.now())
 
 
 def _leave_after(seconds: float, code: int = 0) -> None:

@@ -11,7 +11,7 @@ from twokey.core.errors import Message
 from twokey.core.incidents import Incident
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.runbooks import Plan
-from twokey.ports import Transaction
+from twokey.ports import Reading, Transaction
 
 
 def redraw_card(tx: Transaction, incident: Incident, now: datetime) -> None:
@@ -97,6 +97,11 @@ def tell_duty(tx: Transaction, name: str, said: Message, now: datetime, *, elsew
                 context={"elsewhere": "yes"} if elsewhere else {},
             )
         )
+
+
+def is_duty_told(look: Reading, name: str) -> bool:
+    """Say whether this was told, or is owed."""
+    return look.get(Notice, f"duty:{name}") is not None
 
 
 def _redraw(tx: Transaction, fresh: Notice) -> None:
