@@ -9,12 +9,19 @@ from pathlib import Path
 import pytest
 
 from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation, installed
+from twokey.testing.installation import DOOR_SECRET, Installation, installed
 from twokey.testing.postgres import Postgres, running
-
 
 # Messages are not what is tried here, and a loaded machine must not lose a lease.
 QUICK = {"TWOKEY_SLACK_PER_SECOND": "25", "TWOKEY_LEASE_S": "10"}
+
+# Every door that the program can have is open.
+DOORS = {
+    "TWOKEY_AZURE_EVENT_GRID": f"grid={DOOR_SECRET}-2",
+    "TWOKEY_AWS_SNS_TOPICS": "arn:aws:sns:eu-central-1:111111111111:twokey",
+    "TWOKEY_AWS_SNS_SECRET": f"{DOOR_SECRET}-3",
+    "TWOKEY_AWS_EVENT_KEYS": f"bus={DOOR_SECRET}-4",
+}
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +52,7 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
 @pytest.fixture(scope="module")
 def shared(aws: Ministack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One world for a file, with an incident in it and its bot at work."""
-    with installed(tmp_path_factory.mktemp("world"), aws, settings=QUICK) as world:
+    with installed(tmp_path_factory.mktemp("world"), aws, settings=QUICK | DOORS) as world:
         world.bot()
         world.attack()
         yield world
