@@ -335,7 +335,7 @@ def test_a_body_that_drips_is_given_up(shelf: Shelf) -> None:
         assert answer.startswith(b"HTTP/1.1 408 ")
 
     run(door(shelf, limits=Limits(body_s=0.3)), story)
-    only_a_note(shelf)
+    assert shelf.rows == {}  # after a 408 Azure comes again
 
 
 def test_a_head_that_drips_is_given_up(shelf: Shelf) -> None:
