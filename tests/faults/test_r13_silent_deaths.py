@@ -52,6 +52,11 @@ PASSING = re.compile(r"task:(slack:.*|socket-connect|Server\..*|.*RequestRespons
 
 
 @pytest.fixture
+def world(worlds: Callable[..., Installation]) -> Installation:
+    return worlds(TWOKEY_LEASE_S="10")
+
+
+@pytest.fixture
 def patient(world: Installation, nursery: Nursery) -> Callable[[], tuple[Bot, Patient]]:
     def started() -> tuple[Bot, Patient]:
         folder = world.folder / "surgery"
