@@ -18,7 +18,7 @@ from twokey.store.tables import AUDIT
 
 N = TypeVar("N", bound=Noun)
 
-_PAGE = 2_000
+_PAGE = 500  # as much as stays near the processor while it is proved
 _COLUMNS = ", ".join(f'"{column.name}"' for column in AUDIT.c)
 
 
