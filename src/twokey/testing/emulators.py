@@ -70,5 +70,6 @@ class Ministack:
         self._process.terminate()
         try:
             self._process.wait(5)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired:  # a loaded machine: it is not let go before it is dead
             self._process.kill()
+            self._process.wait(60)

@@ -180,7 +180,7 @@ def test_the_organisations_form_tells_each_affected_account_and_a_public_event_o
 def test_a_list_that_is_not_to_be_had_is_told_once_and_the_bot_goes_on(
     fake: FakeLists, caplog: pytest.LogCaptureFixture, what: str, operation: str, code: str
 ) -> None:
-    fake.refuses[operation] = (400, code)
+    fake.refuses[operation] = (401 if what == "securityhub" else 400, code)
     site = Site(fake, what)
     with caplog.at_level(logging.WARNING, "twokey"):
         for _ in range(5):

@@ -12,12 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from twokey.app import SystemClock
+from twokey.app.aws import aws_doors, aws_vouch
 from twokey.cli import app as commands
-from twokey.core.errors import Refused
+from twokey.core.errors import Invalid, Refused
 from twokey.core.signals import RawNotification
 from twokey.providers.aws.options import QueueOptions
 from twokey.providers.aws.sns import SnsHosts, SnsListener, topic_of
 from twokey.providers.aws.sources import SqsSource
+from twokey.settings import load
 from twokey.testing.aws import FakeSns
 from twokey.testing.sorting import Sorting
 from twokey.testing.web import served
@@ -271,3 +273,39 @@ def test_keys_that_could_be_guessed_or_confused_stop_the_start(keys: tuple[tuple
     with pytest.raises(Exception, match=r"web\."):
         AwsDoors(keys=tuple(KeyDoor(name, key) for name, key in keys))
     assert "short" not in repr(KeyDoor("x", "short"))
+
+
+TOPIC = "arn:aws:sns:eu-central-1:111111111111:findings"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"TWOKEY_AWS_SNS_TOPICS": TOPIC}, "TWOKEY_AWS_SNS_SECRET"),
+        ({"TWOKEY_AWS_SNS_SECRET": SECRET}, "TWOKEY_AWS_SNS_TOPICS"),
+        ({"TWOKEY_AWS_EVENT_KEYS": "bus=short"}, "TWOKEY_AWS_EVENT_KEYS"),
+        ({"TWOKEY_AWS_EVENT_KEYS": "=" + KEY}, "TWOKEY_AWS_EVENT_KEYS"),
+        ({"TWOKEY_AWS_POLL": "everything"}, "TWOKEY_AWS_POLL"),
+        ({"TWOKEY_AWS_POLL_S": "5"}, "TWOKEY_AWS_POLL_S"),
+        ({"TWOKEY_AWS_SESSION_TAGS": "tool"}, "TWOKEY_AWS_SESSION_TAGS"),
+        (
+            {"TWOKEY_AWS_SNS_TOPICS": "arn:aws:sqs:x:1:q", "TWOKEY_AWS_SNS_SECRET": SECRET},
+            "aws.sns.not_a_topic",
+        ),
+        ({"TWOKEY_AWS_SNS_TOPICS": TOPIC, "TWOKEY_AWS_SNS_SECRET": "a" * 40}, "web.secret_weak"),
+        ({"TWOKEY_AWS_EVENT_KEYS": f"x={KEY},y={KEY}"}, "web.door_twice"),
+        ({"TWOKEY_AWS_SOURCE_SCOPES": "twokey-findings=*"}, "aws.scope.entry"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_way_that_is_half_made_stops_the_start_with_its_name(given: dict[str, str], named: str) -> None:
+    def start() -> None:
+        loaded = load(given)
+        aws_vouch(loaded)
+        aws_doors(loaded, SystemClock())
+
+    with pytest.raises(Invalid) as refused:
+        start()
+    assert named in str(refused.value)
+    assert SECRET not in str(refused.value)
+    assert KEY not in str(refused.value)
