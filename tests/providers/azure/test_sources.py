@@ -353,6 +353,38 @@ def test_the_log_cursor_stays_while_entries_are_not_stored(
     assert kept.places
 
 
+def test_a_long_list_is_stored_in_portions_and_the_cursor_waits_for_the_last(
+    arm: Arm, clock: SettableClock, log: ActivityLog, kept: Kept
+) -> None:
+    arm.state.activity = [entry(clock, "ServiceHealth", number) for number in range(1200)]
+    sizes = []
+    for _ in range(3):
+        found = log.receive()
+        assert kept.places == {}
+        sizes.append(len(found))
+        log.done(found)
+    assert sizes == [500, 500, 200]
+    assert kept.places
+
+
+def test_a_portion_that_was_not_stored_is_read_again_with_all_that_came_after_it(
+    arm: Arm, clock: SettableClock, log: ActivityLog, kept: Kept
+) -> None:
+    arm.state.activity = [entry(clock, "ServiceHealth", number) for number in range(1200)]
+    log.done(log.receive())
+    lost = log.receive()  # the record was away: nobody acknowledges
+    assert log.receive() == []
+    assert kept.places == {}
+    clock.advance(301)
+    again: list[RawNotification] = []
+    while found := log.receive():
+        again += found
+        log.done(found)
+    assert {raw.id for raw in lost} <= {raw.id for raw in again}
+    assert len(again) == 1200
+    assert kept.places
+
+
 # --- storage queues
 
 

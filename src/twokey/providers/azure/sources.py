@@ -15,7 +15,7 @@ from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock, Cursors
 from twokey.providers.azure.impact import Impacts
 from twokey.providers.azure.session import AzureSession, speaking_of
-from twokey.providers.azure.turns import Turns
+from twokey.providers.azure.turns import Portions, Turns
 
 PERMISSIONS = (
     "Microsoft.Insights/eventtypes/values/read",
@@ -48,6 +48,7 @@ class ServiceHealthEvents:
     wait: Callable[[float], object] = field(default_factory=lambda: Event().wait, repr=False)
     name: str = field(init=False)
     _turns: Turns = field(init=False, repr=False)
+    _portions: Portions = field(init=False, default_factory=Portions, repr=False)
     _impacts: Impacts = field(init=False, repr=False)
     _read_to: str = field(init=False, default="")
 
@@ -58,18 +59,21 @@ class ServiceHealthEvents:
 
     def receive(self) -> list[RawNotification]:
         """Return the events; when it is not time yet, wait a while and return nothing. Errors are ours."""
+        if rest := self._portions.next():
+            return rest
         if not self._turns.is_mine():
             return []
         with self._turns.taken() as now:
             found = [self._raw(event, now) for event in self._events(now)]
+        self._portions.put(found)
         self._read_to = now.date().isoformat()
         if not found:
             self.done(())
-        return found
+        return self._portions.next()
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
         """Acknowledge nothing at Azure, which keeps its events; what is stored need not be asked for again."""
-        if self._read_to:
+        if self._portions.is_through() and self._read_to:
             self.cursors.move(self.name, self._read_to)
 
     def _events(self, now: datetime) -> list[dict[str, Any]]:
@@ -109,6 +113,7 @@ class ActivityLog:
     wait: Callable[[float], object] = field(default_factory=lambda: Event().wait, repr=False)
     name: str = field(init=False)
     _turns: Turns = field(init=False, repr=False)
+    _portions: Portions = field(init=False, default_factory=Portions, repr=False)
     _read_to: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -117,18 +122,21 @@ class ActivityLog:
 
     def receive(self) -> list[RawNotification]:
         """Return the entries; when it is not time yet, wait a while and return nothing. Errors are ours."""
+        if rest := self._portions.next():
+            return rest
         if not self._turns.is_mine():
             return []
         with self._turns.taken() as now:
             found = [self._raw(entry, now) for entry in self._entries(now)]
+        self._portions.put(found)
         self._read_to = now
         if not found:
             self.done(())
-        return found
+        return self._portions.next()
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
         """Keep how far the log was read: at most once an hour, as every move stands in the audit trail."""
-        if self._read_to is None:
+        if not self._portions.is_through() or self._read_to is None:
             return
         before = self.cursors.position(self.name)
         if not before or self._read_to - _moment(before, self._read_to) >= timedelta(hours=1):

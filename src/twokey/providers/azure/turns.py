@@ -1,4 +1,4 @@
-"""When a list of Azure's may be asked for again: every so often, and never before a Retry-After is over."""
+"""Reading Azure's lists: when one may be asked for again, and how a long one is handed on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from threading import Event
 
 from twokey.core.errors import TwokeyError
+from twokey.core.signals import RawNotification
 from twokey.ports import Clock
 
 LONGEST_WAIT_S = 20.0
+PORTION = 500  # that are stored in one transaction
 
 
 @dataclass
@@ -50,3 +52,28 @@ class Turns:
 def _retry_after(fault: TwokeyError) -> timedelta:
     said = fault.message.params.get("seconds", "") if fault.message.code == "azure.throttled" else ""
     return timedelta(seconds=int(said)) if said.isdigit() else timedelta(0)
+
+
+@dataclass
+class Portions:
+    """Hands a long list on bit by bit; it is through when the last bit was stored, and not before."""
+
+    _left: list[RawNotification] = field(default_factory=list, repr=False)
+    _is_out: bool = False
+
+    def put(self, found: list[RawNotification]) -> None:
+        """Take a list that was read; what was left of an older one is in it again."""
+        self._left, self._is_out = found, False
+
+    def next(self) -> list[RawNotification]:
+        """Return the next bit. Where the last one was not stored the list is dropped: it is read again whole."""
+        if self._is_out:
+            self.put([])
+        bit, self._left = self._left[:PORTION], self._left[PORTION:]
+        self._is_out = bool(bit)
+        return bit
+
+    def is_through(self) -> bool:
+        """Take note that the last bit is stored, and say whether it was the last of all."""
+        self._is_out = False
+        return not self._left
