@@ -30,6 +30,7 @@ class ChatIdentity:
     """What the chat service itself says about the account that just acted (read now, never remembered)."""
 
     account: ChatAccount
+    workspace: str = ""  # where it acted; one account may act in several
     enterprise: str = ""
     channel: str = ""
     exists: bool = True

@@ -29,8 +29,12 @@ def on_record(
     incident_id: str = "",
     plan_id: str = "",
 ) -> Iterator[None]:
-    """Let a refusal through, having put it on record; a form that is not filled in is none."""
+    """Let a refusal through, having put it on record; a form that is not filled in is none.
+
+    What belongs to another workspace is refused before anything else is looked at.
+    """
     try:
+        _is_here(store, who, incident_id, plan_id)
         yield
     except (Refused, NotFound) as refusal:
         if refusal.message.code != "refused.param_missing":
@@ -48,6 +52,14 @@ def on_record(
                     data={**said.params, "code": said.code},
                 )
         raise
+
+
+def _is_here(store: Store, who: ChatIdentity, incident_id: str, plan_id: str) -> None:
+    with store.read() as look:
+        plan = look.get(Plan, plan_id) if plan_id else None
+        incident = look.get(Incident, plan.incident_id if plan else canonical_id(incident_id))
+    if incident and incident.workspace and who.workspace and incident.workspace != who.workspace:
+        raise Refused("refused.foreign_workspace", user=who.account.user, team=who.workspace)
 
 
 def whoever(who: ChatIdentity, rosters: Rosters) -> Actor:

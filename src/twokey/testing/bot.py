@@ -33,7 +33,8 @@ class Bot:
 
     `dies_at` names a crash point (see `twokey.flow.crashpoints`) at which the process kills itself with
     SIGKILL, the `dies_at_count`th time it comes there; `~` before the name stops it until SIGCONT instead.
-    With a `nursery` it is born there, which takes no time.
+    With a `nursery` it is born there, which takes no time. `clock` names a file with the seconds by which the
+    process' clock is ahead: it may be written while the process runs.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Bot:
     dies_at: str = ""
     dies_at_count: int = 1
     nursery: Nursery | None = None
+    clock: Path | None = None
     log: Path = field(init=False)
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | Born | None = None
@@ -63,6 +65,8 @@ class Bot:
             self._process = self.nursery.bear(mortal, self.folder, environment, self.log)
         else:
             module = ["twokey.testing.mortal", *mortal] if self.dies_at else ["twokey", self.command]
+            if self.clock is not None:
+                module = ["twokey.testing.shifted", self.command, str(self.clock)]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", *module],

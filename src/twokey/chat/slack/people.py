@@ -66,6 +66,7 @@ class People:
         ours = home == self._team or bool(self._enterprise and grid == self._enterprise)
         return ChatIdentity(
             account=ChatAccount(home or act.team, act.user),
+            workspace=act.workspace,
             enterprise=grid or act.enterprise,
             channel=act.channel,
             exists=user.get("id") == act.user and bool(home),
