@@ -227,7 +227,7 @@ def test_migrating_says_what_it_did_and_twice_is_once(
 ) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     migrate(url)
-    assert capsys.readouterr().out == "record: new -> 0001\n"
+    assert capsys.readouterr().out == "record: new -> 0002\n"
     migrate(url)
     assert capsys.readouterr().out == "record: 0001, nothing to do\n"
 
@@ -236,7 +236,7 @@ def test_migrating_postgres_prepares_the_engine_too(capsys: pytest.CaptureFixtur
     with running() as server:
         url = server.fresh()
         migrate(url)
-        assert capsys.readouterr().out == "record: new -> 0001\nengine: schema\n"
+        assert capsys.readouterr().out == "record: new -> 0002\nengine: schema\n"
         migrate(url)
         assert capsys.readouterr().out == "record: 0001, nothing to do\nengine: nothing to do\n"
         open_store(url, SettableClock()).close()

@@ -259,6 +259,7 @@ def signal_view(signal: Signal) -> dict[str, Json]:
         "started_at": signal.started_at.isoformat() if signal.started_at else None,
         "detected_at": signal.detected_at.isoformat() if signal.detected_at else None,
         "updated_at": signal.updated_at.isoformat() if signal.updated_at else None,
+        "ended_at": signal.ended_at.isoformat() if signal.ended_at else None,
         "resources": [
             {"id": found.id, "type": found.type, "region": found.region} for found in signal.resources
         ],
