@@ -229,7 +229,7 @@ def test_migrating_says_what_it_did_and_twice_is_once(
     migrate(url)
     assert capsys.readouterr().out == "record: new -> 0002\n"
     migrate(url)
-    assert capsys.readouterr().out == "record: 0001, nothing to do\n"
+    assert capsys.readouterr().out == "record: 0002, nothing to do\n"
 
 
 def test_migrating_postgres_prepares_the_engine_too(capsys: pytest.CaptureFixture[str]) -> None:
@@ -238,5 +238,5 @@ def test_migrating_postgres_prepares_the_engine_too(capsys: pytest.CaptureFixtur
         migrate(url)
         assert capsys.readouterr().out == "record: new -> 0002\nengine: schema\n"
         migrate(url)
-        assert capsys.readouterr().out == "record: 0001, nothing to do\nengine: nothing to do\n"
+        assert capsys.readouterr().out == "record: 0002, nothing to do\nengine: nothing to do\n"
         open_store(url, SettableClock()).close()
