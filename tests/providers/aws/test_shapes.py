@@ -245,3 +245,20 @@ def test_what_takes_more_than_a_comparison_is_a_fact(name: str, asked: dict[str,
 )
 def test_an_ordinary_request_means_nothing_special(name: str, asked: dict[str, Any]) -> None:
     assert meaning(name, asked, ACCOUNT, "jane") == {}
+
+
+@pytest.mark.parametrize("pascal", [False, True])
+def test_a_finding_that_lost_its_service_part_is_still_a_finding(pascal: bool) -> None:
+    detail = fixture("guardduty-lambda")["detail"]
+    del detail["service"]
+    if pascal:
+        detail = {name[0].upper() + name[1:]: value for name, value in detail.items()}
+    (signal,) = signals(detail)
+    assert (signal.family, signal.type) == ("guardduty", "UnauthorizedAccess:Lambda/MaliciousIPCaller.Custom")
+    assert AwsNormaliser.recognises(detail)
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "a:b", "Microsoft.Compute/virtualMachines", ""])
+def test_another_document_with_a_type_is_no_finding(kind: str) -> None:
+    (signal,) = signals({"type": kind, "severity": 3, "accountId": ACCOUNT, "arn": "x"})
+    assert signal.family == "other"

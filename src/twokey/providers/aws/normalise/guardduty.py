@@ -63,11 +63,20 @@ def is_finding(detail: Obj) -> bool:
     """Say whether a bare document is a GuardDuty finding, in either spelling."""
     service = detail.get("service", detail.get("Service"))
     if not isinstance(service, dict):
-        return False
+        return _names_a_finding(detail)
     return any(
         name in service or name[0].upper() + name[1:] in service
         for name in ("detectorId", "archived", "eventFirstSeen", "serviceName", "additionalInfo")
     )
+
+
+def _names_a_finding(detail: Obj) -> bool:
+    """Say whether a document without its `service` part is still one: by its type, `Purpose:Resource/Family`."""
+    purpose, colon, rest = text(detail, "type", "Type").partition(":")
+    if not colon or not purpose.isalpha() or "/" not in rest or rest.startswith(":"):
+        return False
+    around = ("accountId", "severity", "updatedAt", "createdAt", "resource", "arn")
+    return sum(name in detail or name[0].upper() + name[1:] in detail for name in around) >= 2
 
 
 def fold(value: Json, depth: int = 0) -> Json:
