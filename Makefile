@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: setup bench bench-page bench-peers bench-short demo test check fix words lock clean
+.PHONY: setup bench bench-page bench-peers bench-short demo test proof faults check fix words lock clean
 
 setup: $(VENV)/.ready
 
@@ -22,12 +22,25 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
+FIGURES := docs/why/figures/trials.json
+
+# The promises of docs/why/trust.md, tried as often as CI does, and the page's figures made anew.
+proof: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/attacks tests/faults --proof-file=$(FIGURES) $(PYTEST_ARGS)
+	$(BIN)/python tools/trust_page.py
+
+# The same with the counts of a release: hours. It ends with the table of promises, trials and outcomes.
+faults: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults tests/attacks --proof=release --timeout=0 \
+		--proof-file=build/trials-release.json $(PYTEST_ARGS)
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/compile_words.py --check
+	$(BIN)/python tools/trust_page.py --check
 
 fix: setup
 	$(BIN)/ruff check --fix .

@@ -587,3 +587,29 @@ def test_a_json_example_in_a_page_is_json() -> None:
                     json.loads(text)
                 except ValueError as fault:
                     raise AssertionError(f"{path.relative_to(ROOT)}:{line}: {fault}") from fault
+
+
+def test_the_page_of_promises_shows_the_suites_own_figures() -> None:
+    done = subprocess.run(
+        [sys.executable, "tools/trust_page.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_attack_and_fault_that_is_tried_has_its_promise_on_the_page() -> None:
+    page = (DOCS / "why" / "trust.md").read_text("utf-8")
+    named = re.compile(r"test_([rs])0*(\d+)_")
+    tried = {
+        f"{match[1].upper()}{match[2]}"
+        for folder in ("attacks", "faults")
+        for path in (ROOT / "tests" / folder).glob("test_*.py")
+        if (match := named.match(path.name))
+    }
+    assert len(tried) > 15
+    shown = set(re.findall(r"^### ([RS]\d+) ", page, re.M))
+    assert tried <= shown
+    assert shown == set(re.findall(r"^<!-- tried: ([RS]\d+) -->$", page, re.M))

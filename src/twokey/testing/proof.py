@@ -122,7 +122,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if not rows:
         return
     terminalreporter.section("promises tried")
-    for row in rows:
+    for row in _merged(rows):
         outcomes = ", ".join(f"{name} {count:,}" for name, count in row["outcomes"].items())
         line = f"{row['id']:<5}{row['result']:<8}{row['trials']:>8,}  {row['promise']}"
         terminalreporter.write_line(f"{line} ({outcomes})" if outcomes else line)
@@ -145,6 +145,17 @@ def _rows(reporter: Any) -> list[dict[str, Any]]:
                 if name == _ROW:
                     rows.append({**row, "result": "BROKEN" if report.nodeid in failed else "held"})
     return sorted(rows, key=_order)
+
+
+def _merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row a promise: several tests, or one for many cases, may prove the same words."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        line = found.setdefault((row["id"], row["promise"]), {**row, "trials": 0, "outcomes": Counter()})
+        line["trials"] += row["trials"]
+        line["outcomes"] = line["outcomes"] + Counter(row["outcomes"])
+        line["result"] = "held" if line["result"] == row["result"] == "held" else "BROKEN"
+    return list(found.values())
 
 
 def _order(row: dict[str, Any]) -> tuple[str, int, str]:
