@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twokey.core.errors import Refused
 from twokey.core.incidents import (
     CANCEL_REASONS,
+    MOST_RESOURCES,
     MOVES,
     Severity,
     State,
@@ -154,3 +155,13 @@ def test_a_container_leads_to_its_storage_account():
     found = facts(an_incident(resources=(Resource(container, "microsoft.storage/storageaccounts"),)))
     assert found["storage_account_name"] == "acme"
     assert found["storage_account_id"].endswith("/storageAccounts/Acme")
+
+
+def test_a_storm_of_resources_is_counted_beyond_what_an_incident_can_carry():
+    incident = an_incident(resources=())
+    for start in range(0, MOST_RESOURCES + 40, 20):
+        named = tuple(Resource(f"arn:aws:s3:::bucket-{n}") for n in range(start, start + 20))
+        incident = absorb(incident, a_signal(resources=named), a_verdict(), at(9))
+    assert len(incident.resources) == MOST_RESOURCES
+    assert incident.more_resources == 40
+    assert incident.signals == an_incident().signals + (MOST_RESOURCES + 40) // 20

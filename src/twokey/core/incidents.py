@@ -86,6 +86,7 @@ class Incident:
     is_account_specific: bool = False  # the provider's event is about this account alone
     is_availability: bool = False  # something does not work, and no security finding says so
     related: tuple[str, ...] = ()  # incidents that correlation ties to this one
+    more_resources: int = 0  # how many were named beyond those that are kept; one that comes again counts again
     turns: int = 0  # how often the source said over, and then not over
     cancel_reason: str = ""
     disputed: Message | None = (
@@ -278,10 +279,16 @@ def _last(arn: str) -> str:
     return arn.rpartition(":")[2].partition("/")[0] if arn.startswith("arn:") else arn
 
 
+MOST_RESOURCES = 500
+"""What an incident keeps of what was named: it is written anew with every signal, and a storm names thousands.
+The sightings keep all of it; no runbook may touch as many in one plan."""
+
+
 def absorb(incident: Incident, signal: Signal, verdict: Verdict, now: datetime) -> Incident:
     """Take one more signal into an incident: count it, add what it names, never lower the severity."""
     known = {resource.id for resource in incident.resources}
     fresh = tuple(r for r in signal.resources if r.id not in known)
+    room = max(0, MOST_RESOURCES - len(incident.resources))
     graver = min(incident.severity, severity_of(signal, verdict.label))
     started = [t for t in (incident.times.started, signal.started_at) if t]
     detected = [t for t in (incident.times.detected, signal.detected_at) if t]
@@ -296,7 +303,8 @@ def absorb(incident: Incident, signal: Signal, verdict: Verdict, now: datetime) 
         signals=incident.signals + 1,
         last_signal_at=now,
         severity=graver,
-        resources=incident.resources + fresh,
+        resources=incident.resources + fresh[:room],
+        more_resources=incident.more_resources + len(fresh[room:]),
         services=tuple(dict.fromkeys((*incident.services, *services_of(signal)))),
         regions=tuple(dict.fromkeys((*incident.regions, *regions_of(signal)))),
         principal=principal,

@@ -166,8 +166,8 @@ def _impact(record: Record, words: Words) -> Facts:
             }
             for one in shown
         ],
-        "resources_count": len(incident.resources),
-        "resources_left_out": len(incident.resources) - len(shown),
+        "resources_count": len(incident.resources) + incident.more_resources,
+        "resources_left_out": len(incident.resources) + incident.more_resources - len(shown),
     }
 
 

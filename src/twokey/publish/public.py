@@ -197,7 +197,7 @@ def public_record(record: Record) -> PublicRecord:
         times=incident.times,
         metrics=metrics(incident.times),
         containments=tuple(_containment(kept) for kept in record.containments if kept.keys),
-        resources=len(incident.resources),
+        resources=len(incident.resources) + incident.more_resources,
         drafted_at=record.drafted_at,
     )
 

@@ -122,7 +122,7 @@ def _resources(incident: Incident, words: Words) -> str:
     lines = [
         f"{code(resource.id, 260, words.language)} {shown(resource.type, 60)}".rstrip() for resource in there
     ]
-    left = len(incident.resources) - len(there)
+    left = len(incident.resources) + incident.more_resources - len(there)
     return "\n".join([*lines, *([words("chat.more_lines", count=left)] if left else [])])
 
 
