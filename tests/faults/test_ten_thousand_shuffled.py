@@ -1,0 +1,129 @@
+"""Ten thousand notifications, shuffled and half of them repeated, end as if each had come once and in order.
+
+They are the recorded samples beside the project, and copies of them that happened to other accounts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twokey import app as wiring
+from twokey.core.errors import Invalid
+from twokey.core.incidents import Incident, Sighting
+from twokey.core.signals import RawNotification, Signal
+from twokey.store import open_store
+from twokey.testing.clocks import START, SettableClock
+from twokey.testing.sorting import Sorting
+
+CORPUS = Path(__file__).parents[2] / "../shared/corpus"
+BATCH = 100
+
+pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="the recorded samples are not beside the project")
+
+Delivery = tuple[str, bytes]
+
+
+def samples() -> list[Delivery]:
+    """Return every recorded file with the door that it would come by.
+
+    Some are variants that their authors made by changing an event and not its id: of those the first stands, for
+    nothing could say which of two that call themselves the same came first.
+    """
+    found: list[Delivery] = []
+    known: dict[str, Signal] = {}
+    readers = wiring.normalisers()
+    for file in sorted(CORPUS.rglob("*.json")):
+        provider = "azure" if file.relative_to(CORPUS).parts[0].startswith("azure") else "aws"
+        source, body = f"{provider}.file:samples", file.read_bytes()
+        raw = RawNotification("raw", source, body, START)
+        try:
+            signals = readers[provider].normalise(raw)
+        except Invalid:
+            signals = ()
+        if all(known.setdefault(one.id, one) == one for one in signals):
+            found.append((source, body))
+    return found
+
+
+def elsewhere(body: bytes, number: int) -> bytes:
+    """Return the same notification as it would have come about another account or subscription."""
+
+    def other(found: re.Match[bytes]) -> bytes:
+        digits = found.group()
+        if len(digits) == 12:
+            return f"{(int(digits) + number * 7919) % 10**12:012}".encode()
+        return digits[:-6] + f"{(int(digits[-6:], 16) + number) % 16**6:06x}".encode()
+
+    pattern = rb"(?<![0-9a-zA-Z])[0-9]{12}(?![0-9a-zA-Z])|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    return re.sub(pattern, other, body)
+
+
+def ten_thousand(count: int) -> list[Delivery]:
+    """Return so many different notifications."""
+    once, made = samples(), []
+    number = 0
+    while len(made) < count:
+        made += [(source, elsewhere(body, number) if number else body) for source, body in once]
+        number += 1
+    return made[:count]
+
+
+def outcome(sorting: Sorting) -> Counter[Any]:
+    """Return the incidents as what they took in and what was said of them, whatever their numbers are."""
+    known: dict[str, list[Sighting]] = {}
+    for seen in sorting.sightings():
+        known.setdefault(seen.incident_id, []).append(seen)
+    incidents: dict[str, Incident] = {one.id: one for one in sorting.incidents()}
+    ends: Counter[Any] = Counter()
+    for name, seen in known.items():
+        inside = frozenset(one.id for one in seen)
+        one = incidents.get(name)
+        said = (one.verdict.label, one.signals, one.provider_resolved, one.severity) if one else None
+        ends[(inside, said)] += 1
+    return ends
+
+
+def runs(sorting: Sorting, deliveries: list[Delivery]) -> Counter[Any]:
+    for start in range(0, len(deliveries), BATCH):
+        for source, body in deliveries[start : start + BATCH]:
+            sorting.arrives(source, body)
+    sorting.works()
+    return outcome(sorting)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Sorting]]:
+    """Return a maker of empty records on a database."""
+    opened = []
+
+    def make() -> Sorting:
+        url = f"sqlite:///{tmp_path}/{len(opened)}.db"
+        if request.param == "postgres":
+            url = request.getfixturevalue("postgres").migrated()
+        clock = SettableClock()
+        store = open_store(url, clock, migrate=request.param == "sqlite")
+        opened.append(store)
+        return Sorting(store, store.jobs(), clock=clock)
+
+    yield make
+    for store in opened:
+        store.close()
+
+
+def test_ten_thousand_in_any_order_with_repeats_end_alike(records: Callable[[], Sorting], proof: Any) -> None:
+    trials = proof(
+        "R3", "10,000 notifications shuffled with half of them repeated end as in order", ci=1, release=5
+    )
+    for random in trials:
+        size = 6_700 if proof.is_release else 500
+        in_order = ten_thousand(size)
+        mixed = in_order + random.sample(in_order, size // 2)
+        random.shuffle(mixed)
+        trials.outcome("notifications", len(mixed))
+        assert runs(records(), mixed) == runs(records(), in_order)
