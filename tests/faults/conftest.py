@@ -79,9 +79,14 @@ def scenes(
         monkeypatch.setenv(name, value)
     made: list[Scene] = []
 
-    def make(database: str, **more: Any) -> Scene:
+    def close() -> None:
         for scene in made[-1:]:
             scene.close()
+            if scene.database_url.startswith("postgres"):
+                request.getfixturevalue("postgres").drop(scene.database_url)
+
+    def make(database: str, **more: Any) -> Scene:
+        close()
         folder = tmp_path / str(len(made))
         folder.mkdir()
         url = f"sqlite:///{folder}/twokey.db"
@@ -93,8 +98,7 @@ def scenes(
         return made[-1]
 
     yield make
-    for scene in made[-1:]:
-        scene.close()
+    close()
 
 
 @pytest.fixture

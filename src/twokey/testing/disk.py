@@ -23,7 +23,7 @@ ORDER = "MORTAL_DISK"  # names the file in which a bot is told how its disk beha
 Listener = Callable[[str, str, int, bytes], int]
 """Called with "write" | "truncate" | "sync", the file, the offset or size, and the bytes; OK lets it happen."""
 
-_open = CFUNCTYPE(c_int, c_void_p, c_char_p, c_void_p, c_int, c_void_p)
+_open = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, c_void_p)  # the name stays SQLite's own
 _close = CFUNCTYPE(c_int, c_void_p)
 _write = CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_int64)
 _truncate = CFUNCTYPE(c_int, c_void_p, c_int64)
@@ -84,12 +84,12 @@ class Disk:
         self._ours.zName = b"twokey-watched"
         opens = _open(self._ours.xOpen)
 
-        def opened(_vfs: int, name: bytes | None, file: int, flags: int, out: int | None) -> int:
+        def opened(_vfs: int, name: int | None, file: int, flags: int, out: int | None) -> int:
             code = int(opens(self._usual, name, file, flags, out))
             methods = c_void_p.from_address(file)
             if code == OK and name and methods.value:
                 with self._lock:
-                    self._names[file] = name.decode()
+                    self._names[file] = ctypes.string_at(name).decode()
                     methods.value = ctypes.addressof(self._table(methods.value))
             return code
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,8 @@ class CutOffAt:
         if name == self._name:
             self._left -= 1
             if self._left == 0:
-                os.kill(os.getpid(), self._signal)
+                # To this thread: sent to the process, another may take it while this one runs on for a while.
+                signal.pthread_kill(threading.get_ident(), self._signal)
 
 
 def run(arguments: Sequence[str]) -> None:

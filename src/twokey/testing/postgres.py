@@ -39,6 +39,14 @@ class Postgres:
             self._has_template = True
         return self._create("twokey_template")
 
+    def drop(self, url: str) -> None:
+        """Throw a database away, whoever is still connected to it."""
+        name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        with psycopg.connect(self._uri, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(str(name)))
+            )
+
     def _create(self, template: str, name: str = "") -> str:
         name = name or f"twokey_{os.getpid()}_{next(self._numbers)}"
         with psycopg.connect(self._uri, autocommit=True) as connection:
