@@ -206,6 +206,14 @@ def test_a_profile_of_fewer_than_two_is_two():
     assert standing(approved(approval=ApprovalProfile(min_approvals=1)), [], INCIDENT, TEAM).needed == 2
 
 
+def test_a_confirmation_afterwards_is_no_key_of_the_run():
+    """It comes later, on a digest that the record may no longer have: it neither helps nor hinders a run."""
+    plan = approved()
+    keys = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben", step_up="c")]
+    late = an_approval(plan, "d-cho", "confirmation", digest="0" * 64, at=at(9999))
+    may_run(plan, [*keys, late], INCIDENT, TEAM, plan.digest, now=at(12))
+
+
 # -- the trail
 
 

@@ -50,3 +50,30 @@ def test_the_scope_of_the_keys_is_where_the_plan_acts(world):
     )
     plan = world.previews("ana", account_id="444455556666", access_key_id="AKIAOTHERACCOUNT0000")
     assert plan.target == Target("444455556666", "eu-central-1")
+
+
+def meant_for(world, runbook, kind):
+    triggers = ({"source": "aws.guardduty", "type": kind},)
+    world.library.runbooks[runbook] = replace(world.library.runbooks[runbook], triggers=triggers)
+
+
+def test_only_this_incidents_own_signals_suggest(world):
+    meant_for(world, QUARANTINE_ACCOUNT, "Impact:S3/Other")
+    world.incident("f1")
+    world.incident(
+        "f2", type="Impact:S3/Other", principal=Principal("other", "IAMUser", "AKIAOTHEROTHEROTHER1")
+    )
+    assert len(world.incidents()) == 2
+    assert first(world)[-1] == QUARANTINE_ACCOUNT
+
+
+def test_of_a_long_storm_the_latest_two_hundred_signals_suggest(world):
+    meant_for(world, QUARANTINE_ACCOUNT, "Impact:S3/First")
+    world.incident("f0", type="Impact:S3/First")
+    world.arrives(*(world.finding(f"f{number}") for number in range(1, 200)))
+    world.works()
+    assert len(world.incidents()) == 1
+    assert first(world)[0] == QUARANTINE_ACCOUNT  # the first is the 200th, seen from the end
+    world.arrives(world.finding("f200"))
+    world.works()
+    assert first(world)[-1] == QUARANTINE_ACCOUNT

@@ -16,7 +16,7 @@ from twokey.core.notices import NoticeKind
 from twokey.core.responsibility import Label
 from twokey.core.runbooks import PlanState
 from twokey.testing.clouds import ACCOUNT
-from twokey.testing.playbooks import LEAKED_KEY, QUARANTINE_ACCOUNT
+from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 
 
 def last(world):
@@ -326,3 +326,19 @@ def test_a_critical_plan_says_three_people_and_the_proposer_does_not_count(world
         2,
         [{"missing": "1", "needed": "2"}],
     )
+
+
+def test_who_stands_behind_a_plan_is_counted_from_its_own_keys_and_its_incident(world):
+    world.incident()
+    first, other = world.proposes("ana"), world.proposes("ana", PROTECT_BUCKETS)
+    world.approves("ben", other)
+    assert world.containment.standing(first.id).keys == ("d-ana",)
+    assert world.containment.standing(other.id).keys == ("d-ana", "d-ben")
+
+
+def test_a_commanders_key_stands_by_the_incident_that_is_theirs(world):
+    incident = world.incident()
+    world.tampers(replace(incident, commander="d-eve"))
+    plan = world.proposes("ana")
+    world.approves("eve", plan)
+    assert world.containment.standing(plan.id).keys == ("d-ana", "d-eve")
