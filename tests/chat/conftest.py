@@ -191,6 +191,7 @@ class World:
             **{
                 "state": State.TRIAGE,
                 "commander": "",
+                "workspace": self.slack.team_id,
                 "times": Times(started=builders.at(-30), detected=builders.at(-5)),
                 **changes,
             },
