@@ -19,9 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from twokey import app, cli
+from twokey import app
 
 _READ_FIRST = (
+    "twokey.cli",
     *("twokey.app.doctor", "twokey.app.running", "twokey.store", "twokey.store.leading", "alembic.command"),
     *("twokey.catalog.library", "twokey.catalog.roster", "twokey.catalog.rules", "twokey.publish.render"),
     *("twokey.providers.aws.session", "twokey.providers.azure.session", "twokey.engine.embedded"),
@@ -129,7 +130,7 @@ def _live(order: Mapping[str, Any]) -> None:
         arguments: Sequence[str] = order["run"]
         sys.argv = ["twokey", *arguments]
         sys.stdin = os.fdopen(0)
-        cli.main()
+        importlib.import_module("twokey.cli").main()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1 if end.code else 0
