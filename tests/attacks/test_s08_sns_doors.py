@@ -377,6 +377,26 @@ def test_s08_certificates_are_fetched_ten_times_a_minute_at_most(door: Doorway) 
     assert len(door.sns.asked) == 10
 
 
+def test_s08_those_who_wait_for_a_certificate_take_up_no_more_room_than_any_others(
+    tmp_path: Path, went: list[str]
+) -> None:
+    """A hundred large bodies behind a slow certificate host: what does not fit is told to come again, at once."""
+    with FakeSns(tmp_path, slow_s=0.1) as sns, standing(sns, went, timeout_s=5, judge_s=60) as door:
+        statuses: list[int] = []
+        bodies = [sns.notification("x" * 900_000, n) for n in range(3)] * 12
+        hands = [threading.Thread(target=lambda b=body: statuses.append(door.post(b))) for body in bodies]
+        for hand in hands:
+            hand.start()
+        for hand in hands:
+            hand.join()
+        assert 503 in statuses
+        assert set(statuses) <= {503, 0}  # 0: answered before it was read whole
+        assert len(sns.asked) == 1
+        sns.slow_s = 0.0
+        door.clock.advance(60)
+        assert door.post(bodies[0]) == 200  # all room is given back
+
+
 def _wrong_certificates(sns: FakeSns) -> dict[str, bytes]:
     own, elsewhere = sns.authority, Authority("Somebody", sns.now)
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)

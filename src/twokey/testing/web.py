@@ -22,13 +22,15 @@ class Served:
     def post(
         self, path: str, body: bytes, headers: Mapping[str, str] | None = None, *, patience_s: float = 120
     ) -> int:
-        """Send a body and return the status of the answer."""
+        """Send a body and return the status of the answer, 0 when the door cut the connection without a word."""
         link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience_s)
         try:
             link.request("POST", path, body=body, headers=dict(headers or {}))
             answer = link.getresponse()
             answer.read()
             return answer.status
+        except (ConnectionError, http.client.RemoteDisconnected):
+            return 0
         finally:
             link.close()
 

@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -118,9 +119,12 @@ class _Taking:
         self._limits = limits
         self._room = Room(limits.max_reading_bytes)
 
+    def _held(self, request: Request) -> AbstractAsyncContextManager[bytes]:
+        limits = self._limits
+        return body_of(request, self._room, max_bytes=limits.max_body, within_s=limits.body_s)
+
     async def _body(self, request: Request) -> bytes:
-        held = body_of(request, self._room, max_bytes=self._limits.max_body, within_s=self._limits.body_s)
-        async with held as body:
+        async with self._held(request) as body:
             return body
 
     async def _kept(self, source: str, body: bytes, identity: bytes) -> Response:
@@ -144,14 +148,14 @@ class _Sns(_Taking):
         """Judge, confirm where that is asked, store, and say 200: SNS comes again after a 5xx, not after a 4xx."""
         if not _is_same(request.path_params["secret"], self._door.secret):
             return closing(404)
+        if self._waiting >= _WAITING:
+            return closing(503)
         try:
-            body = await self._body(request)
+            # The body counts as held until it is judged: who waits for a slow certificate takes up room.
+            async with self._held(request) as body:
+                heard = await self._judged(lambda: _confirmed(self._door.hear(body)))
         except BodyError as declined:
             return closing(declined.status)
-        if self._waiting >= _WAITING:
-            return Response(status_code=503, headers={"retry-after": "5"})
-        try:
-            heard = await self._judged(lambda: _confirmed(self._door.hear(body)))
         except (Unavailable, TimeoutError) as fault:
             log.warning("sns: %s", fault or "judging took too long")
             return Response(status_code=503, headers={"retry-after": "5"})
