@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: setup bench bench-page bench-peers bench-short demo test proof faults check fix words lock clean
+.PHONY: mutants planted setup bench bench-page bench-peers bench-short demo test proof faults check fix words lock clean
 
 setup: $(VENV)/.ready
 
@@ -67,6 +67,16 @@ bench-page: setup
 bench-peers:
 	$(PYTHON) -m venv benchmarks/.peers
 	benchmarks/.peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+
+# an hour on two cores; docs/why/mutants.md argues what survives
+mutants: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tools/mutants.txt
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+# known mistakes, one by one: the suites must turn red for each
+planted: setup
+	$(BIN)/python tools/plant_regressions.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
