@@ -52,7 +52,7 @@ def dbos(sink: programs.Sink, count: int) -> Figures:
 
 def run(size: Size) -> Outcome:
     """Measure in turns."""
-    count = size.of(400, 60)
+    count = size.of(400, 40)
     outcome: Outcome = []
     with programs.Sink() as sink:
         sides = {"twokey": lambda: ours(sink, count)}

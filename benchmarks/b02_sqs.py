@@ -59,7 +59,7 @@ def ours(sink: programs.Sink, count: int) -> Figures:
 
 def run(size: Size) -> Outcome:
     """Measure in turns with the webhook of B1."""
-    count = size.of(400, 60)
+    count = size.of(400, 40)
     with programs.Sink() as sink:
         sides = {"twokey": lambda: ours(sink, count), "our webhook": lambda: b01_notify.ours(sink, count)}
         figures = measure.interleaved(size, sides)

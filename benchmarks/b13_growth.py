@@ -97,7 +97,10 @@ def run(size: Size) -> Outcome:
     many = 1_000_000 if million else size.of(100_000, 5_000)
     open_ones, count = size.of(10_000, 500), size.of(300, 60)
     with (
-        programs.folder() as one, programs.folder() as two, programs.folder() as three, program(one, 1_000, 1) as few,
+        programs.folder() as one,
+        programs.folder() as two,
+        programs.folder() as three,
+        program(one, 1_000, 1) as few,
         program(two, many, 1) as much,
         program(three, 1_000, open_ones) as busy,
     ):

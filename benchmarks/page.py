@@ -21,9 +21,10 @@ def section(figures: Path = FIGURES) -> str:
     judged = [row for row in rows if row.met()]
     kept = sum(row.met() != "no" for row in judged)
     where, rounds = found["machine"], max(row.ours.rounds for row in rows)
+    form = "the quick form, " if found["form"] == "short" else ""
     lines = [
-        f"{kept} of {len(judged)} goals were met, in up to {rounds} interleaved rounds on {where['cpus']} processors"
-        f" with Python {where['python']}, at a load of {found['load']} when it ended.",
+        f"{kept} of {len(judged)} goals were met, in {form}up to {rounds} interleaved rounds on {where['cpus']}"
+        f" processors with Python {where['python']}, with a load of {found['load']} when it ended.",
         "",
         measure.table(rows),
     ]
