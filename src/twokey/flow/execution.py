@@ -139,7 +139,11 @@ class Executor:
             run.write(done, "step.found_done", {"outputs": dict(outputs), "attempt": row.attempt + 1})
             return done
         again = replace(row, state=StepState.STARTED, attempt=row.attempt + 1)
-        intent = {"action": step.action, "inputs": dict(row.inputs), "attempt": again.attempt}
+        intent: dict[str, Json] = {
+            "action": step.action,
+            "inputs": dict(row.inputs),
+            "attempt": again.attempt,
+        }
         run.write(again, "step.started", intent)
         return self._act(run, step, again)
 

@@ -19,15 +19,14 @@ class Recorded:
 
     def history(self) -> History:
         """Read them."""
-        return read(*(path.read_text(encoding="utf-8").split("\n") for path in self._files))
+        trail, cloud, slack = (
+            path.read_text(encoding="utf-8").split("\n") for path in (self.trail, self.cloud, self.slack)
+        )
+        return read(trail, cloud, slack)
 
     def judged(self) -> list[Violation]:
         """Say which promises were broken."""
         return judge(self.history())
-
-    @property
-    def _files(self) -> tuple[Path, Path, Path]:
-        return self.trail, self.cloud, self.slack
 
 
 def record(world: Installation, folder: Path | None = None) -> Recorded:
