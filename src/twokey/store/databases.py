@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from twokey.core.errors import Invalid, Unavailable
 from twokey.store.failures import database_failures
+from twokey.store.files import Files
 
 BUSY_MS = 10_000
 _CHANGE_LOCK = 0x2B0_0001  # pg_advisory_xact_lock keys: changes of the record, takes from the queue
@@ -62,6 +63,7 @@ class Database:
         self.url = parsed(url)
         self.is_sqlite = self.url.drivername == "sqlite"
         self._turn = _Turn()
+        self._files = Files(str(self.url.database)) if self.is_sqlite else None
         if self.is_sqlite:
             self._read = _sqlite(self.url, _SQLITE_READ, "BEGIN", size=8)
             self._write = _sqlite(self.url, _SQLITE, "BEGIN IMMEDIATE", size=2)
@@ -81,8 +83,27 @@ class Database:
     def changing(self) -> Iterator[Connection]:
         """Change the record: one at a time, in this process and among all processes."""
         # SQLite waits by polling with growing sleeps; within one process a lock hands over at once.
-        with self._turn.taken(), self._one_by_one(self._write, _CHANGE_LOCK) as connection:
-            yield connection
+        with self._turn.taken():
+            with self._one_by_one(self._write, _CHANGE_LOCK) as connection:
+                yield connection
+            self._is_on_disk()
+
+    def _is_on_disk(self) -> None:
+        """Refuse a change whose files were taken away: what is written into a deleted WAL dies with us."""
+        if self._files is None or self._files.are_there():
+            return
+        with database_failures():
+            raw = self._write.raw_connection()
+            try:
+                # Our connection still has the deleted file open: its content is moved into the database.
+                row = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                raw.close()
+        if not self._files.can_be_saved or row is None or row[0] != 0:
+            raise Unavailable("store.files_gone", path=self.url.database)
+        self._files.forget()
+        for engine in (self._read, self._write, self._queue):
+            engine.dispose()  # the next connections make the WAL anew
 
     @contextmanager
     def marking(self) -> Iterator[Connection]:

@@ -1,0 +1,189 @@
+"""R8: the disk is full, broken or read-only under the running bot. It acknowledges nothing that it cannot keep, says
+so in its readiness, and goes on without loss when the disk is well again.
+
+The bot's own SQLite is told that its disk fails (see twokey.testing.disk); a limit on the size of files and a small
+file system, where one may be mounted, are the kernel's own refusals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from twokey.core.signals import RawNotification
+from twokey.testing.bot import Bot
+from twokey.testing.demo import notifications
+from twokey.testing.disk import FAULTS, ORDER
+from twokey.testing.nursery import Nursery
+
+from .streams import FAST, maintenance
+
+
+class Patient:
+    """A bot on a disk that can be broken, with what was acknowledged by it."""
+
+    def __init__(self, world: Any, nursery: Nursery) -> None:
+        self.world = world
+        self.order = world.folder / "disk"
+        world.variables[ORDER] = str(self.order)
+        self.bot: Bot = world.bot(start=False)
+        self.bot.nursery = nursery
+        self.bot.start(ready_within=120)
+        self.acknowledged: set[bytes] = set()
+        self.queued: set[str] = set()
+        self._number = 0
+
+    def sends(self) -> int | None:
+        """Send the next notification and return the answer's status."""
+        self._number += 1
+        body = maintenance(self._number % 3, self._number)
+        status: int | None = self.world.webhook(body, self.bot)
+        if status == 202:
+            self.acknowledged.add(body)
+        return status
+
+    def queues(self) -> None:
+        self._number += 1
+        burst = notifications.findings(self.world.company.key_id, [f"b-{self._number}"], datetime.now(UTC))
+        self.world.company.notify(burst)
+        self.queued.update(burst)
+
+    def refuses(self) -> None:
+        """It says 503, it is not ready, and what is in the queue stays there."""
+        self.world.until(lambda: self.sends() == 503, 120)
+        self.queues()
+        self.world.until(lambda: not self.world.readiness(self.bot)["ready"], 120)
+        assert self.sends() != 202
+        assert self.world.queued() > 0
+
+    def recovers(self) -> None:
+        """It acknowledges again, and everything that it ever acknowledged, or left in the queue, is on record."""
+        self.world.until(lambda: self.sends() == 202, 240)
+        self.world.until(lambda: self.world.readiness(self.bot)["ready"], 240)
+        self.world.until(lambda: not self.world.queued(), 240)
+        self.is_kept()
+
+    def is_kept(self) -> None:
+        raws = {raw.body for raw in self.world.find(RawNotification)}
+        assert self.acknowledged <= raws
+        assert {body.encode() for body in self.queued} <= raws
+        assert self.bot.is_running
+        self.world.record.verify()
+
+
+@contextlib.contextmanager
+def broken(patient: Patient, kind: str) -> Iterator[None]:
+    """Break the disk for as long as the block runs."""
+    if kind == "no room for the file":
+        files = [Path(f"{patient.world.folder}/twokey.db{end}") for end in ("", "-wal")]
+        size = max(file.stat().st_size for file in files if file.exists())
+        usual = resource.prlimit(patient.bot.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(patient.bot.pid, resource.RLIMIT_FSIZE, (min(size, 40_000), usual[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(patient.bot.pid, resource.RLIMIT_FSIZE, usual)
+        return
+    patient.order.write_text(kind)
+    try:
+        yield
+    finally:
+        patient.order.unlink()
+
+
+def test_a_disk_that_fails_stops_the_acknowledgements_and_nothing_is_lost(
+    worlds: Callable[..., Any], nursery: Nursery, proof: Any
+) -> None:
+    trials = proof(
+        "R8",
+        "a full, broken or read-only disk stops the acknowledgements and loses nothing",
+        ci=16,
+        release=160,
+    )
+    patient = Patient(_with_a_quick_queue(worlds("sqlite", **FAST)), nursery)
+    kinds = [*FAULTS, "no room for the file"]
+    for random in trials:
+        kind = kinds[trials.number % len(kinds)]
+        _some(patient, random)
+        with broken(patient, kind):
+            patient.refuses()
+        patient.recovers()
+        trials.outcome(kind)
+    patient.world.proven()
+
+
+def _with_a_quick_queue(world: Any) -> Any:
+    sqs = world.company.client("sqs", "test")
+    sqs.set_queue_attributes(QueueUrl=world.company.queue_url, Attributes={"VisibilityTimeout": "2"})
+    return world
+
+
+def _some(patient: Patient, random: Random) -> None:
+    for _ in range(random.randint(1, 10)):
+        assert patient.sends() == 202
+
+
+def test_a_wal_that_is_deleted_is_saved_before_anything_is_acknowledged(
+    worlds: Callable[..., Any], nursery: Nursery, proof: Any
+) -> None:
+    """What is written into a deleted file is gone with the process: so it is killed right after the answers."""
+    trials = proof(
+        "R8", "a deleted WAL loses nothing that is acknowledged afterwards, nor before", ci=4, release=40
+    )
+    patient = Patient(_with_a_quick_queue(worlds("sqlite", **FAST)), nursery)
+    for random in trials:
+        _some(patient, random)
+        Path(f"{patient.world.folder}/twokey.db-wal").unlink()
+        patient.world.until(lambda: patient.sends() == 202, 120)
+        _some(patient, random)
+        patient.bot.kill()
+        patient.world.record.close()
+        patient.world._record = None
+        patient.bot.start(ready_within=120)
+        patient.is_kept()
+        trials.outcome("WAL deleted")
+    patient.world.proven()
+
+
+def test_a_small_file_system_that_is_full_is_refused_and_recovered_from(
+    worlds: Callable[..., Any], nursery: Nursery, proof: Any, tmp_path: Path
+) -> None:
+    mount = tmp_path / "small"
+    mount.mkdir()
+    with _mounted(mount):
+        url = f"sqlite:///{mount}/twokey.db"
+        world = _with_a_quick_queue(worlds("sqlite", TWOKEY_DATABASE_URL=url, **FAST))
+        patient = Patient(world, nursery)
+        for random in proof(
+            "R8", "a full file system stops the acknowledgements and loses nothing", ci=2, release=20
+        ):
+            _some(patient, random)
+            filler = mount / "filler"
+            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * 4096)
+            patient.refuses()
+            filler.unlink()
+            patient.recovers()
+        patient.world.close()
+
+
+@contextlib.contextmanager
+def _mounted(at: Path) -> Iterator[None]:
+    mount = shutil.which("mount")
+    made = mount and subprocess.run([mount, "-t", "tmpfs", "-o", "size=24m", "none", str(at)], check=False)
+    if not made or made.returncode:
+        pytest.skip("no file system may be mounted here; a limit on files stands in for it above")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(at)], check=True)
