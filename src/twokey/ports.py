@@ -302,6 +302,6 @@ def no_checkpoint(name: str) -> None:
     """Go on."""
 
 
-def no_dispute(signal: Signal, raw: RawNotification) -> Message | None:
+def no_dispute(signal: Signal, raw: RawNotification) -> Message | None:  # noqa: ARG001 - the port has them
     """Let every source speak for everything."""
     return None
