@@ -28,7 +28,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 async def authorize(**known):
-    return AuthorizeResult(enterprise_id=None, team_id="T0BENCH", bot_token="xoxb", bot_id="B1", bot_user_id="U1")
+    return AuthorizeResult(enterprise_id=None, team_id="T1", bot_token="xoxb", bot_id="B1", bot_user_id="U1")
 
 bolt = AsyncApp(signing_secret="%s", authorize=authorize)
 

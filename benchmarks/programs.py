@@ -24,11 +24,11 @@ from measure import AbsentError
 HERE = Path(__file__).parent
 DOOR = "benchmark-door-0123456789-abcdefghijklmnop"
 SIGNING = "s" * 32
-CHANNEL, TEAM = "C0BENCH", "T0BENCH"
+CHANNEL, TEAM = "C0BENCH", "T1"
 ROSTER = """\
 people:
-  - {id: p-ana, name: Ana, slack: [{team: T0BENCH, user: U0ANA}], roles: [commander, approver], scopes: ["*"]}
-  - {id: p-ben, name: Ben, slack: [{team: T0BENCH, user: U0BEN}], roles: [commander, approver], scopes: ["*"]}
+  - {id: p-ana, name: Ana, slack: [{team: T1, user: U0ANA}], roles: [commander, approver], scopes: ["*"]}
+  - {id: p-ben, name: Ben, slack: [{team: T1, user: U0BEN}], roles: [commander, approver], scopes: ["*"]}
 """
 
 

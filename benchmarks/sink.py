@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 MARK = re.compile(rb"evid-(\d+)-")
 LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 USER = re.compile(rb'(?:user=|"user": ?")(U\w+)')
-TEAM = "T0BENCH"
+TEAM = "T1"  # the workspace of twokey's own test people
 
 
 class Chat:
