@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twokey.catalog.schema import where
 from twokey.core.errors import TwokeyError
-from twokey.core.texts import visible
+from twokey.core.texts import printable
 from twokey.words import say
 
 
@@ -12,4 +12,4 @@ def told(fault: TwokeyError, language: str = "en") -> str:
     """Return the sentence behind file, line and key, unless it names the file itself; nothing in it hides."""
     words = say(fault.message, language)
     is_said = str(fault.message.params.get("file", "")) in words
-    return visible(words if is_said else f"{where(fault)}: {words}")
+    return printable(words if is_said else f"{where(fault)}: {words}")

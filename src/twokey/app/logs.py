@@ -6,6 +6,9 @@ import logging
 import sys
 import threading
 
+from twokey.core.texts import without_secrets
+from twokey.web.doors import hidden
+
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 log = logging.getLogger("twokey")
@@ -15,8 +18,8 @@ class OneLine(logging.Formatter):
     """Writes a whole record, its traceback too, on one line; what does not print is spelled out."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        return on_one_line(super().format(record))
+        """Return the line; no secret and no webhook's address is in it, whoever logs."""
+        return on_one_line(hidden(without_secrets(super().format(record))))
 
 
 def on_one_line(text: str) -> str:

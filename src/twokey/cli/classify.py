@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from twokey.core.texts import visible
+from twokey.core.texts import printable, without_secrets_in
 
 if TYPE_CHECKING:
     from twokey.catalog.rules import Rules
@@ -79,7 +79,7 @@ def classify(files: list[str] = _FILES, json_: bool = _JSON, rules: Path | None 
     unreadable = 0
     for found in classify_texts(texts_of(files), loaded):
         if isinstance(found, Classified):
-            typer.echo(json.dumps(found.row()) if json_ else _told(found))
+            typer.echo(json.dumps(without_secrets_in(found.row())) if json_ else _told(found))
         else:
             unreadable += 1
             typer.echo(told_fault(found), err=True)
@@ -98,7 +98,7 @@ def loaded_rules(path: Path | None) -> Rules:
     except Invalid as fault:
         params = fault.message.params
         place = ":".join(params[name] for name in ("file", "line", "key") if params.get(name))
-        typer.echo(visible(f"{place}: {say(fault.message)}" if place else say(fault.message)), err=True)
+        typer.echo(printable(f"{place}: {say(fault.message)}" if place else say(fault.message)), err=True)
         raise typer.Exit(2) from None
 
 
@@ -243,7 +243,7 @@ def told_fault(found: Reading) -> str:
     from twokey.words import say
 
     assert found.fault is not None
-    return visible(f"{found.file}#{found.index}: {say(found.fault.message)}")
+    return printable(f"{found.file}#{found.index}: {say(found.fault.message)}")
 
 
 def _told(found: Classified) -> str:
@@ -266,4 +266,4 @@ def _told(found: Classified) -> str:
     ]
     if sides := sides_of(verdict.service_model, "en"):
         lines.insert(5, f"  {sides}")
-    return "\n".join(visible(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)

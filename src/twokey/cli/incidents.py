@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from twokey.core.texts import visible
+from twokey.core.texts import printable, without_secrets_in
 
 app = typer.Typer(help="What the bot knows about incidents.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -32,25 +32,27 @@ def list_(
             "account": incident.account,
             "title": incident.title,
         }
-        typer.echo(json.dumps(row) if json_ else "  ".join(visible(str(value)) for value in row.values()))
+        typer.echo(
+            json.dumps(without_secrets_in(row))
+            if json_
+            else "  ".join(printable(str(value)) for value in row.values())
+        )
     if not json_:
         typer.echo(f"{len(found)} of {total}")
 
 
 @app.command()
 def unreadable(
-    body: bool = typer.Option(
-        False, "--body", help="Also print each notification as it came, made printable."
-    ),
+    body: bool = typer.Option(False, "--body", help="Also print each notification as it came, made visible."),
 ) -> None:
     """List the notifications that could not be understood, newest first; they are kept as they came."""
     from twokey import app as wiring
     from twokey import settings
 
     for raw in wiring.build_response(settings.load()).unreadable():
-        typer.echo(f"{raw.received_at:%Y-%m-%d %H:%M:%S}Z  {raw.id}  {raw.source}  {visible(raw.reason)}")
+        typer.echo(f"{raw.received_at:%Y-%m-%d %H:%M:%S}Z  {raw.id}  {raw.source}  {printable(raw.reason)}")
         if body:
-            typer.echo("  " + visible(raw.body.decode("utf-8", "backslashreplace")))
+            typer.echo("  " + printable(raw.body.decode("utf-8", "backslashreplace")))
 
 
 @app.command()
@@ -65,28 +67,24 @@ def show(incident_id: str, json_: bool = typer.Option(False, "--json")) -> None:
     if json_:
         from dataclasses import asdict
 
-        typer.echo(
-            json.dumps(
-                {
-                    "incident": asdict(incident),
-                    "verdicts": [asdict(version) for version in given],
-                    "timeline": [asdict(e) for e in entries],
-                },
-                default=str,
-            )
-        )
+        whole = {
+            "incident": asdict(incident),
+            "verdicts": [asdict(version) for version in given],
+            "timeline": [asdict(e) for e in entries],
+        }
+        typer.echo(json.dumps(without_secrets_in(json.loads(json.dumps(whole, default=str)))))
         return
     verdict = incident.verdict
     typer.echo(f"{incident.id}  {verdict.label.value}  {incident.severity.value}  {incident.state.value}")
-    typer.echo(visible(incident.title))
-    typer.echo(f"rule {verdict.rule} ({verdict.confidence.value}): {visible(verdict.reason)}")
+    typer.echo(printable(incident.title))
+    typer.echo(f"rule {verdict.rule} ({verdict.confidence.value}): {printable(verdict.reason)}")
     for name, value in verdict.fields.items():
-        typer.echo(f"  {name} = {visible(json.dumps(value))}")
+        typer.echo(f"  {name} = {printable(json.dumps(value))}")
     typer.echo(f"accountable: {verdict.accountable}")
     typer.echo("verdicts:")
     for version in given:
         words = f"{version.label} by {version.rule} ({version.actor}, {version.action}): {version.reason}"
-        typer.echo(visible(f"{version.seq:>6}  {version.at:%Y-%m-%d %H:%M:%S}Z  {words}"))
+        typer.echo(printable(f"{version.seq:>6}  {version.at:%Y-%m-%d %H:%M:%S}Z  {words}"))
     typer.echo("timeline:")
     for entry in entries:
         data = json.dumps(dict(entry.data), ensure_ascii=True)[:200]

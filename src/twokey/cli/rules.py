@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from twokey.cli.classify import loaded_rules, signals_of, texts_of, told_fault
-from twokey.core.texts import visible
+from twokey.core.texts import printable
 
 if TYPE_CHECKING:
     from twokey.catalog.rules import Tried
@@ -34,7 +34,7 @@ def check(path: Path | None = _PATH) -> None:
     rules = loaded_rules(path)
     faults = rules.check()
     for fault in faults:
-        typer.echo(visible(f"{fault.params['file']}:{fault.params['line']}: {say(fault)}"), err=True)
+        typer.echo(printable(f"{fault.params['file']}:{fault.params['line']}: {say(fault)}"), err=True)
     if faults:
         raise typer.Exit(2)
     examples = sum(len(rule.examples) for rule in rules.rules)
@@ -58,7 +58,7 @@ def match(
         if not isinstance(document, dict):
             raise Invalid("rules.event_not_object", file=event)
     except Invalid as fault:
-        typer.echo(visible(f"{fault.message.params.get('file', pattern)}: {say(fault.message)}"), err=True)
+        typer.echo(printable(f"{fault.message.params.get('file', pattern)}: {say(fault.message)}"), err=True)
         raise typer.Exit(2) from None
     fields = compiled.matched(document)
     if json_:
@@ -109,15 +109,15 @@ def explain(
             unreadable += 1
             typer.echo(told_fault(reading), err=True)
             continue
-        typer.echo(visible(f"{reading.file}#{reading.index}: {reading.signal.title}"))
-        typer.echo(visible(f"  read as {_read_as(reading.signal)}"))
+        typer.echo(printable(f"{reading.file}#{reading.index}: {reading.signal.title}"))
+        typer.echo(printable(f"  read as {_read_as(reading.signal)}"))
         tried = loaded.explain(reading.signal, reading.raw)
         for line in _explained(tried):
-            typer.echo(visible(line))
+            typer.echo(printable(line))
         if not tried or not tried[-1].matched:
             typer.echo("  => unknown: no rule knows this")
         verdict = loaded.verdict(reading.signal, reading.raw)
-        typer.echo(visible(f"     {_ends(verdict)}; {len(tried)} of {len(loaded.rules)} rules were asked"))
+        typer.echo(printable(f"     {_ends(verdict)}; {len(tried)} of {len(loaded.rules)} rules were asked"))
     if unreadable:
         raise typer.Exit(2)
 

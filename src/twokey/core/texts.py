@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 # Control, format (bidi, zero width, tags), separators, surrogates, private use, and letters that show as
 # nothing (a test compares with Unicode's own tables).
@@ -12,6 +13,32 @@ _HIDDEN = re.compile(
     "\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\uf8ff\ufe00-\ufe0f\ufeff\uffa0"
     "\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+)
+
+
+REMOVED = "\u2039removed\u203a"
+
+# Every alternative drops the secret itself and keeps the word that names it.
+_MIXED = r"(?=[A-Za-z0-9/+]*[A-Z])(?=[A-Za-z0-9/+]*[a-z])(?=[A-Za-z0-9/+]*[0-9])"
+SECRET = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}-----.*?(?:-----END [A-Z ]{0,40}-----|\Z)"
+    r"|\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"
+    r"|\bxox[a-z]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}"
+    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
+    r"|(?<=://)[^\s/@:]{1,200}:[^\s/@]{1,200}(?=@)"
+    r"|(?i:(?<=\bbearer )[A-Za-z0-9._~+/-]{12,}=*)"
+    r"|(?i:(?:(?<=password)|(?<=passwd)|(?<=secret)|(?<=token)|(?<=apikey)|(?<=api_key)|(?<=accountkey)"
+    r"|(?<=access_key)|(?<=accesskey)|(?<=private_key)|(?<=[?&;]sig)|(?<=[?&;]code)|(?<=signature))"
+    r"[\"']?\s?[:=]\s?[\"']?[^\s\"'&;,]{4,})"
+    # An AWS secret key is 40 characters of base64, a session token many more; hashes have one case only.
+    rf"|(?<![A-Za-z0-9/+=]){_MIXED}(?:[A-Za-z0-9/+]{{40}}|[A-Za-z0-9/+]{{80,}}={{0,2}})(?![A-Za-z0-9/+=])",
+    re.S,
+)
+# Cheap look first: text without any of these has none of the above.
+_PERHAPS = re.compile(
+    r"-----BEGIN|eyJ|xox|xapp|gh[pousr]_|github_pat|glpat|://[^\s/]*@|bearer |passw|secret|token|key|sig|code"
+    r"|[A-Za-z0-9/+]{40}",
+    re.I,
 )
 
 
@@ -24,6 +51,27 @@ def visible_lines(text: str) -> str:
     """Do the same, but keep line breaks, and let a tab be a space."""
     lines = text.replace("\r\n", "\n").replace("\t", " ").split("\n")
     return "\n".join(map(visible, lines))
+
+
+def without_secrets(text: str) -> str:
+    """Replace everything that looks like a secret, keeping the words around it."""
+    if not _PERHAPS.search(text):
+        return text
+    return SECRET.sub(REMOVED, text)
+
+
+def without_secrets_in(value: Any) -> Any:
+    """Do the same for every text in a JSON value."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, Mapping):
+        return {name: without_secrets_in(item) for name, item in value.items()}
+    return [without_secrets_in(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def printable(text: str) -> str:
+    """Make a text fit for a terminal: no secret, and nothing that hides."""
+    return visible(without_secrets(text))
 
 
 def nearest(given: str, known: Iterable[str], *, alike: float = 0.6) -> str:

@@ -4,30 +4,9 @@ from __future__ import annotations
 
 import re
 
-REMOVED = "\u2039removed\u203a"
+from twokey.core.texts import REMOVED, SECRET, without_secrets
 
-# Every alternative drops the secret itself and keeps the word that names it.
-_MIXED = r"(?=[A-Za-z0-9/+]*[A-Z])(?=[A-Za-z0-9/+]*[a-z])(?=[A-Za-z0-9/+]*[0-9])"
-_SECRET = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}-----.*?(?:-----END [A-Z ]{0,40}-----|\Z)"
-    r"|\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"
-    r"|\bxox[a-z]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}"
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[A-Za-z0-9_-]{16,}"
-    r"|(?<=://)[^\s/@:]{1,200}:[^\s/@]{1,200}(?=@)"
-    r"|(?i:(?<=\bbearer )[A-Za-z0-9._~+/-]{12,}=*)"
-    r"|(?i:(?:(?<=password)|(?<=passwd)|(?<=secret)|(?<=token)|(?<=apikey)|(?<=api_key)|(?<=accountkey)"
-    r"|(?<=access_key)|(?<=accesskey)|(?<=private_key)|(?<=[?&;]sig)|(?<=[?&;]code)|(?<=signature))"
-    r"[\"']?\s?[:=]\s?[\"']?[^\s\"'&;,]{4,})"
-    # An AWS secret key is 40 characters of base64, a session token many more; hashes have one case only.
-    rf"|(?<![A-Za-z0-9/+=]){_MIXED}(?:[A-Za-z0-9/+]{{40}}|[A-Za-z0-9/+]{{80,}}={{0,2}})(?![A-Za-z0-9/+=])",
-    re.S,
-)
-# Cheap look first: text without any of these has none of the above.
-_PERHAPS = re.compile(
-    r"-----BEGIN|eyJ|xox|xapp|gh[pousr]_|github_pat|glpat|://[^\s/]*@|bearer |passw|secret|token|key|sig|code"
-    r"|[A-Za-z0-9/+]{40}",
-    re.I,
-)
+__all__ = ["REMOVED", "shapes_in", "without_names", "without_secrets"]
 
 # Shapes that identify somebody or something, with the name of the shape for people who must mend a text.
 _OUTSIDE: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -58,13 +37,6 @@ _OUTSIDE: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-def without_secrets(text: str) -> str:
-    """Replace everything that looks like a secret, keeping the words around it."""
-    if not _PERHAPS.search(text):
-        return text
-    return _SECRET.sub(REMOVED, text)
-
-
 def without_names(text: str) -> str:
     """Replace secrets and every shape that identifies a person, an account or a resource."""
     text = without_secrets(text)
@@ -78,6 +50,6 @@ def shapes_in(text: str) -> tuple[tuple[int, str], ...]:
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         found += [(number, name) for name, shape in _OUTSIDE if shape.search(line)]
-        if _SECRET.search(line):
+        if SECRET.search(line):
             found.append((number, "secret"))
     return tuple(dict.fromkeys(found))

@@ -18,6 +18,7 @@ from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Tampered
 from twokey.core.people import Actor, ChatAccount
 from twokey.core.runbooks import canonical
+from twokey.core.texts import without_secrets
 from twokey.store.types import storable
 
 _SAFE_INTEGER = 2**53 - 1
@@ -93,7 +94,8 @@ def proved(rows: Iterable[Row], after: tuple[int, str]) -> tuple[int, str]:
 
 def data_text(data: Mapping[str, Json] | None) -> str:
     """Return an entry's data as canonical JSON. What that cannot say exactly (big integers, NaN, what
-    no text encoding has) is written as text: a hostile value must not stop the trail."""
+    no text encoding has) is written as text: a hostile value must not stop the trail. A secret is left out:
+    what is written here can never be taken out again."""
     return canonical(_plain(dict(data))).decode() if data else "{}"
 
 
@@ -105,7 +107,7 @@ def parsed(data: str) -> dict[str, Json]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return storable(value)
+        return storable(without_secrets(value))
     if isinstance(value, Mapping):
         return {storable(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from twokey.core.errors import Message, message
-from twokey.core.texts import visible_lines
+from twokey.core.texts import visible_lines, without_secrets
 from twokey.words import say, word, word_or
 
 SECTION = 2900  # Slack takes 3000; the rest is for what stands around it
 HEADER = 150
 PARAMETER = 600  # one parameter inside a sentence
 PLAIN_OPTION = 75
+_LONGEST = 4000  # characters of a secret that is looked for
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\u02cb"})
 # Slack reads no markup in plain text, but clients differ on entities there: look-alikes are dead in all.
@@ -23,7 +24,7 @@ _LOOKALIKES = str.maketrans({"<": "\u2039", ">": "\u203a"})
 
 def escape(text: str) -> str:
     """Make a text harmless inside mrkdwn: no mention, no link, no code fence, nothing hidden."""
-    return visible_lines(text).translate(_ENTITIES)
+    return visible_lines(without_secrets(text)).translate(_ENTITIES)
 
 
 def shown(text: str, limit: int = PARAMETER, language: str = "en") -> str:
@@ -125,11 +126,12 @@ class Words:
 
 
 def _dead(text: str) -> str:
-    return visible_lines(text).translate(_LOOKALIKES)
+    return visible_lines(without_secrets(text)).translate(_LOOKALIKES)
 
 
 def _cut(text: str, limit: int, language: str, harmless: Callable[[str], str], left_out: int = 0) -> str:
-    """Cut before escaping, so that no entity is split."""
+    """Cut before escaping, so that no entity is split; secrets go before that, for half of one is one too."""
+    text = without_secrets(text[: 2 * limit + _LONGEST]) + text[2 * limit + _LONGEST :]
     head = harmless(text[: limit + 1])
     if left_out == 0 and len(text) <= limit and len(head) <= limit:
         return head
