@@ -32,7 +32,7 @@ class Settings:
     """Everything that an installation decides. One environment variable a field: `TWOKEY_` and its name."""
 
     # the record
-    database_url: Secret = Secret("sqlite:///twokey.db")  # it may hold a password
+    database_url: str = field(default="sqlite:///twokey.db", repr=False)  # it may hold a password
     # files that people own
     roster_file: Path = Path("roster.yaml")
     totp_file: Path = Path("totp.yaml")
@@ -59,8 +59,10 @@ class Settings:
     # the web door
     http_host: str = "127.0.0.1"
     http_port: int = 8080
-    azure_webhooks: tuple[Secret, ...] = ()  # <name>=<secret of 32 or more characters>, comma separated
-    azure_event_grid: tuple[Secret, ...] = ()  # the same, for Event Grid
+    azure_webhooks: tuple[str, ...] = field(
+        default=(), repr=False
+    )  # <name>=<secret of 32 or more characters>, comma separated
+    azure_event_grid: tuple[str, ...] = field(default=(), repr=False)  # the same, for Event Grid
     azure_event_grid_topics: tuple[str, ...] = ()  # which may deliver; empty: those of azure_subscriptions
     azure_event_grid_origins: tuple[str, ...] = ("eventgrid.azure.net",)
     azure_webhook_audience: tuple[str, ...] = ()  # given: every Azure door wants an Entra token for it
@@ -174,7 +176,6 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "Path": Path,
     "Secret": Secret,
     "tuple[str, ...]": _several,
-    "tuple[Secret, ...]": lambda text: tuple(map(Secret, _several(text))),
 }
 
 

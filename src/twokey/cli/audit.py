@@ -97,7 +97,7 @@ def _record(database_url: str) -> SqlStore:
     from dataclasses import replace
 
     from twokey.app import look_at_record
-    from twokey.settings import Secret, load
+    from twokey.settings import load
 
     settings = load()
-    return look_at_record(replace(settings, database_url=Secret(database_url)) if database_url else settings)
+    return look_at_record(replace(settings, database_url=database_url) if database_url else settings)
