@@ -54,7 +54,9 @@ def filled(page: str, figures: dict[str, list[dict[str, Any]]]) -> str:
     """Return the page with every figure in its place; a promise that was tried and has no place is an error."""
     places = [match["id"] for match in _SPAN.finditer(page)]
     if missing := sorted(set(figures) - set(places)):
-        raise SystemExit(f"{PAGE.name}: no section for {', '.join(missing)}: say what is promised, and what not")
+        raise SystemExit(
+            f"{PAGE.name}: no section for {', '.join(missing)}: say what is promised, and what not"
+        )
 
     def put(match: re.Match[str]) -> str:
         name = match["id"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from twokey.core.approvals import may_break_glass, may_confirm, may_run, role_for, standing
+from twokey.core.approvals import may_approve, may_break_glass, may_confirm, may_run, role_for, standing
 from twokey.core.audit import SHOWN, is_head, verify
 from twokey.core.errors import TwokeyError
 from twokey.core.incidents import State
@@ -75,10 +75,23 @@ def test_a_proposer_of_another_account_does_not_count():
     assert standing(plan, keys, INCIDENT, roster).keys == ("d-ben",)
 
 
-def test_two_people_of_whom_none_may_approve_are_not_enough_and_the_account_is_named():
-    plan = plan_of_ana(approval=replace(a_plan().approval, min_approvals=1, step_up=""))
-    only_ana = standing(replace(plan), [an_approval(plan, "d-ana", "proposer")], INCIDENT, TEAM)
-    assert [dict(said.params) for said in only_ana.missing] == [{"missing": "1", "needed": "2"}]
+def test_a_proposer_of_just_this_account_counts():
+    plan = plan_of_ana()
+    roster = a_roster(replace(ANA, scopes=(ACCOUNT,)), BEN)
+    keys = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben")]
+    assert standing(plan, keys, INCIDENT, roster).keys == ("d-ana", "d-ben")
+
+
+def test_what_was_typed_is_repeated_up_to_eighty_characters():
+    plan = plan_of_ana(risk=Risk.HIGH)
+    says(
+        lambda: may_approve(
+            plan, BEN, INCIDENT, (), digest=plan.digest, typed=" " + "x" * 100 + " ", now=at(10)
+        ),
+        "refused.typed_wrong",
+        typed="x" * 80,
+        plan=plan.short,
+    )
 
 
 # -- alone, and afterwards
@@ -138,6 +151,11 @@ def test_the_second_person_afterwards_is_another_who_may_approve():
         person="Cho",
         scope=ACCOUNT,
     )
+
+
+def test_an_approver_turns_keys_of_just_the_accounts_that_are_theirs():
+    assert role_for(replace(BEN, scopes=(ACCOUNT,)), a_plan(), INCIDENT) == "approver"
+    assert role_for(replace(BEN, scopes=ELSEWHERE), a_plan(), INCIDENT) == ""
 
 
 def test_a_commander_turns_keys_of_the_incident_that_is_theirs_alone():

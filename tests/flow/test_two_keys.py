@@ -166,7 +166,7 @@ def test_an_account_that_the_roster_does_not_know_is_refused_and_put_on_record(w
     world.incident()
     plan = world.proposes("ana")
     with refused("refused.unknown_identity"):
-        world.containment.approve(plan.id, identity("U-NOBODY"), digest=plan.digest)
+        world.containment.approve(plan.id, identity("U-NOBODY"), digest=plan.digest, typed="", code="")
     entry = last_refusal(world)
     assert (entry.actor.id, entry.actor.account) == ("unknown", ChatAccount("T1", "U-NOBODY"))
     assert (entry.action, entry.plan_id) == ("approval.refused", plan.id)
@@ -294,7 +294,7 @@ def test_the_lock_on_codes_ends_with_the_hour(world):
 def test_an_unknown_plan_id_is_not_found_and_put_on_record(world):
     world.incident()
     with pytest.raises(NotFound, match=r"containment.no_such_plan"):
-        world.containment.approve("plan-from-elsewhere", world.who("ben"), digest="x")
+        world.containment.approve("plan-from-elsewhere", world.who("ben"), digest="x", typed="", code="")
     assert last_refusal(world).plan_id == "plan-from-elsewhere"
 
 

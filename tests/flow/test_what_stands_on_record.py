@@ -283,7 +283,7 @@ def test_no_code_at_all_breaks_no_glass_and_nothing_typed_is_not_the_target(worl
     assert (
         refusal(
             lambda: world.containment.break_glass(
-                preview, world.who("ben"), code=world.code(), reason="nobody else is awake"
+                preview, world.who("ben"), code=world.code(), reason="nobody else is awake", typed=""
             )
         )[0]
         == "refused.typed_wrong"

@@ -164,8 +164,8 @@ def standing(plan: Plan, approvals: Iterable[Approval], incident: Incident, rost
 
     A key does not count when its digest is another, when its person has left the roster or lost the role,
     when it was turned as the proposer's by somebody who is not the proposer (or the other way round), without
-    the step-up code that the plan asks for, or when the proposer's does not count. Keys of a proposer alone are
-    never enough: at least one must be an approver's or the incident commander's.
+    the step-up code that the plan asks for, or when the proposer's does not count. The proposer is one person and
+    a plan needs two at least: so one key is always an approver's or the incident commander's.
     """
     proposer, others, lost = set[str](), set[str](), []
     for key in approvals:
@@ -190,8 +190,6 @@ def standing(plan: Plan, approvals: Iterable[Approval], incident: Incident, rost
     missing = list(lost)
     if len(keys) < needed:
         missing.append(message("standing.more_keys", missing=needed - len(keys), needed=needed))
-    elif not others:
-        missing.append(message("standing.no_approver", scope=plan.target.account))
     return Standing(keys, needed, tuple(missing))
 
 
@@ -263,5 +261,4 @@ def may_run(
     now_standing = standing(plan, keys, incident, roster)
     if not now_standing.is_satisfied:
         # The first reason is the one that says who: that keys are missing now only follows from it.
-        why = next(iter(now_standing.missing), "-")
-        raise Refused("refused.keys_void", plan=plan.short, why=why)
+        raise Refused("refused.keys_void", plan=plan.short, why=now_standing.missing[0])

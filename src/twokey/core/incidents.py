@@ -86,7 +86,9 @@ class Incident:
     is_account_specific: bool = False  # the provider's event is about this account alone
     is_availability: bool = False  # something does not work, and no security finding says so
     related: tuple[str, ...] = ()  # incidents that correlation ties to this one
-    more_resources: int = 0  # how many were named beyond those that are kept; one that comes again counts again
+    more_resources: int = (
+        0  # how many were named beyond those that are kept; one that comes again counts again
+    )
     turns: int = 0  # how often the source said over, and then not over
     cancel_reason: str = ""
     disputed: Message | None = (

@@ -133,9 +133,7 @@ class Containment:
             still_waiting(plan, self.clock.now())
             return plan, person
 
-    def approve(
-        self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str = "", code: str = ""
-    ) -> Standing:
+    def approve(self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str, code: str) -> Standing:
         """Turn a key on exactly the plan that was shown; every refusal is put on record, and told."""
         with self._on_record("approval.refused", who, plan_id=plan_id):
             roster = self.rosters.current()
@@ -232,7 +230,7 @@ class Containment:
             said = message("containment.expired", plan=plan.short)
             move(tx, plan, PlanState.EXPIRED, system("engine"), said, now=now)
 
-    def break_glass(self, plan: Plan, who: ChatIdentity, *, code: str, reason: str, typed: str = "") -> Plan:
+    def break_glass(self, plan: Plan, who: ChatIdentity, *, code: str, reason: str, typed: str) -> Plan:
         """Run a plan on one key, where the runbook allows it: with code, reason, and every approver told."""
         with self._on_record("break_glass.refused", who, incident_id=plan.incident_id):
             roster = self.rosters.current()

@@ -163,9 +163,7 @@ async def classify(visit: Visit, asked: Asked) -> None:
     """Say whose side it is on, against the rule's verdict, and why."""
     label, _, reason = asked.rest.partition(" ")
     if not label:
-        await visit.say(
-            "chat.classify_usage", command=visit.desk.options.command, legal=", ".join(Label)
-        )
+        await visit.say("chat.classify_usage", command=visit.desk.options.command, legal=", ".join(Label))
         return
     desk = visit.desk
     incident = await desk.workers.quick(
