@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from twokey.core.approvals import may_approve, may_break_glass, may_confirm, may_run, role_for, standing
+from twokey.core.approvals import (
+    may_approve,
+    may_break_glass,
+    may_confirm,
+    may_propose,
+    may_run,
+    role_for,
+    standing,
+)
 from twokey.core.audit import SHOWN, is_head, verify
 from twokey.core.errors import TwokeyError
 from twokey.core.incidents import State
@@ -156,6 +164,12 @@ def test_the_second_person_afterwards_is_another_who_may_approve():
 def test_an_approver_turns_keys_of_just_the_accounts_that_are_theirs():
     assert role_for(replace(BEN, scopes=(ACCOUNT,)), a_plan(), INCIDENT) == "approver"
     assert role_for(replace(BEN, scopes=ELSEWHERE), a_plan(), INCIDENT) == ""
+
+
+def test_a_role_in_just_this_account_is_enough_to_propose_there_and_nowhere_else():
+    one = replace(BEN, scopes=(ACCOUNT,))
+    may_propose(one, ACCOUNT)
+    says(lambda: may_propose(one, ELSEWHERE[0]), "refused.not_responder", person="Ben", scope=ELSEWHERE[0])
 
 
 def test_a_commander_turns_keys_of_the_incident_that_is_theirs_alone():

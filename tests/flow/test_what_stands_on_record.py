@@ -342,3 +342,12 @@ def test_a_commanders_key_stands_by_the_incident_that_is_theirs(world):
     plan = world.proposes("ana")
     world.approves("eve", plan)
     assert world.containment.standing(plan.id).keys == ("d-ana", "d-eve")
+
+
+def test_who_holds_a_role_in_just_this_account_previews_and_takes_back_there(world):
+    world.incident()
+    for name in ("d-ana", "d-ben"):
+        world.rosters.change(name, scopes=(ACCOUNT,))
+    plan = world.contains()
+    assert plan.state is PlanState.DONE
+    assert world.containment.preview_undo(plan.id, world.who("ana")).undo_of == plan.id
