@@ -15,10 +15,10 @@ from twokey.core.approvals import (
     role_for,
     standing,
 )
-from twokey.core.audit import SHOWN, is_head, verify
+from twokey.core.audit import SHOWN, content, is_head, verify
 from twokey.core.errors import TwokeyError
 from twokey.core.incidents import State
-from twokey.core.people import Role
+from twokey.core.people import Actor, ChatAccount, Role
 from twokey.core.runbooks import ApprovalProfile, PlanState, Risk
 from twokey.testing.builders import (
     ACCOUNT,
@@ -269,3 +269,10 @@ def test_a_posted_head_counts_from_as_many_characters_as_are_shown():
     assert is_head(digest, digest[:SHOWN])
     assert not is_head(digest, digest[: SHOWN - 1])
     assert not is_head(digest, "f" + digest[1:SHOWN])
+
+
+def test_a_line_of_the_export_says_who_by_the_directory_and_by_the_chat():
+    with_account = content(replace(the_story()[0], actor=Actor("d-ben", ChatAccount("T1", "UBEN"))))
+    assert (with_account["actor"], with_account["team"], with_account["user"]) == ("d-ben", "T1", "UBEN")
+    without = content(replace(the_story()[0], actor=Actor("system:intake")))
+    assert (without["actor"], without["team"], without["user"]) == ("system:intake", "", "")
