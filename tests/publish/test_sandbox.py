@@ -86,6 +86,9 @@ BOMBS = {
     "recursive loop": "{% for a in items recursive %}{{ loop(items) }}{% endfor %}",
     "deep brackets": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
     "deep lists": "{{ " + "[" * 5000 + "]" * 5000 + " }}",
+    "more loops in each other than Python takes": "{% for a in items %}" * 30 + "{% endfor %}" * 30,
+    "more conditions in each other than Python takes": "{% if items %}" * 120 + "{% endif %}" * 120,
+    "a number that Python writes as a name": "{% set a = 1e999 %}{{ a }}",
 }
 
 
@@ -138,8 +141,10 @@ def test_s10_nothing_outside_the_folder_is_a_template(tmp_path, name):
     renderer = Renderer(folder)
     with pytest.raises(NotFound):
         renderer.fill(name, {}, "-")
-    with pytest.raises(NotFound):
+    with pytest.raises(Invalid) as raised:
         renderer.fill("page.md.j2", {"name": name}, "-")
+    assert raised.value.message.params["template"] == "page.md.j2"
+    assert raised.value.message.params["problem"].endswith("not a template of this folder")
 
 
 def test_s10_text_from_a_finding_is_never_template_source(with_template):
@@ -190,6 +195,13 @@ def test_a_fault_names_the_template_and_the_line(with_template):
     with pytest.raises(Invalid) as raised:
         with_template("one\n{% if %}\n")
     assert raised.value.message.params["line"] == "2"
+
+
+def test_a_file_that_is_no_text_is_named_with_its_line(tmp_path):
+    (tmp_path / "page.md.j2").write_bytes(b"one\ntwo \xff\n")
+    with pytest.raises(Invalid) as raised:
+        Renderer(tmp_path).fill("page.md.j2", {}, "-")
+    assert raised.value.message.params == {"template": "page.md.j2", "line": "2", "problem": "not UTF-8"}
 
 
 def test_what_templates_need_works(with_template):

@@ -54,6 +54,8 @@ def content_of(name: str, folder: Path) -> bytes | str:
     try:
         if not path.resolve(strict=True).is_relative_to(home.resolve(strict=True)):
             return "runbook.document_outside"
+        if not path.is_file():  # a pipe would let us wait for ever
+            return "runbook.document_missing"
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except (OSError, RuntimeError):  # RuntimeError: a symlink that leads to itself

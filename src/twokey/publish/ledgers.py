@@ -5,21 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
 
-from twokey.core.errors import Invalid, Json
+from twokey.core.errors import Json
 from twokey.core.ledgers import Impact, Ledger, Row
 from twokey.core.responsibility import Origin
-from twokey.core.texts import visible
+from twokey.core.texts import printable, visible
+from twokey.publish.filling import Filler
 from twokey.words import word_or
 
 TEMPLATE = "report.responsibility.html.j2"
 BARS = 12  # what one looks at; the table has the rest
+_ROOM = 800_000  # bytes of the page's table, and of its evidence: together below the limit of a page
+_AROUND = 400  # bytes of markup around one line of them
 SIDES = (Origin.PROVIDER, Origin.CUSTOMER, Origin.SHARED, Origin.UNDETERMINED)
 COLUMNS = (
     "side",
@@ -33,6 +36,7 @@ COLUMNS = (
     "incidents",
     "tracking",
 )
+_Line = TypeVar("_Line")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -130,18 +134,21 @@ _IMPACT_NAMES = (
 
 def to_html(ledger: Ledger, templates: Path, language: str, zone: ZoneInfo) -> str:
     """Return a page of its own: one chart, the table, and every incident behind it. Everything is escaped."""
-    environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(templates),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    try:
-        return environment.get_template(TEMPLATE).render(_facts(ledger, language, zone))
-    except TemplateError as fault:
-        line = getattr(fault, "lineno", "?")
-        raise Invalid("postmortem.template_fault", template=TEMPLATE, line=line, problem=str(fault)) from None
+    return Filler(templates, escaped=_escaped).fill(TEMPLATE, _facts(ledger, language, zone), "-")
+
+
+def _escaped(text: str) -> Markup:
+    return escape(printable(text))
+
+
+def _fitting(lines: list[_Line], texts: Callable[[_Line], Iterable[str]]) -> list[_Line]:
+    """Return as many lines as a page has room for; CSV and JSON have every one."""
+    left = _ROOM
+    for number, line in enumerate(lines):
+        left -= _AROUND + sum(len(_escaped(text).encode()) for text in texts(line))
+        if left < 0:
+            return lines[:number]
+    return lines
 
 
 def _facts(ledger: Ledger, language: str, zone: ZoneInfo) -> dict[str, Any]:
@@ -150,6 +157,21 @@ def _facts(ledger: Ledger, language: str, zone: ZoneInfo) -> dict[str, Any]:
             f"{impact.start.astimezone(zone):%Y-%m-%d %H:%M} - {impact.end.astimezone(zone):%Y-%m-%d %H:%M}"
         )
 
+    rows = [(row.side.value, cells(row, language)) for row in ledger.rows]
+    impacts = [
+        {
+            **{name: visible(str(value))[:200] for name, value in _impact(impact).items()},
+            "when": when(impact),
+            "minutes": f"{round(impact.minutes):,}",
+            "proof": heading(f"proof.{impact.proof.value}", language),
+            "ended": heading(f"ended.{impact.ended.value.replace(' ', '_')}", language),
+            "side_word": heading(f"side.{impact.side.value}", language),
+        }
+        for row in ledger.rows
+        for impact in row.impacts
+    ]
+    shown_rows = _fitting(rows, lambda line: line[1])
+    shown_impacts = _fitting(impacts, lambda line: line.values())
     return {
         "language": language,
         "zone": str(zone),
@@ -163,19 +185,10 @@ def _facts(ledger: Ledger, language: str, zone: ZoneInfo) -> dict[str, Any]:
         "bars": bars(ledger, language),
         "bars_left": max(len(ledger.rows) - BARS, 0),
         "columns": [heading(name, language) for name in COLUMNS],
-        "rows": [(row.side.value, cells(row, language)) for row in ledger.rows],
-        "impacts": [
-            {
-                **{name: visible(str(value))[:200] for name, value in _impact(impact).items()},
-                "when": when(impact),
-                "minutes": f"{round(impact.minutes):,}",
-                "proof": heading(f"proof.{impact.proof.value}", language),
-                "ended": heading(f"ended.{impact.ended.value.replace(' ', '_')}", language),
-                "side_word": heading(f"side.{impact.side.value}", language),
-            }
-            for row in ledger.rows
-            for impact in row.impacts
-        ],
+        "rows": shown_rows,
+        "rows_left": len(rows) - len(shown_rows),
+        "impacts": shown_impacts,
+        "impacts_left": len(impacts) - len(shown_impacts),
         "head": {"seq": ledger.head[0], "hash": ledger.head[1]},
         "left_out": ledger.left_out,
     }
@@ -183,7 +196,7 @@ def _facts(ledger: Ledger, language: str, zone: ZoneInfo) -> dict[str, Any]:
 
 _WORDS = (
     *("title", "period", "chart", "chart_more", "evidence", "nothing", "left_out", "audit", "stated_note"),
-    *("when", "incident", "proof", "ended", "what", "minutes_unit"),
+    *("when", "incident", "proof", "ended", "what", "minutes_unit", "lines_more"),
 )
 
 

@@ -103,20 +103,25 @@ class Folder(BaseLoader):
         def is_same() -> bool:
             return path.is_file() and path.stat().st_mtime_ns == stat.st_mtime_ns
 
-        return path.read_text("utf-8"), template, is_same
+        content = path.read_bytes()
+        try:
+            return content.decode("utf-8"), template, is_same
+        except UnicodeDecodeError as fault:
+            line = content.count(b"\n", 0, fault.start) + 1
+            raise TemplateSyntaxError("not UTF-8", line, template) from None
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
     """The environment of the templates.
 
     Data are dictionaries, lists, texts and numbers; dots and brackets read from those and from `loop` only.
-    Every value that is printed passes `_shown`: text is escaped for Markdown there, whatever an author wrote.
+    Every value that is printed passes `_shown`: text is escaped there for the page's format, whatever an author wrote.
     Loops, macros and joins spend from a budget that the caller sets before each rendering.
     """
 
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
 
-    def __init__(self, root: Path, unknown: Callable[[], str]) -> None:
+    def __init__(self, root: Path, unknown: Callable[[], str], escaped: Callable[[str], Markup] = md) -> None:
         self._folder = Folder(root)
         super().__init__(
             loader=self._folder,
@@ -130,6 +135,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         )
         self.budget = Budget(MAX_SECONDS)
         self._unknown = unknown
+        self._escaped = escaped
         self.filters = {name: FILTERS[name] for name in _FILTERS} | {"join": self._join}
         self.tests = {name: self.tests[name] for name in _TESTS}
         self.globals = {"range": self._range}
@@ -217,7 +223,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         elif isinstance(value, int | float):
             shown = ready(value)
         elif isinstance(value, str):
-            shown = md(str(value))
+            shown = self._escaped(str(value))
         elif isinstance(value, StrictUndefined):
             shown = ready(str(value))  # raises, and names what is undefined
         else:
