@@ -36,6 +36,7 @@ PINNED_ACTIONS = [
     "pick_ack",
     "pick_audit",
     "pick_cancel",
+    "pick_classify",
     "pick_contain",
     "pick_note",
     "pick_postmortem",
