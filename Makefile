@@ -26,6 +26,7 @@ FIGURES := docs/why/figures/trials.json
 
 # The promises of docs/why/trust.md, tried as often as CI does, and the page's figures made anew.
 proof: setup
+	rm -f $(FIGURES)
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/attacks tests/faults --proof-file=$(FIGURES) $(PYTEST_ARGS)
 	$(BIN)/python tools/trust_page.py
 
