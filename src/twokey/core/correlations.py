@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from twokey.core.incidents import Incident
-from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned, Verdict
+from twokey.core.responsibility import HUMAN, ActionOwner, Confidence, Label, Origin, Planned, Verdict
 
 RULE = "correlation.provider"
-HUMAN = "human"  # the rule of a verdict that a person gave
 
 # A provider's stated start may be later than the first effects, and effects last beyond its stated end.
 # What other lengths cost in precision is on docs/why/correlation.md.

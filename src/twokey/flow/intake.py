@@ -21,7 +21,7 @@ from twokey.core.incidents import (
     severity_of,
 )
 from twokey.core.people import system
-from twokey.core.responsibility import Confidence, Label, Verdict
+from twokey.core.responsibility import HUMAN, Confidence, Label, Verdict
 from twokey.core.signals import RawNotification, RawState, Signal, SignalKind, SignalStatus, set_apart
 from twokey.flow import outbox
 from twokey.flow.correlation import (
@@ -354,4 +354,4 @@ def _is_other(before: Verdict, after: Verdict, signal: Signal) -> bool:
         return False
     if _knows(before) and not _knows(after):
         return False
-    return before.label is not after.label and before.rule != correlations.HUMAN
+    return before.label is not after.label and before.rule != HUMAN
