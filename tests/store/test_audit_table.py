@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from twokey.core.audit import GENESIS, content, verify
 from twokey.core.errors import Tampered
@@ -21,6 +19,7 @@ from twokey.core.people import Actor, ChatAccount, system
 from twokey.core.runbooks import canonical
 from twokey.store import SqlStore, open_store
 from twokey.store.chain import covered, data_text, entry_of, proved, sealed
+from twokey.store.failures import driver_errors
 from twokey.testing.clocks import SettableClock
 
 TEXT = st.text(st.characters(codec=None), max_size=20)
@@ -143,8 +142,8 @@ def test_the_database_refuses_to_change_the_trail(
 ) -> None:
     store: SqlStore = request.getfixturevalue(database)
     filled(store)
-    with pytest.raises(DBAPIError), store._database.changing() as connection:
-        connection.execute(text(statement.format(user='"user"')))
+    with pytest.raises(driver_errors("IntegrityError")), store._database.changing() as session:
+        session.plain(statement.format(user='"user"'))
     assert store.verify()[0] == 6
 
 
@@ -158,8 +157,9 @@ def test_sqlite_refuses_insert_or_replace_too(sqlite_store: SqlStore, sqlite_url
 
 def test_postgres_refuses_truncate(postgres_store: SqlStore) -> None:
     filled(postgres_store)
-    with pytest.raises(DBAPIError, match="never changed"), postgres_store._database.changing() as connection:
-        connection.execute(text("TRUNCATE audit_entry"))
+    refused = pytest.raises(driver_errors("IntegrityError"), match="never changed")
+    with refused, postgres_store._database.changing() as session:
+        session.plain("TRUNCATE audit_entry")
 
 
 TAMPERINGS: dict[str, tuple[str, str]] = {
@@ -179,13 +179,13 @@ def test_tampering_by_the_owner_of_the_database_is_found_and_named(
 ) -> None:
     store: SqlStore = request.getfixturevalue(f"{database}_store")
     filled(store)
-    with store._database.changing() as connection:
+    with store._database.changing() as session:
         if database == "sqlite":
             for name in ("changed", "deleted"):
-                connection.execute(text(f"DROP TRIGGER audit_entry_never_{name}"))
+                session.plain(f"DROP TRIGGER audit_entry_never_{name}")
         else:
-            connection.execute(text("DROP TRIGGER audit_entry_never_changed ON audit_entry"))
-        connection.execute(text(statement))
+            session.plain("DROP TRIGGER audit_entry_never_changed ON audit_entry")
+        session.plain(statement)
     with pytest.raises(Tampered) as found:
         store.verify()
     assert (found.value.message.code, found.value.message.params["seq"]) == TAMPERINGS[statement]
@@ -259,6 +259,6 @@ def test_a_change_of_another_process_is_seen_by_the_chain(
 
 
 def test_a_stopped_writer_cannot_hold_up_the_others_for_ever(postgres_store: SqlStore) -> None:
-    with postgres_store._database._write.connect() as connection:
-        assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar() == "1min"
-        assert connection.execute(text("SHOW lock_timeout")).scalar() == "30s"
+    with postgres_store._database.changing() as session:
+        assert session.plain("SHOW idle_in_transaction_session_timeout")[0][0] == "1min"
+        assert session.plain("SHOW lock_timeout")[0][0] == "30s"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import text
 
 from twokey.core.errors import Unavailable
 from twokey.core.people import system
@@ -29,17 +28,17 @@ def raw(text_: str) -> RawNotification:
 def test_every_connection_is_set_up_for_durability(sqlite_store: SqlStore) -> None:
     database = sqlite_store._database
     wanted = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
-    with database.changing() as connection:
+    with database.changing() as session:
         for name, value in wanted.items():
-            assert connection.execute(text(f"PRAGMA {name}")).scalar() == value
-    with database.marking() as connection:
-        assert connection.execute(text("PRAGMA synchronous")).scalar() == 1
+            assert session.plain(f"PRAGMA {name}")[0][0] == value
+    with database.marking() as session:
+        assert session.plain("PRAGMA synchronous")[0][0] == 1
 
 
 def test_a_look_cannot_write(sqlite_store: SqlStore, postgres_store: SqlStore) -> None:
     for store in (sqlite_store, postgres_store):
-        with pytest.raises(Unavailable), store._database.reading() as connection:
-            connection.execute(text("INSERT INTO counter (name, last) VALUES ('x', 1)"))
+        with pytest.raises(Unavailable), store._database.reading() as session:
+            session.plain("INSERT INTO counter (name, last) VALUES ('x', 1)")
 
 
 def test_a_postgres_that_is_set_to_forget_is_overruled(postgres: Postgres, clock: SettableClock) -> None:
@@ -47,8 +46,8 @@ def test_a_postgres_that_is_set_to_forget_is_overruled(postgres: Postgres, clock
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {connection.info.dbname} SET synchronous_commit = off")
     store = open_store(url, clock)
-    with store._database.changing() as change:
-        assert change.execute(text("SHOW synchronous_commit")).scalar() == "on"
+    with store._database.changing() as session:
+        assert session.plain("SHOW synchronous_commit")[0][0] == "on"
     store.close()
 
 
@@ -56,8 +55,8 @@ def test_a_full_disk_says_unavailable_keeps_nothing_half_and_is_mended(
     sqlite_store: SqlStore, sqlite_url: str
 ) -> None:
     sqlite_store.receive([raw("first")], FLOW)
-    with sqlite_store._database.changing() as connection:
-        pages = connection.execute(text("PRAGMA page_count")).scalar()
+    with sqlite_store._database.changing() as session:
+        pages = session.plain("PRAGMA page_count")[0][0]
     # Each connection has its own limit, so the pool's one is set: the file may grow by two pages only.
     _limit(sqlite_store, int(pages or 0) + 2)
     batch = [raw(f"{n}" * 5000) for n in range(20)]
@@ -74,13 +73,13 @@ def test_a_full_disk_says_unavailable_keeps_nothing_half_and_is_mended(
 
 
 def _limit(store: SqlStore, pages: int) -> None:
-    with store._database.changing() as connection:
-        connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+    with store._database.changing() as session:
+        session.plain(f"PRAGMA max_page_count = {pages}")
 
 
 def test_a_locked_file_says_unavailable(tmp_path: Path, clock: SettableClock, sqlite_store: SqlStore) -> None:
-    with sqlite_store._database.changing() as connection:
-        connection.execute(text("PRAGMA busy_timeout = 50"))  # the pool hands the same one out again
+    with sqlite_store._database.changing() as session:
+        session.plain("PRAGMA busy_timeout = 50")  # the pool hands the same one out again
     other = sqlite3.connect(tmp_path / "record.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable) as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
-from sqlalchemy.exc import IntegrityError
 
 from twokey.core.errors import Invalid, Unavailable
 from twokey.core.notices import NoticeState
@@ -161,5 +161,5 @@ def test_the_checks_know_every_state(state: RawState | NoticeState, sqlite_store
     ],
 )
 def test_the_database_is_a_second_wall(statement: str, sqlite_store: SqlStore) -> None:
-    with pytest.raises(IntegrityError), sqlite_store._database.changing() as connection:
-        connection.execute(text(statement))
+    with pytest.raises(sqlite3.IntegrityError), sqlite_store._database.changing() as session:
+        session.plain(statement)

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from twokey.core.errors import Invalid, Unavailable
 from twokey.store.failures import database_failures
 from twokey.store.files import Files
+from twokey.store.session import Session, dialect_of
 
 BUSY_MS = 10_000
 _CHANGE_LOCK = 0x2B0_0001  # pg_advisory_xact_lock keys: changes of the record, takes from the queue
@@ -62,6 +63,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = parsed(url)
         self.is_sqlite = self.url.drivername == "sqlite"
+        self._dialect = dialect_of(self.url.drivername)
         self._turn = _Turn()
         self._files = Files(str(self.url.database)) if self.is_sqlite else None
         if self.is_sqlite:
@@ -74,18 +76,24 @@ class Database:
             self._queue = self._write
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Look at one consistent state; nothing can be written through it."""
+    def inspecting(self) -> Iterator[Connection]:
+        """Look at the tables themselves."""
         with database_failures(), self._read.begin() as connection:
             yield connection
 
     @contextmanager
-    def changing(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Session]:
+        """Look at one consistent state; nothing can be written through it."""
+        with database_failures(), self._session(self._read, "BEGIN") as session:
+            yield session
+
+    @contextmanager
+    def changing(self) -> Iterator[Session]:
         """Change the record: one at a time, in this process and among all processes."""
         # SQLite waits by polling with growing sleeps; within one process a lock hands over at once.
         with self._turn.taken():
-            with self._one_by_one(self._write, _CHANGE_LOCK) as connection:
-                yield connection
+            with self._one_by_one(self._write, _CHANGE_LOCK) as session:
+                yield session
             self._is_on_disk()
 
     def _is_on_disk(self) -> None:
@@ -106,18 +114,31 @@ class Database:
             engine.dispose()  # the next connections make the WAL anew
 
     @contextmanager
-    def marking(self) -> Iterator[Connection]:
+    def marking(self) -> Iterator[Session]:
         """Mark jobs as taken or settled."""
         turn = self._turn.taken() if self.is_sqlite else nullcontext()
-        with turn, self._one_by_one(self._queue, _QUEUE_LOCK) as connection:
-            yield connection
+        with turn, self._one_by_one(self._queue, _QUEUE_LOCK) as session:
+            yield session
 
     @contextmanager
-    def _one_by_one(self, engine: Engine, lock: int) -> Iterator[Connection]:
-        with database_failures(), engine.begin() as connection:
+    def _one_by_one(self, engine: Engine, lock: int) -> Iterator[Session]:
+        with database_failures(), self._session(engine, "BEGIN IMMEDIATE") as session:
             if not self.is_sqlite:
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (lock,))
-            yield connection
+                session.driver.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
+            yield session
+
+    @contextmanager
+    def _session(self, engine: Engine, begin: str) -> Iterator[Session]:
+        """Give a transaction: leaving it keeps what was done, an exception keeps nothing."""
+        pooled = engine.raw_connection()
+        try:
+            driver: Any = pooled.driver_connection
+            if self.is_sqlite:  # psycopg begins by itself
+                driver.execute(begin)
+            yield Session(driver, self._dialect)
+            driver.commit()
+        finally:
+            pooled.close()  # the pool rolls back what was not committed
 
     def check_settings(self) -> None:
         """Read back what durability rests on, and refuse to work without it."""
@@ -209,10 +230,15 @@ def _postgres(url: URL, *, size: int, isolation: str, readonly: bool = False) ->
     pool: dict[str, Any] = {"poolclass": NullPool}
     if size:
         pool = {"pool_size": size, "max_overflow": 24, "pool_timeout": 30, "pool_pre_ping": True}
-    return create_engine(
+    engine = create_engine(
         url,
         isolation_level=isolation,
         connect_args={"options": options, "connect_timeout": 10, "application_name": "twokey"},
-        execution_options={"postgresql_readonly": True} if readonly else {},
         **pool,
     )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _: Any) -> None:
+        connection.read_only = readonly
+
+    return engine

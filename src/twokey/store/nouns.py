@@ -73,4 +73,4 @@ def raw_to_text(raw: RawNotification) -> str:
 def raw_from_text(text: str, content: bytes) -> RawNotification:
     """Return the notification from its JSON and its bytes."""
     fields: Mapping[str, Any] = json.loads(text)
-    return CONVERTER.structure({**fields, "body": b64encode(content).decode()}, RawNotification)
+    return replace(CONVERTER.structure({**fields, "body": ""}, RawNotification), body=content)

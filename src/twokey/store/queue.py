@@ -7,7 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnClause, Row, and_, bindparam, exists, literal_column, or_, select, true, update
+from sqlalchemy import (
+    ColumnClause,
+    Integer,
+    and_,
+    bindparam,
+    exists,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from twokey.core.jobs import Job, JobKind
 from twokey.store.databases import Database
@@ -21,7 +32,7 @@ _WAITING: ColumnClause[str] = literal_column("'waiting'")
 _RUNNING: ColumnClause[str] = literal_column("'running'")
 
 # A kind that only a newer version knows waits for that version.
-_KNOWN = _j.kind.in_([kind.value for kind in JobKind])
+_KNOWN = _j.kind.in_([bindparam(f"kind_{kind.value}", kind.value) for kind in JobKind])
 _DUE = and_(_j.state == _WAITING, _j.due <= bindparam("now"), _KNOWN)
 _ITS_TURN = or_(
     _j.lock == "",
@@ -39,11 +50,12 @@ _ITS_TURN = or_(
         _other.c.state.in_((_WAITING, _RUNNING)),
     ),
 )
-_NEXT = select(JOB).where(_DUE, _ITS_TURN).order_by(_j.due, _j.position).limit(1)
+_KEPT = (_j.id, _j.kind, _j.payload, _j.lock, _j.not_before, _j.attempts)
+_NEXT = select(_j.position).where(_DUE, _ITS_TURN).order_by(_j.due, _j.position).limit(1)
 _RUN_OUT = and_(_j.state == _RUNNING, _j.lease_until <= bindparam("now"))
 # A process does not take from itself: its clock may have jumped, or it may have stood still.
 _ABANDONED = and_(_RUN_OUT, _j.worker != bindparam("by"))
-_IS_ANY = select(exists().where(_DUE) | exists().where(_ABANDONED))
+_IS_ANY = select(exists().where(_DUE), exists().where(_ABANDONED))
 _GIVE_BACK = (
     update(JOB)
     .where(_ABANDONED)
@@ -51,7 +63,7 @@ _GIVE_BACK = (
 )
 _TAKE = (
     update(JOB)
-    .where(_j.position == bindparam("it"))
+    .where(_j.position == _NEXT.scalar_subquery())
     .values(
         state="running",
         holds=true(),
@@ -59,6 +71,18 @@ _TAKE = (
         worker=bindparam("by"),
         lease_until=bindparam("until"),
     )
+    .returning(*_KEPT, _j.turn, _j.position, _j.due)
+)
+_PARKED = (
+    select(*_KEPT, _j.error)
+    .where(_j.state == literal_column("'parked'"))
+    .order_by(_j.position)
+    .limit(bindparam("most", type_=Integer()))
+)
+_RELEASE = (
+    update(JOB)
+    .where(_j.id == bindparam("it"), _j.state == "parked")
+    .values(state="waiting", due=bindparam("now"), attempts=0, error="")
 )
 _HAND = and_(_j.position == bindparam("it"), _j.turn == bindparam("of_turn"), _j.state == _RUNNING)
 _RENEW = update(JOB).where(_HAND).values(lease_until=bindparam("until"))
@@ -106,22 +130,24 @@ class SqlQueue:
     def take(self, worker: str, now: datetime, lease_until: datetime) -> InHand | None:
         """Take the next job that is due; what a dead worker held is due again."""
         who = {"now": now, "by": storable(worker)}
-        with self._database.reading() as connection:
-            if not connection.execute(_IS_ANY, who).scalar():
-                return None  # looking is cheap, and holds up nobody
-        with self._database.marking() as connection:
-            connection.execute(_GIVE_BACK, who)
-            row = connection.execute(_NEXT, {"now": now}).first()
-            if row is None:
-                return None
-            connection.execute(_TAKE, {"it": row.position, "by": who["by"], "until": lease_until})
-        return InHand(_job(row), row.attempts, row.turn + 1, row.position, row.due)
+        with self._database.reading() as session:
+            is_due, is_abandoned = session.rows(_IS_ANY, who)[0]
+        if not is_due and not is_abandoned:
+            return None  # looking is cheap, and holds up nobody
+        with self._database.marking() as session:
+            if is_abandoned:
+                session.run(_GIVE_BACK, who)
+            row = session.row(_TAKE, {**who, "until": lease_until})
+        if row is None:
+            return None
+        *kept, attempts, turn, position, due = row
+        return InHand(_job(*kept), attempts, turn, position, due)
 
     def renew(self, taken: InHand, until: datetime) -> bool:
         """Go on holding a job; False when another worker has it."""
-        with self._database.marking() as connection:
+        with self._database.marking() as session:
             values = {"it": taken.position, "of_turn": taken.turn, "until": until}
-            return connection.execute(_RENEW, values).rowcount == 1
+            return session.run(_RENEW, values) == 1
 
     def done(self, taken: InHand) -> bool:
         """Owe it no longer; its row stays, so that the same id is never owed again."""
@@ -141,16 +167,14 @@ class SqlQueue:
 
     def parked(self, limit: int = 100) -> list[ParkedJob]:
         """Return the jobs that were given up, oldest first."""
-        query = select(JOB).where(_j.state == literal_column("'parked'")).order_by(_j.position).limit(limit)
-        with self._database.reading() as connection:
-            return [ParkedJob(_job(row), row.attempts, row.error) for row in connection.execute(query)]
+        with self._database.reading() as session:
+            rows = session.rows(_PARKED, {"most": limit})
+        return [ParkedJob(_job(*kept), attempts, error) for *kept, attempts, error in rows]
 
     def release(self, job_id: str, now: datetime) -> bool:
         """Owe a parked job again, when a person has mended what was in its way."""
-        values = {"state": "waiting", "due": now, "attempts": 0, "error": ""}
-        statement = update(JOB).where(_j.id == job_id, _j.state == "parked").values(**values)
-        with self._database.marking() as connection:
-            is_released = connection.execute(statement).rowcount == 1
+        with self._database.marking() as session:
+            is_released = session.run(_RELEASE, {"it": job_id, "now": now}) == 1
         if is_released:
             self.wake(1)
         return is_released
@@ -175,9 +199,9 @@ class SqlQueue:
             "failed": taken.attempts + failed,
             "why": storable(error)[:2000],
         }
-        with self._database.marking() as connection:
-            return connection.execute(_SETTLE, values).rowcount == 1
+        with self._database.marking() as session:
+            return session.run(_SETTLE, values) == 1
 
 
-def _job(row: Row[tuple[object, ...]]) -> Job:
-    return Job(row.id, JobKind(row.kind), json.loads(row.payload), row.lock, row.not_before)
+def _job(id: str, kind: str, payload: str, lock: str, not_before: datetime | None) -> Job:
+    return Job(id, JobKind(kind), json.loads(payload), lock, not_before)

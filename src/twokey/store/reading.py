@@ -5,15 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar, cast
-
-from sqlalchemy import Connection, select
+from typing import TypeVar, cast
 
 from twokey.core.audit import GENESIS, AuditEntry
 from twokey.ports import Noun
 from twokey.store import statements
 from twokey.store.chain import Row, entry_of
 from twokey.store.kinds import kind_of
+from twokey.store.session import Session, some
 from twokey.store.tables import AUDIT
 
 N = TypeVar("N", bound=Noun)
@@ -25,13 +24,13 @@ _COLUMNS = ", ".join(f'"{column.name}"' for column in AUDIT.c)
 class SqlReading:
     """What can be asked of the record; see ports.Reading."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def get(self, kind: type[N], id: str) -> N | None:
         """Return the noun with this id."""
         known = kind_of(kind)
-        row = self._connection.execute(statements.get(kind), {statements.ID: id}).first()
+        row = self._session.row(statements.get(kind), {statements.ID: id})
         return None if row is None else cast(N, known.noun_of(*row))
 
     def find(
@@ -45,28 +44,30 @@ class SqlReading:
         **equal: object,
     ) -> list[N]:
         """Return nouns whose indexed fields equal all that is given; a tuple means any of its values."""
-        known = kind_of(kind)
+        if () in equal.values():
+            return []
+        noun_of = kind_of(kind).noun_of
         query = statements.find(kind, _names(equal), newest_first=newest_first)
         values = {**_values(equal), statements.MOST: limit, statements.SKIPPED: skip}
-        return [cast(N, known.noun_of(*row)) for row in self._connection.execute(query, values)]
+        return [cast(N, noun_of(*row)) for row in self._session.rows(query, values)]
 
     def count(self, kind: type[N], /, **equal: object) -> int:
         """Return how many nouns there are whose indexed fields equal all that is given."""
-        counted = self._connection.execute(statements.count(kind, _names(equal)), _values(equal)).scalar()
-        return int(counted or 0)
+        if () in equal.values():
+            return 0
+        return int(self._session.scalar(statements.count(kind, _names(equal)), _values(equal)) or 0)
 
     def audit(self, *, incident_id: str = "", after: int = 0, limit: int = 10_000) -> list[AuditEntry]:
         """Return audit entries in order, of one incident or of all."""
-        query = select(*AUDIT.c).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq).limit(limit)
-        if incident_id:
-            query = query.where(AUDIT.c.incident_id == incident_id)
-        return [entry_of(row) for row in self._connection.execute(query)]
+        query = statements.AUDIT_OF_ONE if incident_id else statements.AUDIT_OF_ALL
+        values = {"after": after, "about": incident_id, statements.MOST: limit}
+        return [entry_of(row) for row in self._session.rows(query, values)]
 
     def audit_page(self, after: int) -> list[Row]:
         """Return the next rows of the whole trail, straight from the driver: proving it reads millions."""
         # Only our own names and a number go into this text.
         statement = f"SELECT {_COLUMNS} FROM audit_entry WHERE seq > {after:d} ORDER BY seq LIMIT {_PAGE}"  # noqa: S608
-        driver: Any = self._connection.connection.driver_connection
+        driver = self._session.driver
         try:
             return cast("list[Row]", driver.execute(statement).fetchall())
         except sqlite3.OperationalError as error:
@@ -81,13 +82,17 @@ class SqlReading:
 
     def head(self) -> tuple[int, str]:
         """Return sequence and hash of the last audit entry, (0, GENESIS) when there is none."""
-        row = self._connection.execute(statements.HEAD).first()
-        return (0, GENESIS) if row is None else (row.seq, row.hash)
+        row = self._session.row(statements.HEAD)
+        return (0, GENESIS) if row is None else (row[0], row[1])
 
 
 def _names(equal: Mapping[str, object]) -> statements.Names:
-    return tuple((name, isinstance(value, tuple)) for name, value in equal.items())
+    return tuple((name, len(some(value)) if isinstance(value, tuple) else 0) for name, value in equal.items())
 
 
 def _values(equal: Mapping[str, object]) -> dict[str, object]:
-    return {statements.value_of(name): value for name, value in equal.items()}
+    return {
+        statements.value_of(name, number): one
+        for name, value in equal.items()
+        for number, one in enumerate(some(value) if isinstance(value, tuple) else (value,))
+    }

@@ -35,11 +35,11 @@ def open_store(url: str, clock: Clock, *, defer: Defer | None = None, migrate: b
     database = Database(url)
     try:
         database.check_settings()
-        with database.reading() as connection:
+        with database.inspecting() as connection:
             is_new = database.is_sqlite and schema.is_empty(connection)
         if is_new or migrate:
             schema.migrate(url)
-        with database.reading() as connection:
+        with database.inspecting() as connection:
             schema.require_head(connection)
     except BaseException:
         database.close()
@@ -59,8 +59,8 @@ class SqlStore:
     @contextmanager
     def read(self) -> Iterator[Reading]:
         """Look without changing."""
-        with self._database.reading() as connection:
-            yield SqlReading(connection)
+        with self._database.reading() as session:
+            yield SqlReading(session)
 
     @contextmanager
     def change(self) -> Iterator[Transaction]:
@@ -70,8 +70,8 @@ class SqlStore:
 
     @contextmanager
     def _changing(self) -> Iterator[SqlTransaction]:
-        with self._database.changing() as connection:
-            transaction = SqlTransaction(connection, self._clock, self._defer)
+        with self._database.changing() as session:
+            transaction = SqlTransaction(session, self._clock, self._defer)
             yield transaction
             transaction.finish()
         if transaction.owed and not self._defer:
@@ -87,11 +87,11 @@ class SqlStore:
         kept: list[str] = []
         if rows:
             with self._changing() as change:
-                known = change.known(_RAW, list(rows))
+                known = change.known(RawNotification, list(rows))
                 new = [row for key, row in rows.items() if key not in known]
                 kept = [row["id"] for row in new]
                 if kept:
-                    change.insert_new(_RAW, new)
+                    change.insert_new(RawNotification, new)
                     change.append_all([(actor, "received", ("", ""), _told(row)) for row in new])
                     change.enqueue_new([_sort(raw_id) for raw_id in kept])
         if bad:
@@ -104,14 +104,14 @@ class SqlStore:
 
     def verify(self, *, head: tuple[int, str] | None = None) -> tuple[int, str]:
         """Prove the whole audit trail and return its head, or raise Tampered naming the first bad entry."""
-        with self._database.reading() as connection:
-            return _proved(SqlReading(connection), head)
+        with self._database.reading() as session:
+            return _proved(SqlReading(session), head)
 
     def export(self, write: Callable[[str], object]) -> int:
         """Hand every audit entry to `write` as one line of canonical JSON with its hash; return how many."""
         count = 0
-        with self._database.reading() as connection:
-            for page in _pages(SqlReading(connection)):
+        with self._database.reading() as session:
+            for page in _pages(SqlReading(session)):
                 for row in page:
                     write(export_line(row) + "\n")
                 count += len(page)

@@ -11,20 +11,25 @@ from sqlalchemy.dialects import postgresql, sqlite
 from twokey.store.kinds import Kind, kind_of
 from twokey.store.tables import AUDIT, COUNTER, JOB
 
+ID = "its_id"
+MOST = "most"
+SKIPPED = "skipped"
+_MOST = bindparam(MOST, type_=Integer())
+
 HEAD = select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
-APPEND = insert(AUDIT)
-OWE_NEW = insert(JOB)
+APPEND = insert(AUDIT).inline()
+OWE_NEW = insert(JOB).inline()
+BEGIN_COUNT = insert(COUNTER).inline()
 COUNT_UP = (
     update(COUNTER)
     .where(COUNTER.c.name == bindparam("counted"))
     .values(last=COUNTER.c.last + 1)
     .returning(COUNTER.c.last)
 )
-ID = "its_id"
-MOST = "most"
-SKIPPED = "skipped"
-Names = tuple[tuple[str, bool], ...]
-"""Fields that are asked for; True means that any of a list of values will do."""
+Names = tuple[tuple[str, int], ...]
+"""Fields that are asked for; a number means that any of so many values will do, 0 that it must be this one."""
+AUDIT_OF_ALL = select(*AUDIT.c).where(AUDIT.c.seq > bindparam("after")).order_by(AUDIT.c.seq).limit(_MOST)
+AUDIT_OF_ONE = AUDIT_OF_ALL.where(AUDIT.c.incident_id == bindparam("about"))
 
 
 @cache
@@ -41,9 +46,9 @@ def find(noun: type[Any], names: Names, *, newest_first: bool) -> Select[Any]:
     order = known.table.c[known.order]
     return (
         select(*known.columns)
-        .where(*(_equals(known, name, is_any=is_any) for name, is_any in names))
+        .where(*(_equals(known, name, any_of) for name, any_of in names))
         .order_by(order.desc() if newest_first else order)
-        .limit(bindparam(MOST, type_=Integer()))
+        .limit(_MOST)
         .offset(bindparam(SKIPPED, type_=Integer()))
     )
 
@@ -52,22 +57,36 @@ def find(noun: type[Any], names: Names, *, newest_first: bool) -> Select[Any]:
 def count(noun: type[Any], names: Names) -> Select[Any]:
     """Return what counts nouns by fields."""
     known = kind_of(noun)
-    wanted = (_equals(known, name, is_any=is_any) for name, is_any in names)
+    wanted = (_equals(known, name, any_of) for name, any_of in names)
     return select(func.count()).select_from(known.table).where(*wanted)
 
 
-def _equals(kind: Kind, name: str, *, is_any: bool) -> Any:
+def _equals(kind: Kind, name: str, any_of: int) -> Any:
     if name not in kind.fields:
         raise KeyError(f"{kind.noun.__name__} is not indexed by {name}")
     column = kind.table.c[name]
-    if is_any:
-        return column.in_(bindparam(value_of(name), expanding=True))
+    if any_of:
+        return column.in_([bindparam(value_of(name, number), type_=column.type) for number in range(any_of)])
     return column == bindparam(value_of(name))
 
 
-def value_of(name: str) -> str:
-    """Return the parameter that holds what a field must equal."""
-    return f"wanted_{name}"
+def value_of(name: str, number: int = 0) -> str:
+    """Return the parameter that holds what a field must equal, or one of the values it may have."""
+    return f"wanted_{name}_{number}"
+
+
+@cache
+def known(noun: type[Any], count: int) -> Select[Any]:
+    """Return what asks which of so many ids are there."""
+    column = kind_of(noun).table.c.id
+    wanted = [bindparam(value_of("id", number), type_=column.type) for number in range(count)]
+    return select(column).where(column.in_(wanted))
+
+
+@cache
+def add_new(noun: type[Any]) -> Any:
+    """Return what keeps a noun of which there is none."""
+    return insert(kind_of(noun).table).inline()
 
 
 @cache
@@ -82,7 +101,7 @@ def add(noun: type[Any], dialect: str) -> Any:
 def put(noun: type[Any], dialect: str) -> Any:
     """Return what keeps a noun in place of the one with its id."""
     kind = kind_of(noun)
-    statement = _insert(dialect)(kind.table)
+    statement = _insert(dialect)(kind.table).inline()
     replaced = {name: statement.excluded[name] for name in ("body", *kind.read)}
     return statement.on_conflict_do_update(index_elements=["id"], set_=replaced)
 

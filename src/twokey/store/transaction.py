@@ -7,9 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
-
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import AlreadyThere, Json
 from twokey.core.jobs import Job
@@ -17,9 +14,10 @@ from twokey.core.people import Actor
 from twokey.ports import Clock, Noun
 from twokey.store import statements
 from twokey.store.chain import data_text, entry_of, sealed
+from twokey.store.failures import driver_errors
 from twokey.store.kinds import Kind, kind_of
-from twokey.store.reading import SqlReading
-from twokey.store.tables import COUNTER
+from twokey.store.reading import N, SqlReading
+from twokey.store.session import Session, some
 
 Defer = Callable[[Any, Sequence[Job]], None]
 """Hands jobs to another engine on the driver's own connection, inside the transaction that owes them."""
@@ -32,11 +30,11 @@ class UnauditedChange(ValueError):
 class SqlTransaction(SqlReading):
     """See ports.Transaction."""
 
-    def __init__(self, connection: Connection, clock: Clock, defer: Defer | None) -> None:
-        super().__init__(connection)
+    def __init__(self, session: Session, clock: Clock, defer: Defer | None) -> None:
+        super().__init__(session)
         self._clock = clock
         self._defer = defer
-        self._dialect = connection.dialect.name
+        self._dialect = session.dialect.name
         self._head: tuple[int, str] | None = None
         self._is_changed = False
         self._is_audited = False
@@ -46,7 +44,7 @@ class SqlTransaction(SqlReading):
         """Keep a new noun; raise AlreadyThere when its id, or another unique field, is taken."""
         kind = kind_of(type(noun))
         statement = statements.add(type(noun), self._dialect)
-        if self._connection.execute(statement, kind.values(noun)).first() is None:
+        if not self._session.kept(statement, kind.values(noun)):
             raise AlreadyThere("store.already_there", kind=kind.noun.__name__, id=noun.id)
         self._is_changed = True
 
@@ -57,14 +55,14 @@ class SqlTransaction(SqlReading):
         if kind.has_other_unique:
             self._put_carefully(kind, statement, noun)
         else:
-            self._connection.execute(statement, kind.values(noun))
+            self._session.keep(statement, kind.values(noun))
         self._is_changed = True
 
     def _put_carefully(self, kind: Kind, statement: Any, noun: Noun) -> None:
         try:
-            with self._connection.begin_nested():
-                self._connection.execute(statement, kind.values(noun))
-        except IntegrityError as error:
+            with self._session.attempt():
+                self._session.keep(statement, kind.values(noun))
+        except driver_errors("IntegrityError") as error:
             raise AlreadyThere("store.already_there", kind=kind.noun.__name__, id=noun.id) from error
 
     def append(
@@ -88,7 +86,7 @@ class SqlTransaction(SqlReading):
             row = sealed(head, at, actor, action, about, data=data)
             head = (row["seq"], row["hash"])
             rows.append(row)
-        self._connection.execute(statements.APPEND, rows)
+        self._session.keep(statements.APPEND, *rows)
         self._head, self._is_audited = head, True
         return rows
 
@@ -96,7 +94,7 @@ class SqlTransaction(SqlReading):
         """Owe a job; the same id twice owes it once."""
         statement = statements.owe(self._dialect)
         row = job_row(job, self._clock.now(), is_handed=self._defer is not None)
-        if self._connection.execute(statement, row).first() is not None:
+        if self._session.kept(statement, row):
             self.owed.append(job)
         self._is_changed = True
 
@@ -104,30 +102,32 @@ class SqlTransaction(SqlReading):
         """Owe jobs of which none was ever owed."""
         now = self._clock.now()
         rows = [job_row(job, now, is_handed=self._defer is not None) for job in jobs]
-        self._connection.execute(statements.OWE_NEW, rows)
+        self._session.keep(statements.OWE_NEW, *rows)
         self.owed.extend(jobs)
         self._is_changed = True
 
     def next_number(self, name: str) -> int:
         """Return the next number of a counter: it is given back if the change is not kept, so no gaps."""
         self._is_changed = True
-        last = self._connection.execute(statements.COUNT_UP, {"counted": name}).scalar()
+        last = self._session.scalar(statements.COUNT_UP, {"counted": name})
         if last is None:
-            self._connection.execute(insert(COUNTER), {"name": name, "last": 1})
+            self._session.keep(statements.BEGIN_COUNT, {"name": name, "last": 1})
             return 1
         return int(last)
 
-    def known(self, kind: Kind, ids: Sequence[str]) -> set[str]:
+    def known(self, kind: type[N], ids: Sequence[str]) -> set[str]:
         """Return which of these ids are there."""
         found: set[str] = set()
-        for start in range(0, len(ids), 1000):  # below every database's limit of parameters
-            some = kind.table.c.id.in_(ids[start : start + 1000])
-            found.update(self._connection.execute(select(kind.table.c.id).where(some)).scalars())
+        for start in range(0, len(ids), 1024):  # below every database's limit of parameters
+            wanted = some(ids[start : start + 1024])
+            values = {statements.value_of("id", number): one for number, one in enumerate(wanted)}
+            rows = self._session.rows(statements.known(kind, len(wanted)), values)
+            found.update(row[0] for row in rows)
         return found
 
-    def insert_new(self, kind: Kind, rows: Sequence[Mapping[str, Any]]) -> None:
+    def insert_new(self, kind: type[N], rows: Sequence[Mapping[str, Any]]) -> None:
         """Keep rows of which none is there."""
-        self._connection.execute(insert(kind.table), rows)
+        self._session.keep(statements.add_new(kind), *rows)
         self._is_changed = True
 
     def finish(self) -> None:
@@ -135,7 +135,7 @@ class SqlTransaction(SqlReading):
         if self._is_changed and not self._is_audited:
             raise UnauditedChange("a change without an audit entry is not kept")
         if self._defer and self.owed:
-            self._defer(self._connection.connection.driver_connection, self.owed)
+            self._defer(self._session.driver, self.owed)
 
 
 def job_row(job: Job, now: datetime, *, is_handed: bool) -> dict[str, Any]:
