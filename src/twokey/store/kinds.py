@@ -17,7 +17,7 @@ from twokey.core.runbooks import Plan
 from twokey.core.signals import Cursor, RawNotification
 from twokey.ports import Noun
 from twokey.store import tables
-from twokey.store.nouns import from_text, raw_from_text, raw_to_text, to_text
+from twokey.store.nouns import CONVERTER, from_text, raw_from_text, raw_to_text, to_text
 
 Read = Callable[[Any], Any]
 
@@ -151,3 +151,10 @@ KINDS: Mapping[type[Any], Kind] = {kind.noun: kind for kind in ALL}
 def kind_of(noun: type[Any]) -> Kind:
     """Return how a kind of noun is kept; another is a programming error (KeyError)."""
     return KINDS[noun]
+
+
+def get_ready() -> None:
+    """Make what turns nouns into text and back: else the first notification of a process waits for it."""
+    for kind in ALL:
+        CONVERTER.get_unstructure_hook(kind.noun)
+        CONVERTER.get_structure_hook(kind.noun)

@@ -16,7 +16,7 @@ from twokey.ports import Clock, Reading, Transaction
 from twokey.store import schema
 from twokey.store.chain import Row, data_text, export_line, proved
 from twokey.store.databases import Database
-from twokey.store.kinds import kind_of
+from twokey.store.kinds import get_ready, kind_of
 from twokey.store.queue import SqlQueue
 from twokey.store.reading import SqlReading
 from twokey.store.transaction import Defer, SqlTransaction
@@ -44,6 +44,7 @@ def open_store(url: str, clock: Clock, *, defer: Defer | None = None, migrate: b
     except BaseException:
         database.close()
         raise
+    get_ready()
     return SqlStore(database, clock, defer)
 
 
