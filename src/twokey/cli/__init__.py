@@ -1,4 +1,4 @@
-"""The commands of the program. Each imports what it needs when it runs: `--help` must be quick."""
+"""The commands of the program. Each is imported when it runs, with what it needs: `--help` must be quick."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ import sys
 
 import typer
 
-from twokey.cli import (
-    audit,
-    aws,
-    azure,
-    classify,
-    demo,
-    doctor,
-    incidents,
-    migrate,
-    permissions,
-    postmortem,
-    replay,
-    report,
-    roster,
-    rules,
-    runbook,
-    serve,
-    slack,
-)
+from twokey.cli.lazily import Lazily, Line
+
+
+class Commands(Lazily):
+    """Every command and group, as `twokey --help` lists them."""
+
+    lines = (
+        Line("demo", "demo:demo", "Tell the whole story on this machine, without accounts."),
+        Line("serve", "serve:serve", "Run the bot: Slack, the web door, the queues and the work."),
+        Line("worker", "serve:worker", "Run owed work only, beside a bot on Postgres."),
+        Line("classify", "classify:classify", "Say whose side each event is on, and why."),
+        Line("replay", "replay:replay", "Put recorded notifications into the record."),
+        Line("migrate", "migrate:migrate", "Create the tables, or bring them forward."),
+        Line("doctor", "doctor:doctor", "Look at the settings, the files and the database."),
+        Line("rules", "rules:app", "Classification rules: check, test, explain."),
+        Line("incidents", "incidents:app", "What the bot knows about incidents."),
+        Line("runbook", "runbook:app", "Containments written down: review, check, approve."),
+        Line("roster", "roster:app", "The people who may act."),
+        Line("postmortem", "postmortem:app", "Post-mortems: draft, revise, publish."),
+        Line("audit", "audit:app", "The audit trail: what was done, by whom, and its proof."),
+        Line("aws", "aws:app", "What twokey needs in AWS."),
+        Line("azure", "azure:app", "Azure's side of the notifications."),
+        Line("report", "report:app", "What the record says about a period."),
+        Line("slack", "slack:app", "What Slack has to be told about the bot."),
+        Line("permissions", "permissions:app", "Least-privilege policies, made from the actions."),
+    )
+
 
 app = typer.Typer(
     name="twokey",
+    cls=Commands,
     help="Whose side is a cloud incident on, and two people before anything is contained.",
     no_args_is_help=True,
     add_completion=False,
@@ -51,26 +60,6 @@ def _options(
     ),
 ) -> None:
     """Whose side is a cloud incident on, and two people before anything is contained."""
-
-
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.command("worker")(serve.worker)
-app.command("classify")(classify.classify)
-app.command("replay")(replay.replay)
-app.command("migrate")(migrate.migrate)
-app.command("doctor")(doctor.doctor)
-app.add_typer(rules.app, name="rules")
-app.add_typer(incidents.app, name="incidents")
-app.add_typer(runbook.app, name="runbook")
-app.add_typer(roster.app, name="roster")
-app.add_typer(postmortem.app, name="postmortem")
-app.add_typer(audit.app, name="audit")
-app.add_typer(aws.app, name="aws")
-app.add_typer(azure.app, name="azure")
-app.add_typer(report.app, name="report")
-app.add_typer(slack.app, name="slack")
-app.add_typer(permissions.app, name="permissions")
 
 
 def main() -> None:
