@@ -152,6 +152,8 @@ def text(value: object, *names: str, limit: int = 1024) -> str:
     if isinstance(value, dict):
         for name in names:
             found = value.get(name)
+            if found is None:  # most of what may stand in a notification does not
+                continue
             if isinstance(found, str):
                 if found:
                     return found if len(found) <= limit else found[:limit]
@@ -263,7 +265,7 @@ def identity(*parts: str) -> str:
 
 def known(**facts: Json) -> Obj:
     """Keep the facts that there are."""
-    return {name: value for name, value in facts.items() if value not in (None, "", [], {})}
+    return {name: value for name, value in facts.items() if value or value not in (None, "", [], {})}
 
 
 def unique(values: Iterable[str]) -> list[Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import TypeAlias
@@ -23,7 +24,13 @@ MATCHERS = (
     "suffix",
     "wildcard",
 )
-_OPERATORS = ("=", "<", "<=", ">", ">=")
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def matcher(spec: Mapping[str, object], where: str) -> Test:
@@ -164,30 +171,25 @@ def _numeric(spec: object, where: str) -> Test:
     if not isinstance(spec, list) or len(spec) not in (2, 4):
         raise Invalid("pattern.numeric", where=where)
     bounds: list[tuple[str, float]] = []
-    for operator, number in zip(spec[::2], spec[1::2], strict=True):
-        if operator not in _OPERATORS or isinstance(number, bool) or not isinstance(number, int | float):
+    for comparison, number in zip(spec[::2], spec[1::2], strict=True):
+        if comparison not in _COMPARE or isinstance(number, bool) or not isinstance(number, int | float):
             raise Invalid("pattern.numeric", where=where)
         if not -NUMERIC_LIMIT <= number <= NUMERIC_LIMIT:
             raise Invalid("pattern.numeric_limit", where=where, number=number)
-        bounds.append((operator, number))
+        bounds.append((comparison, number))
     if len(bounds) == 2:
         (low, bottom), (high, top) = bounds
         if low not in (">", ">=") or high not in ("<", "<=") or bottom >= top:
             raise Invalid("pattern.numeric", where=where)
-    compare: dict[str, Callable[[float, float], bool]] = {
-        "=": lambda seen, bound: seen == bound,
-        "<": lambda seen, bound: seen < bound,
-        "<=": lambda seen, bound: seen <= bound,
-        ">": lambda seen, bound: seen > bound,
-        ">=": lambda seen, bound: seen >= bound,
-    }
+    (first, bound), (second, other) = bounds[0], bounds[-1]
+    holds, holds_too = _COMPARE[first], _COMPARE[second]
 
     def test(value: Scalar) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if not -NUMERIC_LIMIT <= value <= NUMERIC_LIMIT:
             return False
-        return all(compare[operator](value, bound) for operator, bound in bounds)
+        return bool(holds(value, bound) and holds_too(value, other))
 
     return test
 

@@ -52,13 +52,18 @@ class Leaf:
 
     def match(self, value: object, missing_ok: bool, trail: Trail) -> bool:
         """Test a field's value; any one element of a list is enough, and an object is not a value."""
-        if isinstance(value, str):  # nearly always: spare it the detour below
-            if len(value) > LONG:
-                trail.spend_on(value, len(self.tests))
-            if value not in self.texts and not any(test(value) for test in self.tests):
-                return False
-            trail.append((self.path, value))
-            return True
+        if isinstance(value, str | int | float):  # nearly always: spare it the detour below
+            if isinstance(value, str):
+                if len(value) > LONG:
+                    trail.spend_on(value, len(self.tests))
+                if value in self.texts:
+                    trail.append((self.path, value))
+                    return True
+            for test in self.tests:
+                if test(value):
+                    trail.append((self.path, value))
+                    return True
+            return False
         found = False
         for scalar in _scalars(value, trail):
             found = True

@@ -166,15 +166,21 @@ def _event(value: Obj, around: Envelope, where: str) -> Unit:
         raise unreadable("the event has no detail", f"{where}.detail")
     return Unit(
         detail,
-        replace(
-            around,
+        # Written out: nearly every notification comes this way, and `replace` costs three times as much.
+        Envelope(
+            seed=around.seed,
             document=value if detail is value.get("detail") else {**value, "detail": detail},
             account=text(value, "account") or around.account,
+            tenant=around.tenant,
             region=text(value, "region") or around.region,
             time=text(value, "time") or around.time,
             id=text(value, "id") or around.id,
             source=text(value, "source"),
             detail_type=text(value, "detail-type"),
             resources=tuple(texts(value, "resources")),
+            subject=around.subject,
+            topic=around.topic,
+            attributes=around.attributes,
+            own_roles=around.own_roles,
         ),
     )

@@ -106,6 +106,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     principal = _principal(resource, service)
     resources = tuple({found.id: found for found in every_resource(resource, service, region)}.values())
     call = obj(service, "action", "awsApiCallAction")
+    created, resource_type = moment(detail.get("createdAt")), text(resource, "resourceType")
     return Signal(
         id=identity(subject, updated, text(service, "count"), "archived" if muted else ""),
         subject=subject,
@@ -115,21 +116,21 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         type=kind,
         title=text(detail, "title", limit=TITLE) or kind[:TITLE] or "GuardDuty finding",
         description=text(detail, "description", limit=DESCRIPTION),
-        service=_service(kind, text(resource, "resourceType")),
+        service=_service(kind, resource_type),
         region=region,
         account=account,
         tenant=around.tenant,
         severity=_severity(detail.get("severity")),
         status=SignalStatus.RESOLVED if muted else SignalStatus.OPEN,
-        started_at=_first_seen(service) or moment(detail.get("createdAt")),
-        detected_at=moment(detail.get("createdAt"), around.time),
+        started_at=_first_seen(service) or created,
+        detected_at=created or moment(around.time),
         updated_at=moment(detail.get("updatedAt"), service.get("eventLastSeen"), around.time),
         resources=resources,
         principal=principal,
         is_test=_is_sample(service),
         is_muted=muted,
         facts=known(
-            resourceType=text(resource, "resourceType"),
+            resourceType=resource_type,
             resourceRole=text(service, "resourceRole"),
             actionType=text(obj(service, "action"), "actionType"),
             api=text(call, "api"),
@@ -183,6 +184,8 @@ def _principal(resource: Obj, service: Obj) -> Principal:
             type=text(key, "userType"),
             access_key_id=text(key, "accessKeyId"),
         )
+    if "detection" not in service:
+        return Principal()
     users = [obj(actor, "user") for actor in objects(service, "detection", "sequence", "actors")]
     users.sort(key=lambda user: not text(user, "credentialUid"))  # the one whose key is known comes first
     user = users[0] if users else {}
@@ -217,6 +220,8 @@ def _remote_ip(service: Obj) -> str:
 
 def _sequence(service: Obj) -> Obj:
     """Return what an attack sequence tells beside its resources: signals, tactics, and the actors' keys."""
+    if "detection" not in service:
+        return {}
     found = obj(service, "detection", "sequence")
     if not found:
         return {}

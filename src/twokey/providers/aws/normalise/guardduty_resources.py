@@ -72,6 +72,8 @@ def every_resource(resource: Obj, service: Obj, region: str) -> Iterator[Resourc
     if key:
         yield Resource(key, "AccessKey", region)
     for part, details in resource.items():
+        if not isinstance(details, dict):
+            continue
         if part in _DETAILS:
             names, kind = _DETAILS[part]
             if found := text(details, *names):
@@ -87,7 +89,9 @@ def every_resource(resource: Obj, service: Obj, region: str) -> Iterator[Resourc
 
 def _affected(service: Obj, region: str) -> Iterator[Resource]:
     affected = obj(service, "action", "awsApiCallAction").get("affectedResources")
-    for name, value in list(affected.items())[:20] if isinstance(affected, dict) else ():
+    if not isinstance(affected, dict):
+        return
+    for name, value in list(affected.items())[:20]:
         if isinstance(value, str) and value:
             kind = name[:1].upper() + name[1:]
             is_bucket = kind == "AWS::S3::Bucket"
