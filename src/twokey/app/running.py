@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -98,6 +99,7 @@ def run_worker(app: App) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     log.info("working")
+    gc.freeze()
     app.engine.run(stop)
 
 
@@ -131,6 +133,7 @@ async def _bot(app: App) -> None:
     serving = bot.watch.need(serve_web(web, settings.http_host, settings.http_port, stop), "web")
     log.info("serving on %s:%d", settings.http_host, settings.http_port)
     died = ""
+    gc.freeze()  # what was loaded stays: looking through it for garbage again and again stops everything
     try:
         died = await bot.watch.first_death(stop)
         if serving.done() and not serving.cancelled():

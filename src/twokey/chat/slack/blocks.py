@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from twokey.chat.slack.text import HEADER, SECTION, Words, fenced, shown
@@ -172,12 +172,12 @@ def fitted(
 
 def text_length(value: Any) -> int:
     """Count the characters that people read in these blocks."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         own = value.get("text")
         length = len(own) if isinstance(own, str) else 0
-        return length + sum(text_length(item) for item in value.values())
+        return length + sum(text_length(item) for item in value.values() if not isinstance(item, str))
     if isinstance(value, list | tuple):
-        return sum(text_length(item) for item in value)
+        return sum(map(text_length, value))
     return 0
 
 

@@ -136,11 +136,11 @@ class Drawing:
         return replace(post, channel=fallback, blocks=[*post.blocks, why])
 
     def _card(self, notice: Notice, mark: str) -> Post:
-        text, blocks = self._redraw.card(notice.incident_id)
+        incident = self._flows.response.shown(notice.incident_id)
+        text, blocks = self._redraw.card_of(incident)
         if notice.sent_as:
             channel, ts = placed(notice.sent_as)
             return Post(channel, text, _marked(blocks, mark), ts=ts)
-        incident = self._flows.response.shown(notice.incident_id)
         channel = self._options.channel_for(is_security=is_security(incident))
         return Post(channel, text, _marked(blocks, mark))
 

@@ -9,6 +9,7 @@ from twokey.chat.slack.options import Flows
 from twokey.chat.slack.plans import plan_card, plan_text
 from twokey.chat.slack.text import Words
 from twokey.core.errors import NotFound, Refused
+from twokey.core.incidents import Incident
 from twokey.core.people import Roster
 from twokey.core.runbooks import PlanState
 from twokey.ports import Rosters
@@ -33,7 +34,10 @@ class Redraw:
 
     def card(self, incident_id: str) -> Drawn:
         """Draw an incident's card."""
-        incident = self._flows.response.shown(incident_id)
+        return self.card_of(self._flows.response.shown(incident_id))
+
+    def card_of(self, incident: Incident) -> Drawn:
+        """Draw the card of an incident that was read."""
         return incident_text(incident, self._words), incident_card(incident, self.names(), self._words)
 
     def approval(self, plan_id: str) -> Drawn:
