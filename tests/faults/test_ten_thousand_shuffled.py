@@ -1,13 +1,18 @@
 """Ten thousand notifications, shuffled and half of them repeated, end as if each had come once and in order.
 
-They are the recorded samples beside the project, and copies of them that happened to other accounts.
+They are the recorded samples beside the project, and copies of them that happened to other accounts. Once they are
+handed to the first stretch, and once to a running bot by its doors, sixteen at a time.
 """
 
 from __future__ import annotations
 
+import http.client
 import re
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +21,16 @@ import pytest
 from twokey import app as wiring
 from twokey.core.errors import Invalid
 from twokey.core.incidents import Incident, Sighting
-from twokey.core.signals import RawNotification, Signal
+from twokey.core.signals import RawNotification, RawState, Signal
 from twokey.store import open_store
-from twokey.testing.clocks import START, SettableClock
+from twokey.testing.bot import Bot
+from twokey.testing.clocks import START, SettableClock, SystemClock
+from twokey.testing.slack import FakeSlack
 from twokey.testing.sorting import Sorting
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus"
 BATCH = 100
+SECRET = "a-door-for-samples-0123456789-abcdefgh"
 
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="the recorded samples are not beside the project")
 
@@ -74,12 +82,12 @@ def ten_thousand(count: int) -> list[Delivery]:
     return made[:count]
 
 
-def outcome(sorting: Sorting) -> Counter[Any]:
+def outcome(sightings: Iterable[Sighting], opened: Iterable[Incident]) -> Counter[Any]:
     """Return the incidents as what they took in and what was said of them, whatever their numbers are."""
     known: dict[str, list[Sighting]] = {}
-    for seen in sorting.sightings():
+    for seen in sightings:
         known.setdefault(seen.incident_id, []).append(seen)
-    incidents: dict[str, Incident] = {one.id: one for one in sorting.incidents()}
+    incidents: dict[str, Incident] = {one.id: one for one in opened}
     ends: Counter[Any] = Counter()
     for name, seen in known.items():
         inside = frozenset(one.id for one in seen)
@@ -94,7 +102,7 @@ def runs(sorting: Sorting, deliveries: list[Delivery]) -> Counter[Any]:
         for source, body in deliveries[start : start + BATCH]:
             sorting.arrives(source, body)
     sorting.works()
-    return outcome(sorting)
+    return outcome(sorting.sightings(), sorting.incidents())
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -127,3 +135,86 @@ def test_ten_thousand_in_any_order_with_repeats_end_alike(records: Callable[[], 
         random.shuffle(mixed)
         trials.outcome("notifications", len(mixed))
         assert runs(records(), mixed) == runs(records(), in_order)
+
+
+class Doors:
+    """A running bot with one door for each provider, and those who post to it."""
+
+    def __init__(self, folder: Path, slack: FakeSlack, url: str) -> None:
+        folder.mkdir()
+        self.url = url
+        roster = folder / "roster.yaml"
+        roster.write_text("people: []\n")
+        variables = {
+            "TWOKEY_DATABASE_URL": url,
+            "TWOKEY_ROSTER_FILE": str(roster),
+            "TWOKEY_SLACK_API_URL": slack.api_url,
+            "TWOKEY_SLACK_BOT_TOKEN": slack.bot_token,
+            "TWOKEY_SLACK_SIGNING_SECRET": slack.signing_secret,
+            "TWOKEY_SLACK_TEAM": slack.team_id,
+            "TWOKEY_SLACK_CHANNEL": slack.add_channel("incidents").id,
+            "TWOKEY_AZURE_WEBHOOKS": f"samples={SECRET}",
+            "TWOKEY_AZURE_ANNOTATION_WAIT_S": "0",
+            "TWOKEY_AWS_EVENT_KEYS": f"samples={SECRET}",
+        }
+        self.bot = Bot(folder, variables)
+
+    def post(self, deliveries: list[Delivery], senders: int) -> None:
+        """Post everything, by so many senders at once; each waits for its answer, as clouds do."""
+        with ThreadPoolExecutor(senders) as pool:
+            shares = [deliveries[start::senders] for start in range(senders)]
+            for answers in pool.map(self._post, shares):
+                assert set(answers) <= {200, 202}, Counter(answers)
+
+    def _post(self, deliveries: list[Delivery]) -> list[int]:
+        answers = []
+        with closing(http.client.HTTPConnection("127.0.0.1", self.bot.port, timeout=60)) as link:
+            for source, body in deliveries:
+                path = f"/azure/{SECRET}" if source.startswith("azure") else "/aws/events"
+                link.request("POST", path, body, {"Content-Type": "application/json", "x-api-key": SECRET})
+                with link.getresponse() as answer:
+                    answer.read()
+                    answers.append(answer.status)
+        return answers
+
+    def ends(self) -> Counter[Any]:
+        """Wait until everything is sorted, and return what became of it."""
+        with closing(open_store(self.url, SystemClock())) as store:
+            end = time.monotonic() + 1800
+            while True:
+                with store.read() as look:
+                    left = look.count(RawNotification, state=RawState.NEW)
+                    if not left:
+                        return outcome(look.find(Sighting, limit=100_000), look.find(Incident, limit=100_000))
+                assert time.monotonic() < end, f"{left} are not sorted\n{self.bot.tail()}"
+                time.sleep(0.2)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_ten_thousand_by_the_doors_of_a_running_bot_end_alike(
+    database: str, request: pytest.FixtureRequest, tmp_path: Path, proof: Any
+) -> None:
+    promise = (
+        f"10,000 notifications by a running bot's doors, shuffled, half repeated: as in order ({database})"
+    )
+    trials = proof("R3", promise, ci=1, release=1)
+
+    def run(name: str, slack: FakeSlack, deliveries: list[Delivery], senders: int) -> Counter[Any]:
+        folder = tmp_path / name
+        url = f"sqlite:///{folder}/twokey.db"
+        if database == "postgres":
+            url = request.getfixturevalue("postgres").migrated()
+        doors = Doors(folder, slack, url)
+        with doors.bot.start(ready_within=120):
+            doors.post(deliveries, senders)
+            return doors.ends()
+
+    for number, random in enumerate(trials):
+        size = 6_700 if proof.is_release else 400
+        in_order = ten_thousand(size)
+        mixed = in_order + random.sample(in_order, size // 2)
+        random.shuffle(mixed)
+        trials.outcome("notifications", len(mixed))
+        with FakeSlack() as slack:
+            expected = run(f"in-order-{number}", slack, in_order, senders=1)
+            assert run(f"mixed-{number}", slack, mixed, senders=16) == expected
