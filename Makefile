@@ -69,7 +69,7 @@ bench-peers:
 	$(PYTHON) -m venv benchmarks/.peers
 	benchmarks/.peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 
-# an hour on two cores; docs/why/mutants.md argues what survives
+# ten minutes on two cores; docs/why/mutants.md argues what survives
 mutants: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tools/mutants.txt
 	$(BIN)/mutmut run

@@ -336,6 +336,16 @@ def test_who_stands_behind_a_plan_is_counted_from_its_own_keys_and_its_incident(
     assert world.containment.standing(other.id).keys == ("d-ana", "d-ben")
 
 
+def test_a_key_on_another_plan_does_not_count_even_with_this_ones_digest(world):
+    world.incident()
+    other, plan = world.proposes("ana"), world.proposes("ana", PROTECT_BUCKETS)
+    world.approves("ben", other)
+    bens = next(key for key in world.keys(other) if key.person_id == "d-ben")
+    world.tampers(replace(bens, digest=plan.digest))
+    stand = world.containment.standing(plan.id)
+    assert (stand.keys, [said.code for said in stand.missing]) == (("d-ana",), ["standing.more_keys"])
+
+
 def test_a_commanders_key_stands_by_the_incident_that_is_theirs(world):
     incident = world.incident()
     world.tampers(replace(incident, commander="d-eve"))

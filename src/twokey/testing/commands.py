@@ -15,11 +15,13 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from twokey import app
+from twokey.testing.forks import forked
 
 _READ_FIRST = (
     "twokey.cli",
@@ -102,9 +104,7 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         started = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            _live(order)
+        pid = forked(order, partial(_files, order), partial(_command, order["run"]))
         found, status, usage = os.wait4(pid, os.WNOHANG)
         while not found:
             if time.monotonic() - started > order["within_s"]:
@@ -115,31 +115,16 @@ def main() -> None:
         print(json.dumps({"code": code, "seconds": took, "peak": usage.ru_maxrss * 1024}), flush=True)
 
 
-def _live(order: Mapping[str, Any]) -> None:
-    """Become the command: nothing of the parent's input, output and environment is left."""
-    code = 1
-    try:
-        out, err = (
-            os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) for name in ("out", "err")
-        )
-        for number, source in ((0, os.open(order["in"], os.O_RDONLY)), (1, out), (2, err)):
-            os.dup2(source, number)
-        os.environ.clear()
-        os.environ.update(order["env"])
-        os.chdir(order["cwd"])
-        arguments: Sequence[str] = order["run"]
-        sys.argv = ["twokey", *arguments]
-        sys.stdin = os.fdopen(0)
-        importlib.import_module("twokey.cli").main()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1 if end.code else 0
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def _files(order: Mapping[str, Any]) -> Sequence[int]:
+    into = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    out, err = (os.open(order[name], into, 0o600) for name in ("out", "err"))
+    return os.open(order["in"], os.O_RDONLY), out, err
+
+
+def _command(arguments: Sequence[str]) -> None:
+    sys.argv = ["twokey", *arguments]
+    sys.stdin = os.fdopen(0)
+    importlib.import_module("twokey.cli").main()
 
 
 if __name__ == "__main__":

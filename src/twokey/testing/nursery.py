@@ -17,12 +17,14 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from twokey import app
 from twokey.testing import mortal
+from twokey.testing.forks import forked
 
 # What a bot imports sooner or later; it imports nothing more than that, so this changes no behaviour.
 _HEAVY = (
@@ -172,9 +174,7 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "run" in order:
-            pid = os.fork()
-            if pid == 0:
-                _live(order)
+            pid = forked(order, partial(_to_log, order), partial(mortal.run, order["run"]))
             children[pid] = None
             print(json.dumps({"pid": pid}), flush=True)
         else:
@@ -193,27 +193,9 @@ def _ended(pid: int, children: dict[int, int | None]) -> int | None:
     return children[pid]
 
 
-def _live(order: Mapping[str, Any]) -> None:
-    """Become the bot: nothing of the nursery's input, output and environment is left."""
-    code = 1
-    try:
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for number, source in ((0, nothing), (1, log), (2, log)):
-            os.dup2(source, number)
-        os.environ.clear()
-        os.environ.update(order["env"])
-        os.chdir(order["cwd"])
-        mortal.run(order["run"])
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def _to_log(order: Mapping[str, Any]) -> Sequence[int]:
+    log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return os.open(os.devnull, os.O_RDONLY), log, log
 
 
 if __name__ == "__main__":
