@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from twokey.core.errors import Invalid, Json
+
+# No query and no user: what is shown of such an address holds no key. The queue's own reader wants more of it.
+_STORAGE_QUEUE = re.compile(r"https://([a-z0-9-]+)[a-z0-9.:-]*/([a-z0-9-]+)", re.IGNORECASE)
 
 
 class Secret(str):
@@ -120,12 +124,21 @@ class Settings:
         return _named_secrets(self.azure_webhooks)
 
     def heard_from(self) -> tuple[str, ...]:
-        """Return the sources that speak by themselves, by their names: every queue and every door.
+        """Return the sources that speak by themselves, by their names: every queue, topic, connection and door.
 
-        What we ask ourselves (polling) is not among them: an empty answer is an answer.
+        What we ask ourselves (polling) is not among them: an empty answer is an answer. Each name is the very
+        `RawNotification.source` of what comes that way; an address that is none stops the start, and has no name.
         """
-        queues = [f"aws.sqs:{address.rstrip('/').rpartition('/')[2]}" for address in self.aws_queues]
-        return (*queues, *(f"azure.webhook:{name}" for name in self.doors()))
+        places = filter(None, map(_STORAGE_QUEUE.fullmatch, self.azure_queues))
+        names = (
+            *(f"aws.sqs:{address.rstrip('/').rpartition('/')[2]}" for address in self.aws_queues),
+            *(f"aws.sns:{topic}" for topic in self.aws_sns_topics),
+            *(f"aws.events:{name}" for name in self.event_keys()),
+            *(f"azure.queue:{place[1]}/{place[2]}".lower() for place in places),
+            *(f"azure.webhook:{name}" for name in self.doors()),
+            *(f"azure.eventgrid:{name}" for name in self.event_doors()),
+        )
+        return tuple(dict.fromkeys(names))
 
     def event_keys(self) -> dict[str, Secret]:
         """Return the EventBridge connections: name -> key."""

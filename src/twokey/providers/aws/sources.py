@@ -103,6 +103,7 @@ def sources(session: AwsSession) -> tuple[SqsSource, ...]:
 
 def queue_of(address: str, account: str = "") -> QueueOptions:
     """Return the options of a queue from its address, e.g. https://sqs.eu-west-1.amazonaws.com/123456789012/name."""
+    address = address.rstrip("/")
     host, _, path = address.partition("//")[2].partition("/")
     parts = host.split(".")
     region = parts[1] if len(parts) > 3 and parts[0] == "sqs" else ""
