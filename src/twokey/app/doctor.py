@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from twokey import app as wiring
 from twokey.app.aws import aws_doors, aws_vouch
@@ -118,11 +119,20 @@ def _listening(settings: Settings) -> str:
     finally:
         record.close()
     if silent:
-        source, since = min(silent.items(), key=lambda pair: pair[1])
-        raise Unavailable("listening.silent", source=source, since=f"{since:%Y-%m-%d %H:%M} UTC")
+        raise _silence(silent)
     never = [source for source, last in heard.items() if last is None]
     said = f"{len(heard)} sources"
     return f"{said}, never heard: {', '.join(never)}" if never else f"{said}, all of them heard"
+
+
+def _silence(silent: Mapping[str, datetime]) -> Unavailable:
+    """Name every silent source, the longest silent first: one that is known to be quiet hides no other."""
+    since = {name: f"{at:%Y-%m-%d %H:%M} UTC" for name, at in sorted(silent.items(), key=lambda one: one[1])}
+    if len(since) == 1:
+        ((source, at),) = since.items()
+        return Unavailable("listening.silent", source=source, since=at)
+    each = "; ".join(f"{source} ({at})" for source, at in since.items())
+    return Unavailable("listening.silent_several", count=len(since), sources=each)
 
 
 def _azure(settings: Settings) -> str:
