@@ -25,6 +25,7 @@ U = TypeVar("U")
 
 TITLE = 300
 DESCRIPTION = 4000
+MAX_TEXT = 1024
 MAX_SIGNALS = 1000  # in one notification; clouds send at most a hundred findings at once
 MAX_RESOURCES = 2000  # of one notification; a page of AWS Health holds some hundred
 
@@ -147,7 +148,7 @@ def objects(value: object, *path: str) -> list[Obj]:
     return [item for item in items(value, *path)[:MAX_RESOURCES] if isinstance(item, dict)]
 
 
-def text(value: object, *names: str, limit: int = 1024) -> str:
+def text(value: object, *names: str, limit: int = MAX_TEXT) -> str:
     """Return the first of these fields that holds text (or a whole number), shortened; "" when none does."""
     if isinstance(value, dict):
         for name in names:
@@ -162,12 +163,28 @@ def text(value: object, *names: str, limit: int = 1024) -> str:
     return ""
 
 
+def fields(value: object, *names: str) -> list[str]:
+    """Return what `text` says of each of these fields, in one go: a finding has dozens of them."""
+    if not isinstance(value, dict):
+        return [""] * len(names)
+    found = []
+    for name in names:
+        one = value.get(name)
+        if one is None:
+            found.append("")
+        elif isinstance(one, str):
+            found.append(one if len(one) <= MAX_TEXT else one[:MAX_TEXT])
+        else:
+            found.append(str(one) if isinstance(one, int) and not isinstance(one, bool) else "")
+    return found
+
+
 def texts(value: object, *path: str) -> list[str]:
     """Return the texts in the list at a path, or the one text that stands there instead."""
     *above, name = path
     found = obj(value, *above).get(name)
     listed = found if isinstance(found, list) else [found]
-    return [item[:1024] for item in listed[:MAX_RESOURCES] if isinstance(item, str) and item]
+    return [item[:MAX_TEXT] for item in listed[:MAX_RESOURCES] if isinstance(item, str) and item]
 
 
 def number(value: object) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from twokey.core.errors import Json
 from twokey.core.signals import RawNotification
-from twokey.providers.reading import Obj, each, embedded, items, obj, text, texts, unreadable
+from twokey.providers.reading import Obj, each, embedded, fields, items, obj, text, texts, unreadable
 
 _MAX_WRAPPERS = 4
 UNREADABLE = "Unreadable part"
@@ -164,19 +164,22 @@ def _event(value: Obj, around: Envelope, where: str) -> Unit:
         detail = embedded(detail)
     if not isinstance(detail, dict):
         raise unreadable("the event has no detail", f"{where}.detail")
+    account, region, time, id_, source, detail_type = fields(
+        value, "account", "region", "time", "id", "source", "detail-type"
+    )
     return Unit(
         detail,
         # Written out: nearly every notification comes this way, and `replace` costs three times as much.
         Envelope(
             seed=around.seed,
             document=value if detail is value.get("detail") else {**value, "detail": detail},
-            account=text(value, "account") or around.account,
+            account=account or around.account,
             tenant=around.tenant,
-            region=text(value, "region") or around.region,
-            time=text(value, "time") or around.time,
-            id=text(value, "id") or around.id,
-            source=text(value, "source"),
-            detail_type=text(value, "detail-type"),
+            region=region or around.region,
+            time=time or around.time,
+            id=id_ or around.id,
+            source=source,
+            detail_type=detail_type,
             resources=tuple(texts(value, "resources")),
             subject=around.subject,
             topic=around.topic,

@@ -15,6 +15,7 @@ from twokey.providers.reading import (
     Obj,
     digest,
     embedded,
+    fields,
     identity,
     is_true,
     known,
@@ -95,20 +96,24 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     if not isinstance(detail.get("service"), dict):
         detail = obj({"folded": fold(detail)}, "folded")
     service, resource = obj(detail, "service"), obj(detail, "resource")
-    arn = text(detail, "arn").split(":")
-    account = text(detail, "accountId") or around.account or (arn[4] if len(arn) > 5 else "")
-    region = (text(detail, "region") or around.region or (arn[3] if len(arn) > 5 else "")).lower()
-    kind = _type(text(detail, "type"))
-    name = text(detail, "id") or digest(detail, around.seed)
+    named, account, region, kind, name, updated, sequence = fields(
+        detail, "arn", "accountId", "region", "type", "id", "updatedAt", "associatedAttackSequenceArn"
+    )
+    count, role, feature = fields(service, "count", "resourceRole", "featureName")
+    arn = named.split(":")
+    account = account or around.account or (arn[4] if len(arn) > 5 else "")
+    region = (region or around.region or (arn[3] if len(arn) > 5 else "")).lower()
+    kind = _type(kind)
+    name = name or digest(detail, around.seed)
     subject = identity("guardduty", account, region, name)
-    updated = text(detail, "updatedAt")
     muted = is_true(service.get("archived"))
     principal = _principal(resource, service)
     resources = tuple({found.id: found for found in every_resource(resource, service, region)}.values())
     call = obj(service, "action", "awsApiCallAction")
+    api, api_service = fields(call, "api", "serviceName")
     created, resource_type = moment(detail.get("createdAt")), text(resource, "resourceType")
     return Signal(
-        id=identity(subject, updated, text(service, "count"), "archived" if muted else ""),
+        id=identity(subject, updated, count, "archived" if muted else ""),
         subject=subject,
         kind=SignalKind.FINDING,
         provider="aws",
@@ -131,14 +136,14 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         is_muted=muted,
         facts=known(
             resourceType=resource_type,
-            resourceRole=text(service, "resourceRole"),
+            resourceRole=role,
             actionType=text(obj(service, "action"), "actionType"),
-            api=text(call, "api"),
-            apiService=text(call, "serviceName"),
+            api=api,
+            apiService=api_service,
             remoteIp=_remote_ip(service),
-            featureName=text(service, "featureName"),
+            featureName=feature,
             count=number(service.get("count")),
-            associatedAttackSequenceArn=text(detail, "associatedAttackSequenceArn"),
+            associatedAttackSequenceArn=sequence,
             access_key_id=principal.access_key_id,
             user_name=principal.name,
             buckets=unique(bucket_name(found) for found in resources if found.type == "S3Bucket"),
