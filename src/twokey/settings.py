@@ -99,6 +99,7 @@ class Settings:
     azure_tenant: str = ""
     azure_subscriptions: tuple[str, ...] = ()
     azure_endpoint_url: str = ""
+    azure_source_scopes: tuple[str, ...] = ()  # <source>=<subscription>+...: for whom a source may speak
     azure_queues: tuple[str, ...] = ()  # addresses of storage queues that Event Grid writes to
     azure_poll_s: int = 0  # seconds between two looks at Azure's own lists; 0 never looks
     azure_poll_categories: tuple[str, ...] = ("ServiceHealth", "ResourceHealth", "Security")

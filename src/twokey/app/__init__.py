@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twokey.app.aws import aws_options, aws_sources, aws_vouch
+from twokey.app.azure import azure_session, azure_sources, azure_vouch
 from twokey.app.bell import Bell
-from twokey.core.errors import NotFound
-from twokey.core.signals import RawNotification, raw_id
+from twokey.core.errors import Message, NotFound
+from twokey.core.signals import RawNotification, Signal, raw_id
 from twokey.flow.containment import Containment
 from twokey.flow.cursors import StoredCursors
 from twokey.flow.duties import duties, parked
@@ -34,7 +35,9 @@ from twokey.ports import (
     Source,
     StepUp,
     Store,
+    Vouch,
     no_checkpoint,
+    no_dispute,
 )
 from twokey.settings import Settings
 
@@ -92,7 +95,7 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         storm_window=timedelta(seconds=settings.storm_window_s),
         checkpoint=checkpoint,
         cause_wait=timedelta(seconds=settings.azure_annotation_wait_s),
-        vouch=aws_vouch(settings),
+        vouch=vouch(settings),
     )
     containment = Containment(bell, clock, rosters, library, planner, _step_up(settings))
     executor = Executor(bell, clock, rosters, library, planner, checkpoint)
@@ -193,6 +196,16 @@ def normalisers(settings: Settings | None = None) -> dict[str, Normaliser]:
     return {"aws": AwsNormaliser(own_roles), "azure": AzureNormaliser()}
 
 
+def vouch(settings: Settings) -> Vouch:
+    """Return what asks a signal's own cloud for whom its source may not speak."""
+    by_cloud = {"aws": aws_vouch(settings), "azure": azure_vouch(settings)}
+
+    def dispute(signal: Signal, raw: RawNotification) -> Message | None:
+        return by_cloud.get(signal.provider, no_dispute)(signal, raw)
+
+    return dispute
+
+
 def classifier(settings: Settings) -> Classifier:
     """Load the rules."""
     from twokey.catalog.rules import load_rules
@@ -244,7 +257,6 @@ def _clouds(
         clouds["aws"] = aws.provider(options, clock, session=session)
         sources = aws_sources(settings, session, cursors)
     if "azure" in settings.clouds:
-        from twokey.app.azure import azure_session, azure_sources
         from twokey.providers import azure
 
         subscribed = azure_session(settings)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import Invalid
-from twokey.ports import Clock, Cursors, Source
+from twokey.ports import Clock, Cursors, Source, Vouch
 from twokey.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,6 +54,13 @@ def azure_queues(settings: Settings, session: AzureSession, clock: Clock) -> lis
     from twokey.providers.azure.queues import StorageQueue
 
     return [StorageQueue(session, address, settings.azure_tenant, clock) for address in settings.azure_queues]
+
+
+def azure_vouch(settings: Settings) -> Vouch:
+    """Return what says for whom a source may not speak."""
+    from twokey.providers.azure.vouching import scopes_of
+
+    return scopes_of(settings.azure_source_scopes).dispute
 
 
 def azure_setups(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from twokey import app as wiring
 from twokey.app.aws import aws_doors, aws_vouch
-from twokey.app.azure import azure_doors, azure_queues, azure_session
+from twokey.app.azure import azure_doors, azure_queues, azure_session, azure_vouch
 from twokey.app.faults import told
 from twokey.app.running import build_listening
 from twokey.core.errors import TwokeyError, Unavailable
@@ -136,10 +136,16 @@ def _silence(silent: Mapping[str, datetime]) -> Unavailable:
 
 
 def _azure(settings: Settings) -> str:
+    azure_vouch(settings)
     if "azure" not in settings.clouds:
         return "not one of TWOKEY_CLOUDS"
     queues = azure_queues(settings, azure_session(settings), wiring.SystemClock())
-    said = f"{len(settings.azure_subscriptions)} subscriptions, {len(queues)} storage queues"
+    whom = (
+        "each source speaks for its own subscriptions"
+        if settings.azure_source_scopes
+        else "every source may speak for every subscription: TWOKEY_AZURE_SOURCE_SCOPES limits that"
+    )
+    said = f"{len(settings.azure_subscriptions)} subscriptions, {len(queues)} storage queues, {whom}"
     if settings.azure_poll_s:
         return f"{said}, polled every {settings.azure_poll_s} s"
     hint = (

@@ -6,20 +6,19 @@ Whoever can write to one account's queue could else have another account contain
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from twokey.core.errors import Invalid, Message, message
 from twokey.core.signals import RawNotification, Resource, Signal
+from twokey.providers.scopes import ANY, Listed, listed, source_of
 
-ANY = "*"
-_ENTRY = re.compile(r"(?:sqs|sns|events|poll):[^=\s]+=[^=\s]+", re.ASCII)
+_SOURCE = re.compile(r"(?:sqs|sns|events|poll):[^=\s]+", re.ASCII)
 _SCOPE = re.compile(r"([0-9]{12}|\*)(?:/([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}))?", re.ASCII)
 _ARN = re.compile(r"arn:aws[a-z-]*:[^:]*:([^:]*):([^:]*):.", re.ASCII)
 _ACCOUNT_RESOURCE = re.compile(r"AWS::::Account:([0-9]{12})", re.ASCII)
 _ACCOUNT = re.compile(r"[0-9]{12}", re.ASCII)
 _EVERYWHERE = ("", "global", "aws-global")
-_OPERATOR = "file:"  # what somebody feeds in at the shell is vouched for by them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,9 @@ class Scope:
 
 @dataclass(frozen=True)
 class Scopes:
-    """For whom each source may speak. Without any entry every source may speak for every account.
+    """For whom each source may speak: accounts, in Regions."""
 
-    As soon as one source is listed, one that is not may speak for nobody.
-    """
-
-    by_source: Mapping[str, tuple[Scope, ...]] = field(default_factory=dict)
+    listed: Listed[Scope] = field(default_factory=Listed)
 
     def dispute(self, signal: Signal, raw: RawNotification) -> Message | None:
         """Say why the notification's source may not speak for what the signal names; None when it may."""
@@ -53,12 +49,17 @@ class Scopes:
         )
 
     def _beyond(self, signal: Signal, raw: RawNotification) -> Message | None:
-        source = raw.source.removeprefix("aws.")
-        if not self.by_source or not signal.account or source.startswith(_OPERATOR):
+        scopes = self.listed.of(raw)
+        if scopes is None or not signal.account:
             return None
-        if any(scope.holds(signal.account, signal.region) for scope in self.by_source.get(source, ())):
+        if any(scope.holds(signal.account, signal.region) for scope in scopes):
             return None
-        return message("aws.scope.beyond", source=source, account=signal.account, region=signal.region or "-")
+        return message(
+            "aws.scope.beyond",
+            source=source_of(raw),
+            account=signal.account,
+            region=signal.region or "-",
+        )
 
 
 def _elsewhere(resource: Resource, signal: Signal) -> Message | None:
@@ -75,11 +76,9 @@ def _elsewhere(resource: Resource, signal: Signal) -> Message | None:
 
 def scopes_of(entries: Iterable[str]) -> Scopes:
     """Read `<source>=<account>[/<region>]+<account>...` entries; raise Invalid naming one that is wrong."""
-    found: dict[str, tuple[Scope, ...]] = {}
-    for entry in entries:
-        source, _, listed = entry.partition("=")
-        scopes = [_SCOPE.fullmatch(one) for one in listed.split("+")]
-        if not _ENTRY.fullmatch(entry) or not all(scopes) or source in found:
-            raise Invalid("aws.scope.entry", entry=entry[:300])
-        found[source] = tuple(Scope(scope[1], scope[2] or "") for scope in scopes if scope)
-    return Scopes(found)
+    return Scopes(listed(entries, _SOURCE, _scope, lambda entry: Invalid("aws.scope.entry", entry=entry)))
+
+
+def _scope(text: str) -> Scope | None:
+    found = _SCOPE.fullmatch(text)
+    return Scope(found[1], found[2] or "") if found else None

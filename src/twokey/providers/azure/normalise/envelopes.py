@@ -12,7 +12,8 @@ from twokey.providers.reading import Obj, each, obj, text, texts, unreadable
 _MAX_WRAPPERS = 4
 # What the test button of an action group names: an invented machine, and alert rules of these names
 # (alerts-payload-samples.md, "test action"). Nothing that exists is in this subscription.
-_INVENTED = "/subscriptions/11111111-1111-1111-1111-111111111111"
+INVENTED = "11111111-1111-1111-1111-111111111111"
+_INVENTED = f"/subscriptions/{INVENTED}"
 _INVENTED_GROUP = f"{_INVENTED}/resourcegroups/test-rg/"
 _INVENTED_RULES = frozenset(
     name.lower()
