@@ -40,9 +40,9 @@ def keys(plan, *names):
     return [an_approval(plan, f"d-{name}", roles.get(name, "approver")) for name in names]
 
 
-def turn(plan, person, approvals=(), **given):
+def turn(plan, person, approvals=(), incident=INCIDENT, **given):
     said = {"digest": plan.digest, "typed": plan.typed_target, "now": at(10), **given}
-    return may_approve(plan, person, INCIDENT, approvals, **said)
+    return may_approve(plan, person, incident, approvals, **said)
 
 
 def refused(code):
@@ -250,11 +250,16 @@ def test_a_plan_without_an_end_was_over_before_it_began():
 
 @pytest.mark.parametrize("state", [State.CLOSED, State.CANCELLED])
 def test_an_incident_that_is_over_takes_no_keys_but_for_an_undo(state):
-    plan, over = plan_of_ana(), replace(INCIDENT, state=state)
-    given = {"digest": plan.digest, "typed": plan.typed_target, "now": at(10)}
+    over = replace(INCIDENT, state=state)
     with refused("refused.incident_over"):
-        may_approve(plan, BEN, over, (), **given)
-    assert may_approve(replace(plan, undo_of="plan-0"), BEN, over, (), **given) == "approver"
+        turn(plan_of_ana(), BEN, incident=over)
+    assert turn(plan_of_ana(undo_of="plan-0"), BEN, incident=over) == "approver"
+
+
+def test_a_plan_that_was_edited_under_its_old_digest_takes_no_key():
+    plan = plan_of_ana()
+    with refused("refused.plan_changed"):
+        turn(replace(plan, params={**plan.params, "one_more": "parameter"}), BEN)
 
 
 # -- break-glass

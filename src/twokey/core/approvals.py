@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from twokey.core.errors import Message, Refused, message
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatAccount, Person, Role, Roster
-from twokey.core.runbooks import Plan, PlanState, Risk
+from twokey.core.runbooks import Plan, PlanState, Risk, digest_of
 
 CRITICAL_EXPIRES_S = 15 * 60.0
 OTHER_EXPIRES_S = 30 * 60.0
@@ -152,7 +152,7 @@ def may_approve(
     role = role_for(person, plan, incident)
     if not role:
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
-    if digest != plan.digest:
+    if digest != plan.digest or digest_of(plan) != digest:  # not what was shown, or changed behind our back
         raise Refused("refused.plan_changed", plan=plan.short)
     if needs_typed_target(plan) and not is_typed(plan, typed):
         raise Refused("refused.typed_wrong", typed=typed.strip()[:80], plan=plan.short)
