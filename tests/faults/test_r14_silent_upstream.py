@@ -5,18 +5,33 @@ That notifications were missed while it was silent, polling finds out: see the t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from twokey.core.notices import Notice, NoticeKind
 from twokey.flow.listening import Listening
+from twokey.settings import load
+from twokey.testing.arm import TOKEN, Identity
+from twokey.testing.arm.queues import StorageQueues
 from twokey.testing.clocks import SettableClock
 from twokey.testing.demo import notifications
-from twokey.testing.installation import Installation
+from twokey.testing.installation import DOOR_SECRET, Installation
 from twokey.testing.sorting import Sorting
 
-SOURCES = ("aws.sqs:findings", "aws.sqs:health", "azure.webhook:prod")
+from .ways import BUS, GRID, SNS, TOPICS
+
+SOURCES = (
+    "aws.sqs:findings",
+    "aws.sns:arn:aws:sns:eu-central-1:111111111111:health",
+    "aws.events:bus",
+    "azure.queue:account/events",
+    "azure.webhook:prod",
+    "azure.eventgrid:grid",
+)
 
 
 def told(sorting: Sorting) -> list[Notice]:
@@ -64,28 +79,56 @@ def test_nothing_is_told_where_nobody_wants_it() -> None:
     assert told(sorting) == []
 
 
+@pytest.fixture
+def storage(tmp_path: Path) -> Iterator[tuple[StorageQueues, dict[str, str]]]:
+    """A storage queue that answers, and what leads a bot of its own process there."""
+    with StorageQueues(TOKEN) as queues, Identity(TOKEN, "https://storage.azure.com") as identity:
+        queues.queues["events"] = []
+        yield queues, {"REQUESTS_CA_BUNDLE": queues.ca_bundle, **identity.variables}
+
+
 def test_the_running_bot_tells_of_silence_and_shows_it(
-    worlds: Callable[..., Installation], proof: Any
+    worlds: Callable[..., Installation], storage: tuple[StorageQueues, dict[str, str]], proof: Any
 ) -> None:
     """The setting is less than a second here: the bot looks when it starts and once a minute."""
     trials = proof("R14", "a silent source is told in Slack, and shown by /readyz and doctor", ci=1)
-    world, source = (
-        worlds(TWOKEY_SLACK_PER_SECOND="25", TWOKEY_SILENT_AFTER_H="0.0002"),
-        "aws.sqs:twokey-findings",
+    queues, trust = storage
+    secrets = {
+        "TWOKEY_AWS_SNS_SECRET": SNS,
+        "TWOKEY_AWS_EVENT_KEYS": f"bus={BUS}",
+        "TWOKEY_AZURE_EVENT_GRID": f"grid={GRID}",
+    }
+    world = worlds(
+        TWOKEY_SLACK_PER_SECOND="25",
+        TWOKEY_SILENT_AFTER_H="0.0002",
+        TWOKEY_AWS_SNS_TOPICS=",".join(TOPICS),
+        TWOKEY_AZURE_QUEUES=f"{queues.base_url}/events",
+        **secrets,
+        **trust,
     )
+    sources = load({name: v for name, v in world.variables.items() if name[:7] == "TWOKEY_"}).heard_from()
+    assert len(sources) == 7
 
     def said() -> list[str]:
         shown = [world.slack.show(message, 4000) for message in world.slack.messages(world.channel)]
-        return [text for text in shown if "Nothing has come from" in text and "twokey-findings" in text]
+        return [text for text in shown if "Nothing has come from" in text]
+
+    def stand() -> dict[str, str]:
+        parts = world.readiness()["parts"]
+        return {source: str(parts.get(source)) for source in sources}
 
     for _ in trials:
         world.bot()
-        assert len(world.until(said, 200)) == 1
-        world.until(lambda: "ok, but silent since" in str(world.readiness()["parts"].get(source)), 30)
+        world.until(lambda: len(said()) >= len(sources), 240)
+        for source in sources:
+            assert len([text for text in said() if f"from {source} since" in text]) == 1, (source, said())
+        world.until(lambda: all("ok, but silent since" in part for part in stand().values()), 60)
         assert world.readiness()["ready"], "silence is no reason to be restarted"
         world.company.notify(notifications.findings(world.company.key_id, ["shop-orders"], datetime.now(UTC)))
         world.until(lambda: world.card("INC-1"))
         assert "Nothing has come from" in world.twokey("doctor").stdout
-        assert "source.silent" in world.actions()
+        assert world.actions().count("source.silent") >= len(sources)
+        shown = "\n".join([*said(), str(world.readiness()), world.log(), str(world.audit())])
+        assert not any(secret in shown for secret in (SNS, BUS, GRID, DOOR_SECRET))
         world.proven()
-        trials.outcome("told once")
+        trials.outcome("told once", len(sources))

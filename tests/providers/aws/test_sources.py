@@ -187,5 +187,8 @@ def test_queues_are_made_from_their_addresses() -> None:
     assert (queue.name, queue.region) == ("twokey-findings", "eu-west-1")
     local = queue_of("http://127.0.0.1:4566/111111111111/findings")
     assert (local.name, local.region) == ("findings", "")
+    assert queue_of("http://127.0.0.1:4566/111111111111/findings/") == local, (
+        "its name is not its whole address"
+    )
     session = AwsSession(AwsOptions(queues=(queue, local)), SettableClock())
     assert [source.name for source in sources(session)] == ["aws.sqs:twokey-findings", "aws.sqs:findings"]
