@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from twokey.app.azure import azure_doors, azure_session, azure_sources
-from twokey.app.doctor import examine
+from twokey.app import build
+from twokey.app.azure import azure_doors, azure_session, azure_sources, azure_vouch
+from twokey.app.doctor import Finding, examine
 from twokey.core.errors import Invalid
 from twokey.providers.azure import entra, signing_keys
 from twokey.settings import Settings, load
@@ -125,3 +126,38 @@ def test_doctor_says_which_doors_are_guarded_and_what_is_wrong_with_the_queues(t
     (finding,) = [finding for finding in examine(wrong) if finding.part == "azure"]
     assert not finding.ok
     assert "sig=" not in finding.says
+
+
+def test_for_whom_a_source_may_speak_is_read_from_the_settings() -> None:
+    scopes = f"webhook:prod={SUBSCRIPTION}+{TENANT},eventgrid:grid=*,"
+    loaded = load({**GOOD, "TWOKEY_AZURE_SOURCE_SCOPES": scopes})
+    assert loaded.azure_source_scopes == (f"webhook:prod={SUBSCRIPTION}+{TENANT}", "eventgrid:grid=*")
+    azure_vouch(loaded)
+    with pytest.raises(Invalid, match=r"azure\.scope\.entry") as refused:
+        azure_vouch(load({**GOOD, "TWOKEY_AZURE_SOURCE_SCOPES": f"eventgrid:grid=*,prod={SUBSCRIPTION}"}))
+    assert f"prod={SUBSCRIPTION}" in str(refused.value)
+
+
+@pytest.mark.parametrize("clouds", ["aws,azure", "aws"])
+def test_a_wrong_list_of_sources_stops_the_start(tmp_path: Path, clouds: str) -> None:
+    """Also where nothing is contained in Azure: its notifications are read all the same."""
+    database = f"sqlite:///{tmp_path}/record.db"
+    wrong = {"TWOKEY_AZURE_SOURCE_SCOPES": "webhook:prod", "TWOKEY_CLOUDS": clouds}
+    with pytest.raises(Invalid, match=r"azure\.scope\.entry"):
+        build(load({**GOOD, **wrong, "TWOKEY_DATABASE_URL": database}))
+
+
+def test_doctor_says_for_whom_sources_of_azure_may_speak_and_names_a_wrong_entry(tmp_path: Path) -> None:
+    def told(**changed: str) -> Finding:
+        good = {**GOOD, "TWOKEY_DATABASE_URL": f"sqlite:///{tmp_path}/record.db"}
+        (found,) = [finding for finding in examine(load({**good, **changed})) if finding.part == "azure"]
+        return found
+
+    assert "TWOKEY_AZURE_SOURCE_SCOPES limits that" in told().says
+    listed = told(TWOKEY_AZURE_SOURCE_SCOPES=f"webhook:prod={SUBSCRIPTION}")
+    assert listed.ok
+    assert "each source speaks for its own subscriptions" in listed.says
+    for clouds in ("aws,azure", "aws"):
+        wrong = told(TWOKEY_AZURE_SOURCE_SCOPES="webhook:prod=all", TWOKEY_CLOUDS=clouds)
+        assert not wrong.ok
+        assert "webhook:prod=all" in wrong.says

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -95,6 +96,9 @@ def azure(tmp_path: Path) -> Iterator[tuple[Arm, StorageQueues, dict[str, str]]]
         trusted = tmp_path / "trusted.pem"
         trusted.write_text(Path(arm.ca_bundle).read_text() + Path(queues.ca_bundle).read_text())
         queues.queues["events"] = []
+        host = urlsplit(queues.base_url).hostname or ""
+        ways = ("webhook:e2e", "eventgrid:grid", f"queue:{host.partition('.')[0]}/events")
+        asked = (f"poll:{SUBSCRIPTION}", f"activitylog:{SUBSCRIPTION}")
         yield (
             arm,
             queues,
@@ -103,6 +107,7 @@ def azure(tmp_path: Path) -> Iterator[tuple[Arm, StorageQueues, dict[str, str]]]
                 "TWOKEY_AZURE_POLL_S": "60",
                 "TWOKEY_AZURE_QUEUES": f"{queues.base_url}/events",
                 "TWOKEY_AZURE_EVENT_GRID": f"grid={GRID_SECRET}",
+                "TWOKEY_AZURE_SOURCE_SCOPES": ",".join(f"{way}={SUBSCRIPTION}" for way in (*ways, *asked)),
                 "REQUESTS_CA_BUNDLE": str(trusted),
                 **identity.variables,
             },
@@ -119,6 +124,7 @@ def found(world: Installation) -> dict[str, tuple[Label, str]]:
     with world.record.read() as look:
         incidents = [one for one in look.find(Incident) if one.provider == "azure"]
     assert len({one.family for one in incidents}) == len(incidents), incidents
+    assert [one.disputed for one in incidents if one.disputed] == []  # each way is listed by its name
     return {one.family: (one.verdict.label, one.tracking_id) for one in incidents}
 
 

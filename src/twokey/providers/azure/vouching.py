@@ -17,7 +17,8 @@ from twokey.providers.scopes import ANY, Listed, listed, source_of
 
 _SOURCE = re.compile(r"(?:webhook|eventgrid|queue|poll|activitylog):[^=\s]+", re.ASCII)
 _SUBSCRIPTION = re.compile(rf"{GUID}|\*", re.ASCII)
-_LIES_IN = re.compile(rf"(?i:/subscriptions/)({GUID})(?:/|$)", re.ASCII)
+# Not only ASCII: as whatever else reads resource ids, it takes a long s for an s.
+_LIES_IN = re.compile(rf"(?i:/subscriptions/)({GUID})(?:/|$)")
 
 
 @dataclass(frozen=True)
