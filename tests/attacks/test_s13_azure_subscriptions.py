@@ -210,6 +210,13 @@ def test_s13_an_alert_that_says_a_and_names_b_is_set_apart_as_it_arrives() -> No
     assert incident.account == A
 
 
+def test_s13_a_subscription_is_the_same_in_any_letters() -> None:
+    shouted = replace(read(an_alert(A)), account=A.upper(), resources=(Resource(storage(A)),))
+    assert disputed(shouted, "azure.webhook:of-a", SCOPES) == ""
+    assert disputed(shouted, "azure.webhook:of-both", SCOPES) == ""
+    assert disputed(shouted, "azure.eventgrid:grid", SCOPES) == "azure.scope.beyond"
+
+
 def test_s13_what_says_of_no_subscription_what_it_is_about_is_judged_by_its_resources() -> None:
     signal = replace(read(an_alert(A)), account="", resources=(Resource(storage(B)),))
     assert disputed(signal, "azure.webhook:of-a", SCOPES) == "azure.scope.beyond"
@@ -257,6 +264,7 @@ def test_s13_nobody_tells_of_an_outage_in_a_subscription_he_may_not_speak_for() 
         tenant_event(A, B),
         tenant_event(B),
         tenant_event(B, impactedResources=[]),
+        tenant_event(A, B, impactedResources=[]),
         tenant_event(A, B, id=f"/subscriptions/{A}/providers/Microsoft.ResourceHealth/events/1ABC-2D0"),
         tenant_event(B, id=f"/subscriptions/{B}/providers/Microsoft.ResourceHealth/events/1ABC-2D0"),
     ):
@@ -430,6 +438,7 @@ def test_s13_each_cloud_is_asked_about_its_own_alone() -> None:
     assert told is not None
     assert told.code == "aws.scope.beyond"
     assert vouch(replace(azure, provider="third"), notice("third.way:in")) is None
+    assert disputed(aws, "azure.webhook:of-a", SCOPES) == ""
 
 
 def test_s13_a_running_bot_shows_the_alert_and_refuses_to_contain(
