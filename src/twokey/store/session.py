@@ -14,12 +14,10 @@ from typing import Any
 from sqlalchemy import Dialect
 from sqlalchemy.engine import make_url
 
-from twokey.core.errors import Json
-
 Values = Mapping[str, Any]
 Row = tuple[Any, ...]
 _Change = Callable[[Any], Any]
-_MISSING: Json = object()  # type: ignore[assignment]
+_MISSING: Any = object()
 
 
 class Prepared:
