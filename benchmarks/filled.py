@@ -55,7 +55,7 @@ def _kept(store: SqlStore, kind: type, nouns: object) -> None:
     found = iter(nouns)  # type: ignore[call-overload]
     while some := list(itertools.islice(found, _SOME)):
         with store._changing() as change:
-            change.insert_new(known, [known.values(noun) for noun in some])
+            change.insert_new(kind, [known.values(noun) for noun in some])
             change.append(WHO, "filled", data={"kind": kind.__name__, "count": len(some)})
 
 
