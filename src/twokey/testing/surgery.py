@@ -86,6 +86,7 @@ def _end(label: str) -> bool:
 
 def _tasks() -> dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]]:
     found: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = {}
+    gc.unfreeze()  # a bot has frozen what its start made, its loop among it
     for loop in [
         one for one in gc.get_objects() if isinstance(one, asyncio.BaseEventLoop) and one.is_running()
     ]:
