@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -394,11 +395,8 @@ def test_s13_honest_notifications_of_azure_are_not_disputed() -> None:
     for path, signal, raw in samples():
         seen += 1
         lists: list[tuple[str, ...]] = [(), ("webhook:prod=*",)]
-        try:
+        with suppress(Invalid):  # a template's placeholder, or nobody's subscription
             scopes_of([f"webhook:prod={signal.account}"])
-        except Invalid:
-            pass  # a template's placeholder, or nobody's subscription
-        else:
             lists.append((f"webhook:prod={signal.account}",))
             listed += 1
         wrong += [(path.name, scopes) for scopes in lists if scopes_of(scopes).dispute(signal, raw)]
