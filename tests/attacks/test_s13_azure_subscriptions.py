@@ -73,10 +73,7 @@ def an_alert(subscription: str, resource: str = "", **changes: Any) -> bytes:
 
 def sorted_out(source: str, *bodies: bytes, scopes: tuple[str, ...] = SCOPES) -> Sorting:
     """Let alerts come by a source, and sort them as the program would with these settings."""
-    world = Sorting()
-    settings = load({"TWOKEY_AZURE_SOURCE_SCOPES": ",".join(scopes)})
-    world.intake = replace(world.intake, vouch=wiring.vouch(settings))
-    world.engine._handle = lambda job: world.intake.sort(job.payload["raw_id"])  # type: ignore[method-assign, assignment]
+    world = Sorting(vouch=wiring.vouch(load({"TWOKEY_AZURE_SOURCE_SCOPES": ",".join(scopes)})))
     world.arrives(source, *bodies)
     world.works()
     return world

@@ -44,9 +44,7 @@ def a_finding(account: str = A, region: str = "us-east-1", **changes: Any) -> by
 
 def sorted_out(source: str, *bodies: bytes, scopes: tuple[str, ...] = SCOPES) -> Sorting:
     """Let findings come by a source, and sort them."""
-    world = Sorting()
-    world.intake = replace(world.intake, vouch=scopes_of(scopes).dispute)
-    world.engine._handle = lambda job: world.intake.sort(job.payload["raw_id"])  # type: ignore[method-assign, assignment]
+    world = Sorting(vouch=scopes_of(scopes).dispute)
     world.arrives(source, *bodies)
     world.works()
     return world

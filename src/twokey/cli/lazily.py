@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,7 +25,7 @@ class Lazily(TyperGroup):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
-        self.commands = _Loaded(self.lines)
+        self.commands: Any = _Loaded(self.lines)  # read only: nobody adds to it
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the lines, without loading anything."""
@@ -33,7 +33,7 @@ class Lazily(TyperGroup):
             formatter.write_dl([(line.name, line.about) for line in self.lines])
 
 
-class _Loaded(MutableMapping[str, Any]):
+class _Loaded(Mapping[str, Any]):
     """Commands by name; each is made when somebody asks for it."""
 
     def __init__(self, lines: tuple[Line, ...]) -> None:
@@ -44,13 +44,6 @@ class _Loaded(MutableMapping[str, Any]):
         if name not in self._made:
             self._made[name] = _made(name, self._where[name])
         return self._made[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._where[name] = ""
-        self._made[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._where[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)

@@ -48,14 +48,14 @@ class SqlReading:
             return []
         noun_of = kind_of(kind).noun_of
         query = statements.find(kind, _names(equal), newest_first=newest_first)
-        values = {**_values(equal), statements.MOST: limit, statements.SKIPPED: skip}
+        values = {**values_of(equal), statements.MOST: limit, statements.SKIPPED: skip}
         return [cast(N, noun_of(*row)) for row in self._session.rows(query, values)]
 
     def count(self, kind: type[N], /, **equal: object) -> int:
         """Return how many nouns there are whose indexed fields equal all that is given."""
         if () in equal.values():
             return 0
-        return int(self._session.scalar(statements.count(kind, _names(equal)), _values(equal)) or 0)
+        return int(self._session.scalar(statements.count(kind, _names(equal)), values_of(equal)) or 0)
 
     def audit(self, *, incident_id: str = "", after: int = 0, limit: int = 10_000) -> list[AuditEntry]:
         """Return audit entries in order, of one incident or of all."""
@@ -90,7 +90,8 @@ def _names(equal: Mapping[str, object]) -> statements.Names:
     return tuple((name, len(some(value)) if isinstance(value, tuple) else 0) for name, value in equal.items())
 
 
-def _values(equal: Mapping[str, object]) -> dict[str, object]:
+def values_of(equal: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters of a question: a field's value, or each of those that will do."""
     return {
         statements.value_of(name, number): one
         for name, value in equal.items()

@@ -66,8 +66,12 @@ def _equals(kind: Kind, name: str, any_of: int) -> Any:
         raise KeyError(f"{kind.noun.__name__} is not indexed by {name}")
     column = kind.table.c[name]
     if any_of:
-        return column.in_([bindparam(value_of(name, number), type_=column.type) for number in range(any_of)])
+        return _one_of(column, name, any_of)
     return column == bindparam(value_of(name))
+
+
+def _one_of(column: Any, name: str, count: int) -> Any:
+    return column.in_([bindparam(value_of(name, number), type_=column.type) for number in range(count)])
 
 
 def value_of(name: str, number: int = 0) -> str:
@@ -79,8 +83,7 @@ def value_of(name: str, number: int = 0) -> str:
 def known(noun: type[Any], count: int) -> Select[Any]:
     """Return what asks which of so many ids are there."""
     column = kind_of(noun).table.c.id
-    wanted = [bindparam(value_of("id", number), type_=column.type) for number in range(count)]
-    return select(column).where(column.in_(wanted))
+    return select(column).where(_one_of(column, "id", count))
 
 
 @cache

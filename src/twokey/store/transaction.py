@@ -16,8 +16,8 @@ from twokey.store import statements
 from twokey.store.chain import data_text, entry_of, sealed
 from twokey.store.failures import driver_errors
 from twokey.store.kinds import Kind, kind_of
-from twokey.store.reading import N, SqlReading
-from twokey.store.session import Session, some
+from twokey.store.reading import N, SqlReading, values_of
+from twokey.store.session import Session
 
 Defer = Callable[[Any, Sequence[Job]], None]
 """Hands jobs to another engine on the driver's own connection, inside the transaction that owes them."""
@@ -119,9 +119,8 @@ class SqlTransaction(SqlReading):
         """Return which of these ids are there."""
         found: set[str] = set()
         for start in range(0, len(ids), 1024):  # below every database's limit of parameters
-            wanted = some(ids[start : start + 1024])
-            values = {statements.value_of("id", number): one for number, one in enumerate(wanted)}
-            rows = self._session.rows(statements.known(kind, len(wanted)), values)
+            values = values_of({"id": tuple(ids[start : start + 1024])})
+            rows = self._session.rows(statements.known(kind, len(values)), values)
             found.update(row[0] for row in rows)
         return found
 

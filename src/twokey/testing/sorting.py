@@ -15,7 +15,7 @@ from twokey.engine.embedded import EmbeddedEngine
 from twokey.flow.duties import duties, parked
 from twokey.flow.intake import Intake
 from twokey.flow.response import Response
-from twokey.ports import Classifier, Clock, Store
+from twokey.ports import Classifier, Clock, Store, Vouch, no_dispute
 from twokey.settings import load
 from twokey.testing.clocks import SettableClock
 from twokey.testing.memory import MemoryStore
@@ -52,6 +52,7 @@ class Sorting:
         clock: Clock | None = None,
         classifier: Classifier | None = None,
         cause_wait: timedelta = timedelta(0),
+        vouch: Vouch = no_dispute,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -65,6 +66,7 @@ class Sorting:
             "T1",
             "E1",
             cause_wait=cause_wait,
+            vouch=vouch,
         )
         self.response = Response(self.store, self.clock, self.rosters)
         nobody: Any = _Nobody()

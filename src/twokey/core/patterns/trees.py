@@ -48,22 +48,22 @@ class Leaf:
         """Say whether one value is what the pattern wants."""
         if isinstance(value, str) and value in self.texts:
             return True
-        return any(test(value) for test in self.tests)
+        for test in self.tests:  # noqa: SIM110 - `any` would make a generator for every field of every event
+            if test(value):
+                return True
+        return False
 
     def match(self, value: object, missing_ok: bool, trail: Trail) -> bool:
         """Test a field's value; any one element of a list is enough, and an object is not a value."""
         if isinstance(value, str | int | float):  # nearly always: spare it the detour below
-            if isinstance(value, str):
-                if len(value) > LONG:
-                    trail.spend_on(value, len(self.tests))
-                if value in self.texts:
-                    trail.append((self.path, value))
-                    return True
-            for test in self.tests:
-                if test(value):
-                    trail.append((self.path, value))
-                    return True
-            return False
+            if not isinstance(value, str):
+                trail.spend(len(self.tests))
+            elif len(value) > LONG:
+                trail.spend_on(value, len(self.tests))
+            if not self.passes(value):
+                return False
+            trail.append((self.path, value))
+            return True
         found = False
         for scalar in _scalars(value, trail):
             found = True
