@@ -1,11 +1,13 @@
 """Other people's text: nothing in it hides, and a name that was nearly right is found."""
 
+import re
+import string
 import sys
 import unicodedata
 
 import pytest
 
-from twokey.core.texts import nearest, visible, visible_lines
+from twokey.core.texts import _folded, nearest, visible, visible_lines
 
 
 def test_everything_that_cannot_be_seen_is_made_visible():
@@ -38,3 +40,12 @@ def test_the_name_that_was_probably_meant_is_found(given, meant):
 
 def test_asked_for_the_nearest_at_all_costs_there_always_is_one():
     assert nearest("z" * 100_000, ("approve", "refuse"), alike=0.0)
+
+
+def test_folded_text_has_every_letter_that_a_pattern_sees():
+    """For every character that there is, compared with what a letter matches when it ignores case."""
+    for number in range(sys.maxunicode + 1):
+        char = chr(number)
+        if re.fullmatch("[a-z]", char, re.I):
+            seen = [letter for letter in string.ascii_lowercase if re.fullmatch(letter, char, re.I)]
+            assert seen == [_folded(char)[0]], hex(number)

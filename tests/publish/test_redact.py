@@ -1,7 +1,10 @@
 """Attack S15: secrets leave on no page; names and addresses leave on no page for outsiders."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from twokey.core.texts import SECRET
 from twokey.publish.redact import REMOVED, shapes_in, without_names, without_secrets
 
 SECRETS = {
@@ -47,6 +50,21 @@ def test_s15_a_secret_is_removed_and_the_words_around_it_stay(text):
 )
 def test_what_an_investigator_needs_is_no_secret(text):
     assert without_secrets(text) == text
+
+
+def other_cases(char: str) -> str:
+    """Return the character and everything that a pattern takes for it when it ignores case."""
+    return {"s": "sS\u017f", "k": "kK\u212a", "i": "iI\u0131\u0130"}.get(char.lower(), char.swapcase() + char)
+
+
+written_otherwise = st.sampled_from(sorted(SECRETS.values())).flatmap(
+    lambda text: st.tuples(*(st.sampled_from(other_cases(char)) for char in text)).map("".join)
+)
+
+
+@given(written_otherwise, st.sampled_from(["", "before ", "\u6a5f\u5bc6 "]))
+def test_the_quick_look_misses_nothing_that_the_pattern_finds(text, before):
+    assert without_secrets(before + text) == SECRET.sub(REMOVED, before + text)
 
 
 NAMES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ def draft(
 ) -> None:
     """Draft every version from the record; what a person revised stays as it is."""
     review, spoken = _review(language)
+    gc.freeze()  # what was loaded stays: a long trail makes the collector look through everything, again and again
     if stdout:
         sys.stdout.write(review.preview(incident_id, spoken, audience))
         return

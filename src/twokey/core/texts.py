@@ -34,12 +34,25 @@ SECRET = re.compile(
     rf"|(?<![A-Za-z0-9/+=]){_MIXED}(?:[A-Za-z0-9/+]{{40}}|[A-Za-z0-9/+]{{80,}}={{0,2}})(?![A-Za-z0-9/+=])",
     re.S,
 )
-# Cheap look first: text without any of these has none of the above.
-_PERHAPS = re.compile(
-    r"-----BEGIN|eyJ|xox|xapp|gh[pousr]_|github_pat|glpat|://[^\s/]*@|bearer |passw|secret|token|key|sig|code"
-    r"|[A-Za-z0-9/+]{40}",
-    re.I,
+# Cheap look first: text without any of these, in lower case, and without a long run has none of the above.
+_WORDS = (
+    *(
+        "-----begin",
+        "eyj",
+        "xox",
+        "xapp",
+        "ghp_",
+        "gho_",
+        "ghu_",
+        "ghs_",
+        "ghr_",
+        "github_pat",
+        "glpat",
+        "://",
+    ),
+    *("bearer ", "passw", "secret", "token", "key", "sig", "code"),
 )
+_LONG = re.compile(r"[A-Za-z0-9/+]{40}")
 
 
 def visible(text: str) -> str:
@@ -55,9 +68,20 @@ def visible_lines(text: str) -> str:
 
 def without_secrets(text: str) -> str:
     """Replace everything that looks like a secret, keeping the words around it."""
-    if not _PERHAPS.search(text):
-        return text
-    return SECRET.sub(REMOVED, text)
+    return SECRET.sub(REMOVED, text) if _may_hold_one(text) else text
+
+
+def _may_hold_one(text: str) -> bool:
+    lower = _folded(text)
+    if any(map(lower.__contains__, _WORDS)):
+        return True
+    return lower != text and _LONG.search(text) is not None
+
+
+def _folded(text: str) -> str:
+    """Return text in lower case, as a pattern that ignores case sees it: it takes a long s for an s."""
+    lower = text.lower()
+    return lower if text.isascii() else lower.replace("\u017f", "s").replace("\u0131", "i")
 
 
 def without_secrets_in(value: Any) -> Any:

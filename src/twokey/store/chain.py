@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -61,11 +62,15 @@ def export_line(row: Row) -> str:
 def entry_of(row: Row) -> AuditEntry:
     """Return the entry that a row holds."""
     seq, at, actor, team, user, action, incident, plan, data, previous, hash_ = row
-    account = ChatAccount(team, user) if team or user else None
     moment = datetime.fromisoformat(at)
     return AuditEntry(
-        seq, moment, Actor(actor, account), action, incident, plan, parsed(data), previous, hash_
+        seq, moment, _actor(actor, team, user), action, incident, plan, parsed(data), previous, hash_
     )
+
+
+@lru_cache(maxsize=1024)
+def _actor(id: str, team: str, user: str) -> Actor:
+    return Actor(id, ChatAccount(team, user) if team or user else None)
 
 
 def proved(rows: Iterable[Row], after: tuple[int, str]) -> tuple[int, str]:

@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import os
+import time
+from typing import NamedTuple
 
-_Identity = tuple[int, int] | None
+_SETTLED_NS = 3 * 10**9  # longer than the coarsest clock by which a file system dates a change
+
+
+class _Identity(NamedTuple):
+    device: int
+    inode: int
+
+
+class _Folder(NamedTuple):
+    at: _Identity
+    changed_ns: int
 
 
 class Files:
     """The database's file and its WAL, told by device and inode: a file that was deleted can still be written."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._database: _Identity = None
-        self._wal: _Identity = None
+        self._path = os.path.realpath(path)  # the WAL is beside the file that a link leads to
+        self._folder = os.path.dirname(self._path)
+        self._quiet: _Folder | None = None
+        self._database: _Identity | None = None
+        self._wal: _Identity | None = None
 
     def are_there(self) -> bool:
-        """Say whether both are the files of the first look, which is taken when a change was kept."""
+        """Say whether both are the files of the first look, which is taken when a change was kept.
+
+        As long as nothing was made, moved or deleted in their folder, they are. Looking at the WAL itself
+        would make every commit dearer: Linux dates a write more exactly after somebody has asked for its date.
+        """
+        folder = _folder(self._folder)
+        if folder is not None and folder == self._quiet:
+            return True
         database, wal = _identity(self._path), _identity(f"{self._path}-wal")
         if self._database is None:
             self._database = database
         if self._wal is None:
             self._wal = wal
-        return wal is not None and (database, wal) == (self._database, self._wal)
+        are = wal is not None and (database, wal) == (self._database, self._wal)
+        # A folder that has only just changed may change again without another date.
+        is_settled = folder is not None and folder.changed_ns < time.time_ns() - _SETTLED_NS
+        self._quiet = folder if are and is_settled else None
+        return are
 
     @property
     def can_be_saved(self) -> bool:
@@ -34,9 +59,20 @@ class Files:
         self._wal = None
 
 
-def _identity(path: str) -> _Identity:
+def _identity(path: str) -> _Identity | None:
+    found = _looked(path)
+    return None if found is None else _Identity(found.st_dev, found.st_ino)
+
+
+def _folder(path: str) -> _Folder | None:
+    found = _looked(path)
+    if found is None:
+        return None
+    return _Folder(_Identity(found.st_dev, found.st_ino), found.st_mtime_ns)
+
+
+def _looked(path: str) -> os.stat_result | None:
     try:
-        found = os.stat(path)
+        return os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
