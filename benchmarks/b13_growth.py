@@ -15,8 +15,9 @@ import programs
 from b14_audit import DATA, WHO, appended
 from measure import Figures, Outcome, Row, Size, at_most, compared, spread, timed
 from twokey import app, settings
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident
 from twokey.core.notices import Notice
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, raw_id
 from twokey.store import open_store
 
@@ -36,9 +37,9 @@ def program(home: Path, findings: int, incidents: int) -> Iterator[app.App]:
         built.store.close()
 
 
-def taken_in(built: app.App, first: int, count: int) -> Figures:
-    """Receive and sort new notices, one by one; return microseconds for one."""
-    raws = [_raw(built, events.outage(number)) for number in range(first, first + count)]
+def taken_in(built: app.App, first: int, count: int, *, matter: int | None = None) -> Figures:
+    """Receive and sort new notices, one by one, each its own matter or about this one; return µs for one."""
+    raws = [_raw(built, events.outage(number, matter)) for number in range(first, first + count)]
 
     def work() -> None:
         for raw in raws:
@@ -67,6 +68,19 @@ def duplicates(home: Path, count: int) -> dict[str, int]:
                 "messages": Notice,
             }
             return {name: len(look.find(kind)) for name, kind in kinds.items()}
+
+
+def updates(home: Path, size: Size) -> dict[str, list[Figures]]:
+    """Take in updates of a new matter, and of one that has had thousands."""
+    many, count = size.of(5_000, 500), size.of(200, 50)
+    following, matters = iter(range(0, 10_000_000, count)), iter(range(1, 1000))
+    with program(home, 0, 0) as built:
+        taken_in(built, next(following) + 1_000_000, many, matter=0)
+        sides = {
+            "few": lambda: taken_in(built, next(following), count, matter=next(matters)),
+            f"{many:,}": lambda: taken_in(built, next(following), count, matter=0),
+        }
+        return measure.interleaved(size, sides)
 
 
 def audits(size: Size) -> dict[str, list[Figures]]:
@@ -116,6 +130,9 @@ def run(size: Size) -> Outcome:
     short, long = audit
     with programs.folder() as home:
         repeated = duplicates(home, size.of(10_000, 1_000))
+    with programs.folder() as home:
+        told = updates(home, size)
+    rarely, often = told
     figures["1,000 findings"] = figures["few"]
     peer = {"peer": "1,000 findings"}
     worst = float(max(repeated.values()))
@@ -143,6 +160,16 @@ def run(size: Size) -> Outcome:
         ),
         compared(
             "B13", f"audit append after {long}", "µs", audit, "µs", ours=long, peer=short, goal=at_most(1.3)
+        ),
+        compared(
+            "B13",
+            f"an update taken in and sorted, of a matter that had {often}",
+            "µs",
+            told,
+            "µs",
+            ours=often,
+            peer=rarely,
+            goal=at_most(1.5),
         ),
         Row(
             "B13",

@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 import events
 from twokey import app
 from twokey.core.errors import message
-from twokey.core.incidents import Incident, Sighting, State
+from twokey.core.incidents import Incident, State
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import system
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, RawState, raw_id
 from twokey.ports import Noun
 from twokey.store import SqlStore, migrate, open_store

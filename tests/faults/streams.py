@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from twokey.core.incidents import Sighting
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification
 from twokey.testing.bot import Bot
 from twokey.testing.demo import notifications

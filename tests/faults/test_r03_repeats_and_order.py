@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from twokey.core.incidents import Sighting, State
+from twokey.core.incidents import State
 from twokey.core.notices import Notice, NoticeKind
 from twokey.core.people import ChatAccount, ChatIdentity, system
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawState
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock

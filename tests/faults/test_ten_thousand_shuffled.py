@@ -20,7 +20,8 @@ import pytest
 
 from twokey import app as wiring
 from twokey.core.errors import Invalid
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, RawState, Signal
 from twokey.store import open_store
 from twokey.testing.bot import Bot

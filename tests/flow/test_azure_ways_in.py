@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident
 from twokey.core.responsibility import Label
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, RawState
 from twokey.providers.azure.sources import ActivityLog, ServiceHealthEvents
 from twokey.store import open_store

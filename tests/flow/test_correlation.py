@@ -263,3 +263,16 @@ def test_a_provider_that_speaks_only_when_all_is_over_still_explains(day: Day, a
     assert ours.verdict.rule == "correlation.provider"
     assert ours.provider_ended == minutes(120)
     assert day.incident("health").provider_resolved
+
+
+def test_what_a_provider_said_twice_when_all_was_over_is_one_event(day: Day) -> None:
+    for said in (130, 140):
+        day.hears(said, ec2_post(said, end=120))
+    day.hears(141, aws_alarm("shop-5xx", "AWS/EC2", "us-east-1", at=minutes(10)))
+    (event,) = (one for one in day.sorting.incidents() if one.family == "health")
+    assert event.signals == 2
+    assert {seen.incident_id for seen in day.sorting.sightings()} == {
+        one.id for one in day.sorting.incidents()
+    }
+    day.hears(150, ec2_post(150, end=120))
+    assert day.incident("health").signals == 3

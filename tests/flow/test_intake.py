@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twokey.core.errors import Unavailable
-from twokey.core.incidents import Incident, Severity, Sighting, State
+from twokey.core.incidents import Incident, Severity, State
 from twokey.core.jobs import Job, JobKind
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.responsibility import Label
+from twokey.core.sightings import Sighting
 from twokey.core.signals import Principal, RawNotification, RawState, Resource, SignalKind, SignalStatus
 from twokey.testing.builders import a_verdict
 from twokey.testing.world import World

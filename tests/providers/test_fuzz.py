@@ -21,7 +21,8 @@ from twokey.catalog.recordings import bodies
 from twokey.catalog.rules import Rules, load_rules, signal_view
 from twokey.cli.classify import classify_texts
 from twokey.core.errors import Invalid
-from twokey.core.incidents import Sighting, facts, group_of, opened_by
+from twokey.core.incidents import facts, group_of, opened_by
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, RawState, Signal, raw_id
 from twokey.providers.aws.normalise import AwsNormaliser
 from twokey.providers.azure.normalise import AzureNormaliser

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident
 from twokey.core.jobs import Job, JobKind
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import system
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification
 from twokey.store import SqlStore, statements
 from twokey.store.session import some

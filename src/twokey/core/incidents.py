@@ -101,18 +101,6 @@ class Incident:
         return self.state not in (State.CLOSED, State.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One signal that was taken in, with its verdict and the incident it went to ("" when it opened none)."""
-
-    id: str  # the signal's id: a repeat is seen by it
-    subject: str
-    incident_id: str
-    at: datetime
-    signal: Signal
-    verdict: Verdict
-
-
 # Which states may follow which. Provider incidents may skip `contained`: nothing of theirs is ours to contain.
 MOVES: Mapping[State, tuple[State, ...]] = {
     State.TRIAGE: (State.INVESTIGATING, State.MONITORING, State.RESOLVED, State.CANCELLED),

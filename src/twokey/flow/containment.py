@@ -21,9 +21,10 @@ from twokey.core.approvals import (
 )
 from twokey.core.errors import Json, Later, Refused, message
 from twokey.core.executions import has_written
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident
 from twokey.core.people import ChatIdentity, Person, Roster, acting, identify, system
 from twokey.core.runbooks import Plan, PlanState, Runbook
+from twokey.core.sightings import Sighting
 from twokey.flow import outbox
 from twokey.flow.breakglass import confirm_run, remind_of_confirmation, run_on_one_key
 from twokey.flow.decisions import decide_run

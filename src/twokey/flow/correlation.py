@@ -22,11 +22,12 @@ from twokey.core.correlations import (
     verdict_by,
 )
 from twokey.core.errors import message
-from twokey.core.incidents import Incident, Sighting, opened_by
+from twokey.core.incidents import Incident, opened_by
 from twokey.core.jobs import draft_job
 from twokey.core.people import system
 from twokey.core.postmortems import Postmortem
 from twokey.core.responsibility import Label, Verdict
+from twokey.core.sightings import Sighting
 from twokey.core.signals import Signal, SignalStatus
 from twokey.flow import outbox
 from twokey.ports import Transaction
@@ -65,17 +66,21 @@ def explains_something(tx: Transaction, signal: Signal, verdict: Verdict, now: d
     return any(explained_by(other, event, now) for other in _unexplained(tx, event))
 
 
-def afterwords_on(tx: Transaction, incident: Incident, now: datetime) -> list[Sighting]:
-    """Return what the provider told of when it was over, and what this later incident shows to have hit us."""
+def afterwords_on(tx: Transaction, incident: Incident, now: datetime) -> dict[str, Sighting]:
+    """Return, by subject, what the provider said last when all was over, and what this later incident shows to
+    have hit us."""
     if not may_be_explained(incident):
-        return []
+        return {}
     recent = tx.find(Sighting, incident_id="", newest_first=True, limit=AFTERWORDS)
-    return [
-        seen
-        for seen in recent
-        if _is_afterword(seen.signal, seen.verdict)
-        and explained_by(incident, opened_by(seen.signal, seen.verdict, 0, now), now)
-    ]
+    last: dict[str, Sighting] = {}
+    for seen in recent:
+        if (
+            seen.subject not in last
+            and _is_afterword(seen.signal, seen.verdict)
+            and explained_by(incident, opened_by(seen.signal, seen.verdict, 0, now), now)
+        ):
+            last[seen.subject] = seen
+    return last
 
 
 def _is_afterword(signal: Signal, verdict: Verdict) -> bool:

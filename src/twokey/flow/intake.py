@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from twokey.core import correlations
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Invalid, Later, Message, message
 from twokey.core.incidents import (
     Incident,
-    Sighting,
     State,
     absorb,
     group_of,
@@ -21,7 +20,8 @@ from twokey.core.incidents import (
     severity_of,
 )
 from twokey.core.people import system
-from twokey.core.responsibility import HUMAN, Confidence, Label, Verdict
+from twokey.core.responsibility import HUMAN, Label, Verdict
+from twokey.core.sightings import Sighting, SoFar, is_stale, knows, settled, went_on
 from twokey.core.signals import RawNotification, RawState, Signal, SignalKind, SignalStatus, set_apart
 from twokey.flow import outbox
 from twokey.flow.correlation import (
@@ -32,6 +32,7 @@ from twokey.flow.correlation import (
     pass_on,
 )
 from twokey.flow.crashpoints import At
+from twokey.flow.placing import place, so_far
 from twokey.ports import (
     Checkpoint,
     Classifier,
@@ -45,7 +46,6 @@ from twokey.ports import (
 )
 
 INTAKE = system("intake")
-_NEVER, _FOREVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 CAUSE_LOOK = timedelta(seconds=10)  # between two looks for a cause that is waited for
 TOLD_TURNS = 4  # over, open again, over, open again: from then on it flaps, and only the card counts
 
@@ -135,27 +135,35 @@ class Intake:
         if tx.get(Sighting, signal.id):
             return
         now = self.clock.now()
-        earlier = tx.find(Sighting, subject=signal.subject, newest_first=True)
-        incident = self._incident_of(tx, signal, earlier) or self._storm(tx, signal, verdict, now)
-        settled = _settled(signal, verdict, earlier)
-        opens = self._opens(signal, settled if signal.waits_for_cause else verdict)
+        before = so_far(tx, signal.subject)
+        incident = self._incident_of(tx, signal, before) or self._storm(tx, signal, verdict, now)
+        opens = self._opens(signal, settled(signal, verdict, before) if signal.waits_for_cause else verdict)
         if incident is None and (opens or explains_something(tx, signal, verdict, now)):
-            incident = self._open(tx, signal, verdict, earlier, now)
+            incident = self._open(tx, signal, verdict, before, now)
         elif incident is not None:
-            incident = self._absorb(tx, incident, signal, verdict, earlier=earlier, now=now)
-        if incident is not None:
-            incident = _adopt(tx, incident, earlier, now)
-            if signal.kind is SignalKind.EVENT and not signal.disputed:
-                for seen in afterwords_on(tx, incident, now):
-                    event = self._open(tx, seen.signal, seen.verdict, [], now)
-                    tx.put(replace(seen, incident_id=event.id))
-                incident = correlate(tx, incident, now)
-        tx.add(Sighting(signal.id, signal.subject, incident.id if incident else "", now, signal, verdict))
+            incident = self._absorb(tx, incident, signal, verdict, before=before, now=now)
+        if incident is not None and before and before.is_loose:
+            incident = _adopt(tx, incident, signal.subject, now)
+            before = replace(before, is_loose=False)
+        if incident is not None and signal.kind is SignalKind.EVENT and not signal.disputed:
+            self._open_afterwords(tx, incident, now)
+            incident = correlate(tx, incident, now)
+        to = incident.id if incident else ""
+        told = went_on(before, signal, verdict, to) if before else None
+        tx.add(Sighting(signal.id, signal.subject, to, now, signal, verdict, told))
 
-    def _incident_of(self, tx: Transaction, signal: Signal, earlier: list[Sighting]) -> Incident | None:
-        known = next((seen.incident_id for seen in earlier if seen.incident_id), "")
-        incident = tx.get(Incident, known) if known else None
-        if incident and not incident.is_open and _goes_on(signal, earlier):
+    def _open_afterwords(self, tx: Transaction, incident: Incident, now: datetime) -> None:
+        """Open what its provider told of when all was over, and what only this incident shows to have hit us."""
+        for subject, seen in afterwords_on(tx, incident, now).items():
+            event = self._open(tx, seen.signal, seen.verdict, None, now)
+            for other in place(tx, subject, event.id):
+                if other.id != seen.id:
+                    event = absorb(event, other.signal, other.verdict, now)
+            tx.put(event)
+
+    def _incident_of(self, tx: Transaction, signal: Signal, before: SoFar | None) -> Incident | None:
+        incident = tx.get(Incident, before.incident_id) if before and before.incident_id else None
+        if incident and not incident.is_open and _goes_on(signal, before):
             return None  # the attack goes on after the incident was closed: that is a new incident
         return incident
 
@@ -176,13 +184,12 @@ class Intake:
         return verdict.opens_incident and not (signal.is_test or signal.is_muted or over)
 
     def _open(
-        self, tx: Transaction, signal: Signal, verdict: Verdict, earlier: list[Sighting], now: datetime
+        self, tx: Transaction, signal: Signal, verdict: Verdict, before: SoFar | None, now: datetime
     ) -> Incident:
         """Open an incident as its source sees it by now: an update that was overtaken tells old news."""
-        latest = _latest(earlier) if _is_stale(signal, earlier) else None
         severity = severity_of(signal, verdict.label)
-        verdict = _settled(signal, verdict, earlier)
-        over = bool(latest and latest.signal.status is SignalStatus.RESOLVED)
+        verdict = settled(signal, verdict, before)
+        over = before is not None and before.said_over and is_stale(signal, before)
         incident = opened_by(signal, verdict, tx.next_number("incident"), now)
         incident = replace(
             incident,
@@ -216,12 +223,12 @@ class Intake:
         signal: Signal,
         verdict: Verdict,
         *,
-        earlier: list[Sighting],
+        before: SoFar | None,
         now: datetime,
     ) -> Incident:
         """Count a signal into its incident; nothing re-opens, and no older update undoes a newer one."""
         grown = absorb(incident, signal, verdict, now)
-        is_news = not _is_stale(signal, earlier)
+        is_news = not is_stale(signal, before)
         entry = tx.append(
             INTAKE,
             "joined",
@@ -235,13 +242,12 @@ class Intake:
                 message("intake.goes_on", state=incident.state.value, type=signal.type),
                 broadcast=True,
             )
-        settled = _settled(signal, verdict, earlier)
-        is_update = bool(earlier) or signal.kind is SignalKind.EVENT
-        if is_update and (is_news or not _knows(incident.verdict)):
-            grown = _reclassified(tx, entry, grown, settled, signal)
+        is_update = before is not None or signal.kind is SignalKind.EVENT
+        if is_update and (is_news or not knows(incident.verdict)):
+            grown = _reclassified(tx, entry, grown, settled(signal, verdict, before), signal)
         if is_news and is_update:
             grown = _over_or_not(tx, entry, grown, signal, now)
-            if is_root_cause(signal) and not _has_root_cause(earlier):
+            if is_root_cause(signal) and not (before and before.has_root_cause):
                 owe_new_draft(tx, entry, grown)
         tx.put(grown)
         outbox.redraw_card(tx, grown, now)
@@ -260,22 +266,6 @@ def _reclassified(
     said = message("intake.reclassified", before=before, after=after, rule=verdict.rule)
     outbox.tell_thread(tx, entry, said)
     return replace(incident, verdict=verdict)
-
-
-def _settled(signal: Signal, verdict: Verdict, earlier: list[Sighting]) -> Verdict:
-    """Return what the source's latest word is that says something: not knowing takes no answer back."""
-    said = [(seen.signal.updated_at, seen.verdict) for seen in reversed(earlier)]
-    said.append((signal.updated_at or _FOREVER, verdict))
-    known = [(at or _NEVER, told) for at, told in said if _knows(told)]
-    if known:
-        newest = max(at for at, _ in known)
-        return next(told for at, told in reversed(known) if at == newest)  # of two at once, what came last
-    latest = _latest(earlier) if _is_stale(signal, earlier) else None
-    return latest.verdict if latest else verdict
-
-
-def _knows(verdict: Verdict) -> bool:
-    return verdict.label is not Label.UNKNOWN or verdict.confidence is not Confidence.LOW
 
 
 def _over_or_not(
@@ -297,36 +287,17 @@ def _over_or_not(
     return changed
 
 
-def _has_root_cause(earlier: list[Sighting]) -> bool:
-    return any(is_root_cause(seen.signal) for seen in earlier)
-
-
-def _adopt(tx: Transaction, incident: Incident, earlier: list[Sighting], now: datetime) -> Incident:
+def _adopt(tx: Transaction, incident: Incident, subject: str, now: datetime) -> Incident:
     """Count in what came before anything opened an incident: out of order ends as in order."""
-    grown = incident
-    for seen in reversed([seen for seen in earlier if not seen.incident_id]):
-        grown = absorb(grown, seen.signal, seen.verdict, now)
-        tx.put(replace(seen, incident_id=incident.id))
-    if grown is not incident:
-        tx.put(grown)
-    return grown
+    for seen in place(tx, subject, incident.id):
+        incident = absorb(incident, seen.signal, seen.verdict, now)
+    tx.put(incident)
+    return incident
 
 
 def _is_new(tx: Transaction, raw_id: str) -> bool:
     raw = tx.get(RawNotification, raw_id)
     return raw is not None and raw.state is RawState.NEW
-
-
-def _latest(earlier: list[Sighting]) -> Sighting | None:
-    """Return what the source said last, by its own clock."""
-    dated = [(seen.signal.updated_at, seen) for seen in earlier if seen.signal.updated_at]
-    return max(dated, key=lambda pair: pair[0])[1] if dated else None
-
-
-def _is_stale(signal: Signal, earlier: list[Sighting]) -> bool:
-    latest = _latest(earlier)
-    newest = latest.signal.updated_at if latest else None
-    return newest is not None and signal.updated_at is not None and signal.updated_at < newest
 
 
 def _is_first_since_resolved(incident: Incident) -> bool:
@@ -337,10 +308,10 @@ def _is_first_since_resolved(incident: Incident) -> bool:
     return resolved is not None and incident.last_signal_at <= resolved
 
 
-def _goes_on(signal: Signal, earlier: list[Sighting]) -> bool:
+def _goes_on(signal: Signal, before: SoFar | None) -> bool:
     """An attack, or an alarm, that comes back after people closed its incident is a new one."""
     comes_back = is_availability(signal) and signal.status is not SignalStatus.RESOLVED
-    return (signal.kind is SignalKind.FINDING or comes_back) and not _is_stale(signal, earlier)
+    return (signal.kind is SignalKind.FINDING or comes_back) and not is_stale(signal, before)
 
 
 def _is_other(before: Verdict, after: Verdict, signal: Signal) -> bool:
@@ -352,6 +323,6 @@ def _is_other(before: Verdict, after: Verdict, signal: Signal) -> bool:
     is_well = is_availability(signal) and signal.status is SignalStatus.RESOLVED
     if after.label is Label.UNKNOWN and (is_well or before.rule == correlations.RULE):
         return False
-    if _knows(before) and not _knows(after):
+    if knows(before) and not knows(after):
         return False
     return before.label is not after.label and before.rule != HUMAN

@@ -9,11 +9,12 @@ from typing import Any
 from twokey.core.approvals import Approval
 from twokey.core.audit import AuditEntry
 from twokey.core.executions import Execution, StepRecord
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident
 from twokey.core.notices import Notice
 from twokey.core.people import Roster
 from twokey.core.postmortems import Containment, PostedHead, Record, Similar, metrics
 from twokey.core.runbooks import Plan
+from twokey.core.sightings import Sighting
 from twokey.flow.named import incident_named
 from twokey.ports import Reading
 

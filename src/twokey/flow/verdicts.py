@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from twokey.core.audit import AuditEntry
-from twokey.core.incidents import Sighting
+from twokey.core.sightings import Sighting
 from twokey.ports import Reading
 
 

@@ -10,10 +10,11 @@ from sqlalchemy import Table
 
 from twokey.core.approvals import Approval, StepUpUse
 from twokey.core.executions import Execution, StepRecord
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident
 from twokey.core.notices import Delivery, Notice
 from twokey.core.postmortems import Postmortem
 from twokey.core.runbooks import Plan
+from twokey.core.sightings import Sighting
 from twokey.core.signals import Cursor, RawNotification
 from twokey.ports import Noun
 from twokey.store import tables

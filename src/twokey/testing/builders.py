@@ -11,7 +11,7 @@ from twokey.core.approvals import Approval, key_id
 from twokey.core.audit import GENESIS, AuditEntry, seal
 from twokey.core.errors import Json
 from twokey.core.executions import StepRecord, StepState, record_id
-from twokey.core.incidents import Incident, Severity, Sighting, State, Times
+from twokey.core.incidents import Incident, Severity, State, Times
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, Role, Roster, system
 from twokey.core.postmortems import Containment, Postmortem, Record, metrics, postmortem_id
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned, Verdict
@@ -28,6 +28,7 @@ from twokey.core.runbooks import (
     Touch,
     digest_of,
 )
+from twokey.core.sightings import Sighting
 from twokey.core.signals import Principal, Resource, Signal, SignalKind
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from twokey import app as wiring
-from twokey.core.incidents import Incident, Sighting
+from twokey.core.incidents import Incident
 from twokey.core.jobs import Job
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, RawState, raw_id
 from twokey.engine.embedded import EmbeddedEngine
 from twokey.flow.duties import duties, parked
