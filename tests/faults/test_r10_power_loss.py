@@ -8,6 +8,7 @@ checkpointed; the files are built again as a disk may hold them at a random inst
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import threading
 from dataclasses import dataclass, field, replace
@@ -139,8 +140,9 @@ def judged(folder: Path, acked: set[str]) -> int:
         assert are_sorted == {key for key, raw in rows.items() if raw.state is RawState.SORTED}
         assert store.verify()[0] == len(trail)
         with contextlib.closing(sqlite3.connect(folder / "twokey.db")) as database:
-            owed = {row[0] for row in database.execute("SELECT id FROM job")}
-        assert owed == {f"sort:{raw}" for raw in rows}
+            payloads = [json.loads(row[0]) for row in database.execute("SELECT payload FROM job")]
+        owed = [raw for payload in payloads for raw in payload.get("raw_ids", payload.get("raw_id")).split()]
+        assert sorted(owed) == sorted(rows)
         return len(rows)
     finally:
         store.close()

@@ -171,6 +171,19 @@ def test_without_an_annotation_the_change_is_shown_after_two_minutes_as_unknown(
     )
 
 
+def test_what_waits_for_its_cause_holds_up_nothing_that_came_with_it(
+    sorting: Sorting, clock: SettableClock
+) -> None:
+    other = VM.replace("vm-", "other-") + "x"
+    crash = annotation("VirtualMachineHostCrashed", "Platform Initiated", resource=other)
+    sorting.arrives(GRID, status(), crash, status(resource=other))
+    sorting.works()
+    assert [incident.resources[0].id.lower() for incident in sorting.incidents()] == [other.lower()]
+    clock.advance(121)
+    sorting.works()
+    assert len(sorting.incidents()) == 2
+
+
 def test_an_annotation_that_comes_late_decides_the_incident_that_is_open(sorting: Sorting) -> None:
     crash = annotation("VirtualMachineHostCrashed", "Platform Initiated")
     (incident,) = told(sorting, status(), 3600.0, crash)

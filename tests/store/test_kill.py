@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from twokey.core.jobs import sorted_by
 from twokey.core.signals import RawNotification, RawState
 from twokey.store import open_store
 from twokey.testing.clocks import SystemClock
@@ -91,10 +92,10 @@ def survives(url: str, trials: int, seed: int) -> None:
         assert len(is_sorted) >= highest
         assert sum(raw.state is RawState.SORTED for raw in rows.values()) == len(is_sorted)
         assert store.verify()[0] == len(told) + len(is_sorted)
-        queue, now, jobs = store.jobs(), clock.now(), 0
-        while queue.take(f"check-{trial}", now, now) is not None:
-            jobs += 1
-        assert jobs == len(rows)
+        queue, now, owed = store.jobs(), clock.now(), []
+        while (taken := queue.take(f"check-{trial}", now, now)) is not None:
+            owed += sorted_by(taken.job)
+        assert sorted(owed) == sorted(rows)
         store.close()
     assert len(received) > trials
 

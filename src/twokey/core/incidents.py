@@ -269,7 +269,7 @@ def _last(arn: str) -> str:
     return arn.rpartition(":")[2].partition("/")[0] if arn.startswith("arn:") else arn
 
 
-MOST_RESOURCES = 500
+MOST_RESOURCES = 100
 """What an incident keeps of what was named: it is written anew with every signal, and a storm names thousands.
 The sightings keep all of it; no runbook may touch as many in one plan."""
 

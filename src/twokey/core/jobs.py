@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -32,6 +32,31 @@ class Job:
     payload: Mapping[str, str] = field(default_factory=dict)
     lock: str = ""
     not_before: datetime | None = None
+
+
+MOST_TOGETHER = 16
+"""Notifications that are sorted in one change: nobody else changes anything meanwhile, some 20 ms."""
+
+
+def sort_job(raw_id: str) -> Job:
+    """Name the job that sorts one notification."""
+    return Job(f"sort:{raw_id}", JobKind.SORT, {"raw_id": raw_id})
+
+
+def sort_jobs(raw_ids: Sequence[str]) -> list[Job]:
+    """Name the jobs that sort what arrived together: a storm comes by the dozen, and is sorted by the dozen."""
+    parts = [raw_ids[start : start + MOST_TOGETHER] for start in range(0, len(raw_ids), MOST_TOGETHER)]
+    return [_together(part) if len(part) > 1 else sort_job(part[0]) for part in parts]
+
+
+def _together(raw_ids: Sequence[str]) -> Job:
+    # Not the name of the first one's own job: that one may still be owed alone.
+    return Job(f"sort-from:{raw_ids[0]}", JobKind.SORT, {"raw_ids": " ".join(raw_ids)})
+
+
+def sorted_by(job: Job) -> list[str]:
+    """Return the notifications that a job sorts."""
+    return job.payload["raw_ids"].split() if "raw_ids" in job.payload else [job.payload["raw_id"]]
 
 
 def draft_job(incident_id: str, after: int = 0) -> Job:

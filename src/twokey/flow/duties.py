@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from twokey.core.errors import Message, TwokeyError, message
 from twokey.core.incidents import Incident
-from twokey.core.jobs import Job, JobKind
+from twokey.core.jobs import Job, JobKind, sorted_by
 from twokey.core.people import system
 from twokey.core.runbooks import Plan
 from twokey.flow import outbox
@@ -30,7 +31,7 @@ def duties(intake: Intake, containment: Containment, executor: Executor, review:
     def handle(job: Job) -> None:
         match job.kind:
             case JobKind.SORT:
-                intake.sort(job.payload["raw_id"])
+                _sort(intake, sorted_by(job))
             case JobKind.EXECUTE:
                 executor.execute(job.payload["plan_id"])
             case JobKind.EXPIRE:
@@ -49,13 +50,28 @@ def parked(intake: Intake, executor: Executor, store: Store) -> Parked:
     def tell(job: Job, fault: Exception) -> None:
         match job.kind:
             case JobKind.SORT:
-                intake.keep_unreadable(job.payload["raw_id"], _reason(fault))
+                _give_up_sorting(intake, sorted_by(job), _reason(fault))
             case JobKind.EXECUTE:
                 executor.park(job.payload["plan_id"], str(_reason(fault)))
             case _:
                 _tell_thread(store, job, _reason(fault))
 
     return tell
+
+
+def _sort(intake: Intake, raw_ids: Sequence[str]) -> None:
+    if len(raw_ids) == 1:
+        intake.sort(raw_ids[0])
+    else:
+        intake.sort_together(raw_ids)
+
+
+def _give_up_sorting(intake: Intake, raw_ids: Sequence[str], reason: Message) -> None:
+    """Show the notification that could not be sorted; of several, find out first which one it is."""
+    if len(raw_ids) == 1:
+        intake.keep_unreadable(raw_ids[0], reason)
+    else:
+        intake.sort_alone(raw_ids, str(reason))
 
 
 def _reason(fault: Exception) -> Message:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from twokey.core import correlations
 from twokey.core.audit import AuditEntry
-from twokey.core.errors import Invalid, Later, Message, message
+from twokey.core.errors import Invalid, Later, Message, Unavailable, message
 from twokey.core.incidents import (
     Incident,
     State,
@@ -19,6 +20,7 @@ from twokey.core.incidents import (
     opened_by,
     severity_of,
 )
+from twokey.core.jobs import sort_job
 from twokey.core.people import system
 from twokey.core.responsibility import HUMAN, Label, Verdict
 from twokey.core.sightings import Sighting, SoFar, is_stale, knows, settled, went_on
@@ -38,6 +40,7 @@ from twokey.ports import (
     Classifier,
     Clock,
     Normaliser,
+    Reading,
     Store,
     Transaction,
     Vouch,
@@ -45,9 +48,20 @@ from twokey.ports import (
     no_dispute,
 )
 
+log = logging.getLogger(__name__)
+
 INTAKE = system("intake")
 CAUSE_LOOK = timedelta(seconds=10)  # between two looks for a cause that is waited for
 TOLD_TURNS = 4  # over, open again, over, open again: from then on it flaps, and only the card counts
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A notification with its signals and their verdicts, or with what makes it unreadable."""
+
+    raw: RawNotification
+    pairs: Sequence[tuple[Signal, Verdict]] = ()
+    fault: Message | None = None
 
 
 @dataclass(frozen=True)
@@ -74,44 +88,70 @@ class Intake:
 
     def sort(self, raw_id: str) -> None:
         """Read one stored notification, say whose side it is on, and put it where it belongs."""
-        with self.store.read() as look:
-            raw = look.get(RawNotification, raw_id)
-        if raw is None or raw.state is not RawState.NEW:
-            return
+        for raw in self._new([raw_id]):
+            self.checkpoint(At.SORT)
+            judged = self._judge(raw)
+            self._wait_for_causes(judged)
+            with self.store.change() as tx:
+                self._keep(tx, judged)
+            self.checkpoint(At.SORTED)
+
+    def sort_together(self, raw_ids: Sequence[str]) -> None:
+        """Sort what arrived together in one change; whatever holds up the others is owed by itself."""
+        new = self._new(raw_ids)
         self.checkpoint(At.SORT)
         try:
-            judged = self._judge(raw)
-        except Invalid as fault:
-            self.keep_unreadable(raw_id, fault.message)
-            self.checkpoint(At.SORTED)
-            return
-        self._wait_for_causes(raw, judged)
-        with self.store.change() as tx:
-            if not _is_new(tx, raw_id):
-                return
-            for signal, verdict in judged:
-                self._take_in(tx, signal, verdict)
-            tx.put(replace(raw, state=RawState.SORTED))
-            tx.append(INTAKE, "sorted", data={"raw": raw.id, "signals": [s.id for s, _ in judged]})
+            judged = [self._judge(raw) for raw in new]
+            waiting = [one.raw.id for one in judged if self._waits_for_cause(one)]
+            with self.store.change() as tx:
+                for one in judged:
+                    if one.raw.id not in waiting:
+                        self._keep(tx, one)
+                _owe_alone(tx, waiting, "waits for its cause")
+        except Unavailable:
+            raise  # the record itself does not answer: all of it is tried again
+        except Exception as fault:
+            # One of them is at fault, and must not take the others with it: alone, it says what is wrong.
+            log.exception("%d notifications cannot be sorted together", len(new))
+            self.sort_alone([raw.id for raw in new], type(fault).__name__)
         self.checkpoint(At.SORTED)
 
-    def _judge(self, raw: RawNotification) -> list[tuple[Signal, Verdict]]:
+    def sort_alone(self, raw_ids: Sequence[str], why: str) -> None:
+        """Owe each of these by itself."""
+        with self.store.change() as tx:
+            _owe_alone(tx, [raw.id for raw in _still_new(tx, raw_ids)], why)
+
+    def _new(self, raw_ids: Sequence[str]) -> list[RawNotification]:
+        with self.store.read() as look:
+            return _still_new(look, raw_ids)
+
+    def _judge(self, raw: RawNotification) -> _Judged:
+        """Read the signals of a notification and say whose side each is on, or why it cannot be read."""
         normaliser = self.normalisers.get(raw.provider)
         if normaliser is None:
-            raise Invalid("signal.no_reader", source=raw.source)
-        signals = [self._vouched(replace(s, raw_id=raw.id), raw) for s in normaliser.normalise(raw)]
-        return [(signal, self.classifier.verdict(signal, raw)) for signal in signals]
+            return _Judged(raw, fault=message("signal.no_reader", source=raw.source))
+        try:
+            signals = [self._vouched(replace(s, raw_id=raw.id), raw) for s in normaliser.normalise(raw)]
+            return _Judged(raw, [(signal, self.classifier.verdict(signal, raw)) for signal in signals])
+        except Invalid as fault:
+            return _Judged(raw, fault=fault.message)
 
-    def _wait_for_causes(self, raw: RawNotification, judged: Sequence[tuple[Signal, Verdict]]) -> None:
+    def _wait_for_causes(self, judged: _Judged) -> None:
         """Sort later what would open an incident only because its cause, on its way too, is not here yet."""
-        left = raw.received_at + self.cause_wait - self.clock.now()
-        if left <= timedelta(0):
-            return
-        waiting = {s.subject for s, verdict in judged if s.waits_for_cause and self._opens(s, verdict)}
+        left = self._waits_for_cause(judged)
+        if left:
+            raise Later(min(left, CAUSE_LOOK).total_seconds(), "intake.waits_for_cause")
+
+    def _waits_for_cause(self, judged: _Judged) -> timedelta:
+        """Return for how long at most; zero when there is nothing to wait for."""
+        none = timedelta(0)
+        left = judged.raw.received_at + self.cause_wait - self.clock.now()
+        if left <= none:
+            return none
+        waiting = {s.subject for s, verdict in judged.pairs if s.waits_for_cause and self._opens(s, verdict)}
         with self.store.read() as look:
-            for subject in waiting:
-                if not look.find(Sighting, subject=subject, limit=1):
-                    raise Later(min(left, CAUSE_LOOK).total_seconds(), "intake.waits_for_cause")
+            is_here = all(look.find(Sighting, subject=subject, limit=1) for subject in waiting)
+        return none if is_here else left
 
     def _vouched(self, signal: Signal, raw: RawNotification) -> Signal:
         """Set a signal apart whose source may not speak for what it names: it is shown, and contains nothing."""
@@ -120,15 +160,27 @@ class Intake:
 
     def keep_unreadable(self, raw_id: str, fault: Message) -> None:
         """Keep a notification that could not be understood, and show it: it may be the one that matters."""
-        reason = str(fault)[:500]
         with self.store.change() as tx:
-            raw = tx.get(RawNotification, raw_id)
-            if raw is None or raw.state is not RawState.NEW:
+            for raw in _still_new(tx, [raw_id]):
+                self._show_unreadable(tx, raw, fault)
+
+    def _show_unreadable(self, tx: Transaction, raw: RawNotification, fault: Message) -> None:
+        reason = str(fault)[:500]
+        tx.put(replace(raw, state=RawState.UNREADABLE, reason=reason))
+        tx.append(INTAKE, "unreadable", data={"raw": raw.id, "reason": reason})
+        said = message("intake.unreadable", source=raw.source, reason=fault, raw=raw.id)
+        outbox.tell_unreadable(tx, raw.id, said, self.clock.now())
+
+    def _keep(self, tx: Transaction, judged: _Judged) -> None:
+        """Take in what a notification says, unless another has done so in the meantime."""
+        for raw in _still_new(tx, [judged.raw.id]):
+            if judged.fault:
+                self._show_unreadable(tx, raw, judged.fault)
                 return
-            tx.put(replace(raw, state=RawState.UNREADABLE, reason=reason))
-            tx.append(INTAKE, "unreadable", data={"raw": raw.id, "reason": reason})
-            said = message("intake.unreadable", source=raw.source, reason=fault, raw=raw.id)
-            outbox.tell_unreadable(tx, raw.id, said, self.clock.now())
+            for signal, verdict in judged.pairs:
+                self._take_in(tx, signal, verdict)
+            tx.put(replace(raw, state=RawState.SORTED))
+            tx.append(INTAKE, "sorted", data={"raw": raw.id, "signals": [s.id for s, _ in judged.pairs]})
 
     def _take_in(self, tx: Transaction, signal: Signal, verdict: Verdict) -> None:
         """Decide once: a repeat changes nothing, an update finds its incident, a storm joins, others open."""
@@ -295,9 +347,16 @@ def _adopt(tx: Transaction, incident: Incident, subject: str, now: datetime) -> 
     return incident
 
 
-def _is_new(tx: Transaction, raw_id: str) -> bool:
-    raw = tx.get(RawNotification, raw_id)
-    return raw is not None and raw.state is RawState.NEW
+def _still_new(look: Reading, raw_ids: Sequence[str]) -> list[RawNotification]:
+    found = (look.get(RawNotification, raw_id) for raw_id in raw_ids)
+    return [raw for raw in found if raw and raw.state is RawState.NEW]
+
+
+def _owe_alone(tx: Transaction, raw_ids: Sequence[str], why: str) -> None:
+    for raw_id in raw_ids:
+        tx.enqueue(sort_job(raw_id))
+    if raw_ids:
+        tx.append(INTAKE, "sorting.parted", data={"raws": list(raw_ids), "why": why})
 
 
 def _is_first_since_resolved(incident: Incident) -> bool:

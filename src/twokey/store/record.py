@@ -9,7 +9,7 @@ from typing import Any
 
 from twokey.core.audit import GENESIS, is_head
 from twokey.core.errors import Invalid, Tampered
-from twokey.core.jobs import Job, JobKind
+from twokey.core.jobs import sort_jobs
 from twokey.core.people import Actor
 from twokey.core.signals import RawNotification
 from twokey.ports import Clock, Reading, Transaction
@@ -94,7 +94,7 @@ class SqlStore:
                 if kept:
                     change.insert_new(RawNotification, new)
                     change.append_all([(actor, "received", ("", ""), _told(row)) for row in new])
-                    change.enqueue_new([_sort(raw_id) for raw_id in kept])
+                    change.enqueue_new(sort_jobs(kept))
         if bad:
             raise Invalid("store.not_kept", ids=", ".join(bad)[:500], kept=len(kept))
         return kept
@@ -146,10 +146,6 @@ def _told(row: dict[str, Any]) -> str:
             "size": len(content),
         }
     )
-
-
-def _sort(raw_id: str) -> Job:
-    return Job(f"sort:{raw_id}", JobKind.SORT, {"raw_id": raw_id})
 
 
 def _pages(reading: SqlReading) -> Iterator[list[Row]]:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from twokey.core.audit import GENESIS, AuditEntry, seal, verify
 from twokey.core.errors import AlreadyThere, Invalid, Json
-from twokey.core.jobs import Job, JobKind
+from twokey.core.jobs import Job, sort_jobs
 from twokey.core.people import Actor
 from twokey.core.signals import RawNotification
 from twokey.engine.outcomes import End, attempt
@@ -199,8 +199,9 @@ class MemoryStore:
                 told: dict[str, Json] = {"source": raw.source, "raw": raw.id, "size": len(raw.body)}
                 told["sha256"] = hashlib.sha256(raw.body).hexdigest()
                 change.append(actor, "received", data=told)
-                change.enqueue(Job(f"sort:{raw.id}", JobKind.SORT, {"raw_id": raw.id}))
                 kept.append(raw.id)
+            for job in sort_jobs(kept):
+                change.enqueue(job)
         if bad:
             raise Invalid("store.not_kept", ids=", ".join(bad)[:500], kept=len(kept))
         return kept
