@@ -117,8 +117,8 @@ class Store(Protocol):
         """Look without changing."""
         ...
 
-    def change(self) -> AbstractContextManager[Transaction]:
-        """Change something."""
+    def change(self, *, patient: bool = False) -> AbstractContextManager[Transaction]:
+        """Change something. One that is patient lets the others of this process go first."""
         ...
 
     def receive(self, notifications: Sequence[RawNotification], actor: Actor) -> list[str]:

@@ -233,7 +233,7 @@ def test_readiness_is_gone_when_a_worker_dies_and_the_run_ends_with_its_fault(cl
         def __getattr__(self, name: str) -> Any:
             return getattr(store.jobs(), name)
 
-        def take(self, *_: Any) -> Any:
+        def take(self, *_: Any, **__: Any) -> Any:
             raise MemoryError("a fault of our own")
 
     engine = EmbeddedEngine(Broken(), lambda job: None, lambda job, error: None, clock)

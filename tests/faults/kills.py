@@ -148,8 +148,8 @@ class _Store:
         return self._store.read()
 
     @contextmanager
-    def change(self) -> Iterator[Any]:
-        with self._store.change() as tx:
+    def change(self, *, patient: bool = False) -> Iterator[Any]:
+        with self._store.change(patient=patient) as tx:
             told: list[str] = []
             append = tx.append
 

@@ -29,9 +29,9 @@ class Bell:
             yield look
 
     @contextmanager
-    def change(self) -> Iterator[Transaction]:
+    def change(self, *, patient: bool = False) -> Iterator[Transaction]:
         """Change something, and ring when it is kept."""
-        with self.store.change() as tx:
+        with self.store.change(patient=patient) as tx:
             yield tx
         self.listener()
 

@@ -42,6 +42,8 @@ def deferred(job: Job, *, is_due: bool = False) -> procrastinate_jobs.Job:
         lock=None if waits else lock_key(job.lock),
         queueing_lock=lock_key(f"{APPOINTMENT if waits else RUN}:{job.id}"),
         task_kwargs={"job": to_text(job), "failed": 0},
+        # What people wait for goes ahead of a storm that waits to be sorted.
+        priority=0 if job.kind is JobKind.SORT else 1,
         scheduled_at=None if is_due else job.not_before,
     )
 

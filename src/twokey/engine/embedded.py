@@ -12,8 +12,9 @@ from threading import Event as Stop
 from typing import Generic
 
 from twokey.core.errors import Unavailable
+from twokey.core.jobs import JobKind
 from twokey.engine.outcomes import End, Outcome, attempt
-from twokey.engine.queue import Queue, Retries, T
+from twokey.engine.queue import Queue, Retries, T, Taken
 from twokey.ports import Clock, Handle, Parked
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class EmbeddedEngine(Generic[T]):
         clock: Clock,
         *,
         workers: int = 4,
+        sorters: int = 1,
         retries: Retries | None = None,
         lease_s: float = 30.0,
         poll_s: float = 0.5,
@@ -44,6 +46,8 @@ class EmbeddedEngine(Generic[T]):
     ) -> None:
         self._queue, self._handle, self._parked, self._clock = queue, handle, parked, clock
         self._workers, self._retries = workers, retries or Retries()
+        # Sorting is work for the processor, and Python does one at a time: more would only hold up the others.
+        self._may_sort = threading.Semaphore(sorters)
         self._lease, self._poll_s = timedelta(seconds=lease_s), poll_s
         # New with every process: what a process of this name holds, a living process holds.
         self._name = f"{name or 'engine'}-{uuid.uuid4().hex[:8]}"
@@ -104,10 +108,26 @@ class EmbeddedEngine(Generic[T]):
             log.exception("a worker died")
 
     def _run_one(self) -> bool:
+        may_sort = self._may_sort.acquire(blocking=False)
+        try:
+            taken = self._take(sorts=may_sort)
+            if may_sort and not _is_sort(taken):
+                self._may_sort.release()
+                may_sort = False
+                if taken:
+                    self._bell.ring(1)  # somebody else may sort now
+            if taken:
+                self._run_it(taken)
+            return taken is not None
+        finally:
+            if may_sort:
+                self._may_sort.release()
+
+    def _take(self, *, sorts: bool) -> T | None:
         now = self._clock.now()
-        taken = self._queue.take(self._name, now, now + self._lease)
-        if taken is None:
-            return False
+        return self._queue.take(self._name, now, now + self._lease, sorts=sorts)
+
+    def _run_it(self, taken: T) -> None:
         key = id(taken)
         with self._in_hand_lock:
             self._in_hand[key] = taken
@@ -117,7 +137,6 @@ class EmbeddedEngine(Generic[T]):
         finally:
             with self._in_hand_lock:
                 del self._in_hand[key]
-        return True
 
     def _settle_surely(self, taken: T, outcome: Outcome) -> None:
         while True:
@@ -168,6 +187,10 @@ class EmbeddedEngine(Generic[T]):
         except BaseException as fault:
             self._fault = fault  # work goes on without leases otherwise, and others take it over
             log.exception("nobody renews the leases any more")
+
+
+def _is_sort(taken: Taken | None) -> bool:
+    return taken is not None and taken.job.kind is JobKind.SORT
 
 
 class _Bell:

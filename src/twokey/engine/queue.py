@@ -27,15 +27,15 @@ T = TypeVar("T", bound=Taken)
 
 
 class Queue(Protocol[T]):
-    """Owed jobs, one at a time per lock, in the order they were owed.
+    """Owed jobs, one at a time per lock, in the order they were owed; sorting comes after all else.
 
     A job that waits for its first time (`not_before`) does not hold up later ones of its lock; one that
     was begun and waits for another try does. Every settling answers False when the hand was not the last
     one any more: another worker has the job, and nothing was changed.
     """
 
-    def take(self, worker: str, now: datetime, lease_until: datetime) -> T | None:
-        """Take the next job that is due.
+    def take(self, worker: str, now: datetime, lease_until: datetime, *, sorts: bool = True) -> T | None:
+        """Take the next job that is due; without `sorts` none that sorts.
 
         What another worker holds with a lease that ran out is due too; that counts as a failed attempt.
         A worker never takes from itself.

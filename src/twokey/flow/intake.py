@@ -92,7 +92,7 @@ class Intake:
             self.checkpoint(At.SORT)
             judged = self._judge(raw)
             self._wait_for_causes(judged)
-            with self.store.change() as tx:
+            with self.store.change(patient=True) as tx:
                 self._keep(tx, judged)
             self.checkpoint(At.SORTED)
 
@@ -103,7 +103,7 @@ class Intake:
         try:
             judged = [self._judge(raw) for raw in new]
             waiting = [one.raw.id for one in judged if self._waits_for_cause(one)]
-            with self.store.change() as tx:
+            with self.store.change(patient=True) as tx:
                 for one in judged:
                     if one.raw.id not in waiting:
                         self._keep(tx, one)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -17,6 +16,7 @@ from twokey.core.errors import Invalid, Unavailable
 from twokey.store.failures import database_failures
 from twokey.store.files import Files
 from twokey.store.session import Session, dialect_of
+from twokey.store.turns import Turns
 
 BUSY_MS = 10_000
 _CHANGE_LOCK = 0x2B0_0001  # pg_advisory_xact_lock keys: changes of the record, takes from the queue
@@ -64,7 +64,7 @@ class Database:
         self.url = parsed(url)
         self.is_sqlite = self.url.drivername == "sqlite"
         self._dialect = dialect_of(self.url.drivername)
-        self._turn = _Turn()
+        self._turns = Turns(BUSY_MS * 3 / 1000)
         self._files = Files(str(self.url.database)) if self.is_sqlite else None
         if self.is_sqlite:
             self._read = _sqlite(self.url, _SQLITE_READ, "BEGIN", size=8)
@@ -88,10 +88,13 @@ class Database:
             yield session
 
     @contextmanager
-    def changing(self) -> Iterator[Session]:
-        """Change the record: one at a time, in this process and among all processes."""
+    def changing(self, *, patient: bool = False) -> Iterator[Session]:
+        """Change the record: one at a time, in this process and among all processes.
+
+        Within this process, one that is patient lets the others go first.
+        """
         # SQLite waits by polling with growing sleeps; within one process a lock hands over at once.
-        with self._turn.taken():
+        with self._turns.taken(patient=patient):
             with self._one_by_one(self._write, _CHANGE_LOCK) as session:
                 yield session
             self._is_on_disk()
@@ -116,7 +119,7 @@ class Database:
     @contextmanager
     def marking(self) -> Iterator[Session]:
         """Mark jobs as taken or settled."""
-        turn = self._turn.taken() if self.is_sqlite else nullcontext()
+        turn = self._turns.taken() if self.is_sqlite else nullcontext()
         with turn, self._one_by_one(self._queue, _QUEUE_LOCK) as session:
             yield session
 
@@ -159,27 +162,6 @@ class Database:
         """Give every connection back."""
         for engine in (self._read, self._write, self._queue):
             engine.dispose()
-
-
-class _Turn:
-    """A lock that notices a change inside a change, which would wait for itself for ever."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner: int | None = None
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        if self._owner == threading.get_ident():
-            raise RuntimeError("a change inside a change: finish the first one")
-        if not self._lock.acquire(timeout=BUSY_MS * 3 / 1000):
-            raise Unavailable("store.unavailable", reason="database is locked")
-        self._owner = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._owner = None
-            self._lock.release()
 
 
 def one_connection(url: str) -> Engine:

@@ -51,19 +51,21 @@ _ITS_TURN = or_(
     ),
 )
 _KEPT = (_j.id, _j.kind, _j.payload, _j.lock, _j.not_before, _j.attempts)
+# What people wait for goes ahead of a storm that waits to be sorted.
+_AHEAD = _j.kind != literal_column("'sort'")
 _NEXT = select(_j.position).where(_DUE, _ITS_TURN).order_by(_j.due, _j.position).limit(1)
 _RUN_OUT = and_(_j.state == _RUNNING, _j.lease_until <= bindparam("now"))
 # A process does not take from itself: its clock may have jumped, or it may have stood still.
 _ABANDONED = and_(_RUN_OUT, _j.worker != bindparam("by"))
-_IS_ANY = select(exists().where(_DUE), exists().where(_ABANDONED))
+_IS_ANY = select(exists().where(_DUE, _AHEAD), exists().where(_DUE), exists().where(_ABANDONED))
 _GIVE_BACK = (
     update(JOB)
     .where(_ABANDONED)
     .values(state="waiting", attempts=_j.attempts + 1, error="its worker stopped in the middle", worker="")
 )
-_TAKE = (
+_TAKE, _TAKE_AHEAD = (
     update(JOB)
-    .where(_j.position == _NEXT.scalar_subquery())
+    .where(_j.position == following.scalar_subquery())
     .values(
         state="running",
         holds=true(),
@@ -72,6 +74,7 @@ _TAKE = (
         lease_until=bindparam("until"),
     )
     .returning(*_KEPT, _j.turn, _j.position, _j.due)
+    for following in (_NEXT, _NEXT.where(_AHEAD))
 )
 _PARKED = (
     select(*_KEPT, _j.error)
@@ -127,17 +130,20 @@ class SqlQueue:
         self._database = database
         self._watchers: list[Callable[[int], None]] = []
 
-    def take(self, worker: str, now: datetime, lease_until: datetime) -> InHand | None:
+    def take(self, worker: str, now: datetime, lease_until: datetime, *, sorts: bool = True) -> InHand | None:
         """Take the next job that is due; what a dead worker held is due again."""
         who = {"now": now, "by": storable(worker)}
         with self._database.reading() as session:
-            is_due, is_abandoned = session.rows(_IS_ANY, who)[0]
-        if not is_due and not is_abandoned:
+            is_ahead, is_due, is_abandoned = session.rows(_IS_ANY, who)[0]
+        if not (is_ahead or is_abandoned or (is_due and sorts)):
             return None  # looking is cheap, and holds up nobody
+        hand = {**who, "until": lease_until}
         with self._database.marking() as session:
             if is_abandoned:
                 session.run(_GIVE_BACK, who)
-            row = session.row(_TAKE, {**who, "until": lease_until})
+            row = session.row(_TAKE_AHEAD, hand) if is_ahead or is_abandoned else None
+            if row is None and sorts:
+                row = session.row(_TAKE, hand)
         if row is None:
             return None
         *kept, attempts, turn, position, due = row

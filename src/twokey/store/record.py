@@ -64,14 +64,14 @@ class SqlStore:
             yield SqlReading(session)
 
     @contextmanager
-    def change(self) -> Iterator[Transaction]:
+    def change(self, *, patient: bool = False) -> Iterator[Transaction]:
         """Change something; leaving the block keeps it, an exception keeps nothing."""
-        with self._changing() as transaction:
+        with self._changing(patient=patient) as transaction:
             yield transaction
 
     @contextmanager
-    def _changing(self) -> Iterator[SqlTransaction]:
-        with self._database.changing() as session:
+    def _changing(self, *, patient: bool = False) -> Iterator[SqlTransaction]:
+        with self._database.changing(patient=patient) as session:
             transaction = SqlTransaction(session, self._clock, self._defer)
             yield transaction
             transaction.finish()

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from twokey.core.errors import Unavailable
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision that this version needs; said here so that a start does not load Alembic (a test compares)."""
 
 

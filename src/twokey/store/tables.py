@@ -238,6 +238,13 @@ class JobRow(SQLModel, table=True):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index(
+            "ix_job_ahead",
+            "due",
+            "position",
+            sqlite_where=text("state = 'waiting' AND kind <> 'sort'"),
+            postgresql_where=text("state = 'waiting' AND kind <> 'sort'"),
+        ),
+        Index(
             "ix_job_lock",
             "lock",
             "position",

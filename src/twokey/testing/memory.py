@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from twokey.core.audit import GENESIS, AuditEntry, seal, verify
 from twokey.core.errors import AlreadyThere, Invalid, Json
-from twokey.core.jobs import Job, sort_jobs
+from twokey.core.jobs import Job, JobKind, sort_jobs
 from twokey.core.people import Actor
 from twokey.core.signals import RawNotification
 from twokey.engine.outcomes import End, attempt
@@ -167,8 +167,8 @@ class MemoryStore:
         yield MemoryReading(self.nouns, self.entries)
 
     @contextmanager
-    def change(self) -> Iterator[Transaction]:
-        """Change something."""
+    def change(self, *, patient: bool = False) -> Iterator[Transaction]:
+        """Change something; here nobody is let go first."""
         if self._owner == threading.get_ident():
             raise RuntimeError("a change inside a change: finish the first one")
         with self._lock:
@@ -261,15 +261,15 @@ class MemoryQueue:
                 self._owed.setdefault(job.id, Owed(job, job.not_before or now, job.not_before is None))
             return len(self._owed) - before
 
-    def take(self, worker: str, now: datetime, lease_until: datetime) -> InHand | None:
+    def take(self, worker: str, now: datetime, lease_until: datetime, *, sorts: bool = True) -> InHand | None:
         """Take the next job that is due."""
         with self._lock:
             for owed in self._owed.values():
                 if _is_abandoned(owed, worker, now):
                     owed.state, owed.attempts = "waiting", owed.attempts + 1
             due = [owed for owed in self._owed.values() if owed.state == "waiting" and owed.due <= now]
-            for owed in sorted(due, key=lambda one: one.due):
-                if self._is_its_turn(owed, now):
+            for owed in sorted(due, key=lambda one: (one.job.kind is JobKind.SORT, one.due)):
+                if self._is_its_turn(owed, now) and (sorts or owed.job.kind is not JobKind.SORT):
                     owed.state, owed.holds, owed.turn = "running", True, owed.turn + 1
                     owed.worker, owed.lease_until = worker, lease_until
                     return InHand(owed, owed.job, owed.attempts, owed.turn)

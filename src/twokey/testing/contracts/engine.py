@@ -136,6 +136,30 @@ class EngineContract:
         plain = [replace(job, lock="") for job in sorted(seen, key=lambda job: job.id)]
         assert plain == [replace(job, lock="") for job in owed]
 
+    def test_what_people_wait_for_goes_ahead_of_a_storm(self, bench: Bench) -> None:
+        diary = Diary()
+        engine = bench.make(diary.handle, diary.give_up, QUICK)
+        storm = [Job(f"s{n}", JobKind.SORT, {"raw_id": f"{n}"}) for n in range(20)]
+        bench.owe(*storm, Job("run", JobKind.EXECUTE, {"plan_id": "p"}, "INC-1"))
+        engine.drain()
+        assert diary.ran == ["run", *(job.id for job in storm)]
+
+    def test_a_run_that_takes_long_holds_up_no_sorting(self, bench: Bench) -> None:
+        begun, may_end = threading.Event(), threading.Event()
+
+        def long() -> None:
+            begun.set()
+            assert may_end.wait(20)
+
+        diary = Diary(does={"run": long})
+        with at_work(bench.make(diary.handle, diary.give_up, QUICK)):
+            bench.owe(Job("run", JobKind.EXECUTE, {"plan_id": "p"}, "INC-1"))
+            assert begun.wait(20)
+            for number in range(3):
+                bench.owe(Job(f"s{number}", JobKind.SORT, {"raw_id": f"{number}"}))
+            eventually(lambda: len(diary.ran) == 4)
+            may_end.set()
+
     def test_the_limit_of_a_drain_is_kept(self, bench: Bench) -> None:
         diary = Diary()
         engine = bench.make(diary.handle, diary.give_up, QUICK)

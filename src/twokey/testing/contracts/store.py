@@ -463,6 +463,23 @@ class QueueContract:
         """Take what is due now."""
         return queue.take(worker, clock.now(), clock.now() + timedelta(seconds=lease_s))
 
+    def test_what_people_wait_for_goes_ahead_of_sorting(self, store: Any, clock: SettableClock) -> None:
+        sorting = [Job(f"s{n}", JobKind.SORT, {"raw_id": f"{n}"}) for n in range(3)]
+        queue = self.owe(
+            store, *sorting, Job("run", JobKind.EXECUTE, {}, "INC-1"), Job("draft", JobKind.DRAFT)
+        )
+        assert [self.take(queue, clock).job.id for _ in range(5)] == ["run", "draft", "s0", "s1", "s2"]
+
+    def test_one_that_may_not_sort_takes_the_others(self, store: Any, clock: SettableClock) -> None:
+        queue = self.owe(
+            store, Job("s0", JobKind.SORT, {"raw_id": "0"}), Job("run", JobKind.EXECUTE, {}, "a")
+        )
+        self.owe(store, Job("next", JobKind.EXECUTE, {}, "a"))
+        until = clock.now() + timedelta(seconds=30)
+        assert queue.take("w", clock.now(), until, sorts=False).job.id == "run"
+        assert queue.take("w", clock.now(), until, sorts=False) is None  # its turn is not yet
+        assert queue.take("w", clock.now(), until).job.id == "s0"
+
     def test_jobs_come_in_the_order_they_were_owed(self, store: Any, clock: SettableClock) -> None:
         queue = self.owe(store, *(Job(f"j{n}", JobKind.DRAFT) for n in range(5)))
         assert [self.take(queue, clock).job.id for _ in range(5)] == [f"j{n}" for n in range(5)]
