@@ -271,7 +271,7 @@ def _last(arn: str) -> str:
 
 MOST_RESOURCES = 100
 """What an incident keeps of what was named: it is written anew with every signal, and a storm names thousands.
-The sightings keep all of it; no runbook may touch as many in one plan."""
+The sightings keep all of it; no shipped runbook touches more than 50 in one plan."""
 
 
 def absorb(incident: Incident, signal: Signal, verdict: Verdict, now: datetime) -> Incident:
