@@ -6,7 +6,7 @@ import time
 import pytest
 
 from twokey.core.errors import Unavailable
-from twokey.store.turns import PATIENCE_S, Turns
+from twokey.store.turns import Turns
 from twokey.testing.contracts.engine import eventually
 
 
@@ -43,10 +43,10 @@ def test_one_at_a_time():
 
 
 def test_a_patient_one_lets_one_that_came_later_go_first():
-    turns, came = Turns(10), list[str]()
+    turns, came = Turns(10, patience_s=5), list[str]()
     with turns.taken():
         first = waiting(turns, "patient", came, patient=True)
-        time.sleep(PATIENCE_S / 5)
+        eventually(lambda: len(turns._waiting) == 1)
         second = waiting(turns, "other", came)
         eventually(lambda: len(turns._waiting) == 2)
     first.join(10)
