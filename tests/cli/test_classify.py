@@ -116,7 +116,7 @@ def test_a_broken_line_and_a_broken_element_are_told_with_their_place() -> None:
     assert "$[2].detail" in array.stderr
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"{} {}", b"[" * 50_000, b'{"a": "\xff"}'])
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff\xfe", b"{} {}", b"[" * 50_000, b'{"a": "\xff"}'])
 def test_any_rubbish_ends_with_two_and_never_with_a_traceback(body: bytes) -> None:
     result = run("classify", "-", "--json", stdin=body)
     assert result.exit_code == 2

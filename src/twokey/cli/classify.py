@@ -166,7 +166,9 @@ def _events(text: bytes | Invalid) -> Iterator[tuple[str, Json | Invalid]]:
         else:
             yield "", fault
         return
-    if isinstance(whole, list):
+    if whole == []:
+        yield "", Invalid("signal.unreadable", reason="it is an empty list", where="$")
+    elif isinstance(whole, list):
         yield from ((f"[{number}]", event) for number, event in enumerate(whole))
     else:
         yield "", whole
