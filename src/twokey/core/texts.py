@@ -36,21 +36,8 @@ SECRET = re.compile(
 )
 # Cheap look first: text without any of these, in lower case, and without a long run has none of the above.
 _WORDS = (
-    *(
-        "-----begin",
-        "eyj",
-        "xox",
-        "xapp",
-        "ghp_",
-        "gho_",
-        "ghu_",
-        "ghs_",
-        "ghr_",
-        "github_pat",
-        "glpat",
-        "://",
-    ),
-    *("bearer ", "passw", "secret", "token", "key", "sig", "code"),
+    *("-----begin", "eyj", "xox", "xapp", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat", "glpat"),
+    *("://", "bearer ", "passw", "secret", "token", "key", "sig", "code"),
 )
 _LONG = re.compile(r"[A-Za-z0-9/+]{40}")
 

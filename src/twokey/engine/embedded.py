@@ -38,7 +38,6 @@ class EmbeddedEngine(Generic[T]):
         clock: Clock,
         *,
         workers: int = 4,
-        sorters: int = 1,
         retries: Retries | None = None,
         lease_s: float = 30.0,
         poll_s: float = 0.5,
@@ -47,7 +46,7 @@ class EmbeddedEngine(Generic[T]):
         self._queue, self._handle, self._parked, self._clock = queue, handle, parked, clock
         self._workers, self._retries = workers, retries or Retries()
         # Sorting is work for the processor, and Python does one at a time: more would only hold up the others.
-        self._may_sort = threading.Semaphore(sorters)
+        self._may_sort = threading.Lock()
         self._lease, self._poll_s = timedelta(seconds=lease_s), poll_s
         # New with every process: what a process of this name holds, a living process holds.
         self._name = f"{name or 'engine'}-{uuid.uuid4().hex[:8]}"

@@ -146,9 +146,9 @@ class Intake:
         """Return for how long at most; zero when there is nothing to wait for."""
         none = timedelta(0)
         left = judged.raw.received_at + self.cause_wait - self.clock.now()
-        if left <= none:
-            return none
         waiting = {s.subject for s, verdict in judged.pairs if s.waits_for_cause and self._opens(s, verdict)}
+        if left <= none or not waiting:
+            return none
         with self.store.read() as look:
             is_here = all(look.find(Sighting, subject=subject, limit=1) for subject in waiting)
         return none if is_here else left
