@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +74,8 @@ def storm(sink: programs.Sink, bodies: list[bytes], patience_s: float, *, drains
 
 
 def _looked_at(home: Path) -> dict[str, float]:
-    looked = app.look_at_record(_settings(home))
-    try:
+    with closing(app.look_at_record(_settings(home))) as looked:
         return _counted(looked)
-    finally:
-        looked.close()
 
 
 def _counted(looked: Store) -> dict[str, float]:
@@ -97,8 +95,8 @@ def _settings(home: Path) -> Any:
 
 def _until_sorted(home: Path, count: int, patience_s: float) -> dict[str, float]:
     finish = time.monotonic() + patience_s
-    looked = app.look_at_record(_settings(home))  # opened once: opening takes as long as forty findings
-    try:
+    # opened once: opening takes as long as forty findings
+    with closing(app.look_at_record(_settings(home))) as looked:
         while True:
             found = _counted(looked)
             if found["kept"] == count and not found["new"]:
@@ -108,8 +106,6 @@ def _until_sorted(home: Path, count: int, patience_s: float) -> dict[str, float]
                     f"of {count} findings {found['kept']:.0f} were kept, {found['new']:.0f} not sorted"
                 )
             time.sleep(0.25)
-    finally:
-        looked.close()
 
 
 def run(size: Size) -> Outcome:

@@ -208,10 +208,8 @@ class Intake:
         """Open what its provider told of when all was over, and what only this incident shows to have hit us."""
         for subject, seen in afterwords_on(tx, incident, now).items():
             event = self._open(tx, seen.signal, seen.verdict, None, now)
-            for other in place(tx, subject, event.id):
-                if other.id != seen.id:
-                    event = absorb(event, other.signal, other.verdict, now)
-            tx.put(event)
+            tx.put(replace(seen, incident_id=event.id))
+            _adopt(tx, event, subject, now)
 
     def _incident_of(self, tx: Transaction, signal: Signal, before: SoFar | None) -> Incident | None:
         incident = tx.get(Incident, before.incident_id) if before and before.incident_id else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 from twokey.core.sightings import Sighting, SoFar, went_on
 from twokey.ports import Transaction
@@ -39,7 +40,8 @@ def place(tx: Transaction, subject: str, incident_id: str) -> list[Sighting]:
 
 
 def _all(tx: Transaction, subject: str) -> Iterator[Sighting]:
-    skip = 0
-    while found := tx.find(Sighting, subject=subject, limit=_PAGE, skip=skip):
+    for skip in count(0, _PAGE):
+        found = tx.find(Sighting, subject=subject, limit=_PAGE, skip=skip)
         yield from found
-        skip += len(found)
+        if len(found) < _PAGE:
+            return
