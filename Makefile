@@ -30,10 +30,13 @@ proof: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests/attacks tests/faults --proof-file=$(FIGURES) $(PYTEST_ARGS)
 	$(BIN)/python tools/trust_page.py
 
-# The same with the counts of a release: hours. It ends with the table of promises, trials and outcomes.
+# The same with the counts of a release: hours. It ends with the table of promises, trials and outcomes. A run that
+# was cut off goes on where it was, for the same commit. Most tests wait for processes: three share two cores.
+RELEASE := build/trials-$(shell git rev-parse --short HEAD 2>/dev/null || echo release).json
+
 faults: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults tests/attacks --proof=release --timeout=0 \
-		--proof-file=build/trials-release.json $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist load --maxschedchunk 1 tests/faults tests/attacks --proof=release --timeout=0 \
+		--proof-file=$(RELEASE) --proof-resume $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check .

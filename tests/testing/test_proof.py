@@ -14,7 +14,7 @@ def test_holds(proof):
     for random in proof("S2", "one person counts once", ci=3, release=30):
         print("drew", random.random())
 def test_breaks(proof):
-    for random in proof("S10", "a template is data", ci=5):
+    for random in proof("S10", "a template is data", ci=40):
         assert random.random() < 0.5
 """
 
@@ -55,3 +55,49 @@ def test_figures_are_added_to_a_file_and_replace_older_ones(
     rows = {row["id"]: row for row in json.loads(file.read_text())}
     assert rows["S2"]["trials"] == 30
     assert rows["S10"]["result"] == "BROKEN"
+
+
+def test_two_tests_of_one_name_are_two(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    for name in ("sqlite", "postgres"):
+        pytester.makepyfile(
+            **{f"test_{name}": 'def test_same(proof): list(proof("R2", "one promise", ci=4))'}
+        )
+    file = tmp_path / "figures.json"
+    printed = pytester.runpytest_subprocess("-p", "twokey.testing.proof", f"--proof-file={file}").stdout
+    printed.fnmatch_lines(["R2*held*8*one promise"])
+    assert [row["trials"] for row in json.loads(file.read_text())] == [4, 4]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_that_was_cut_off_goes_on(pytester: pytest.Pytester, tmp_path: Path, workers: str) -> None:
+    """What held is not tried again; what broke is, and so is all that was counted otherwise."""
+    options = (f"--proof-file={tmp_path / 'figures.json'}", "--proof-resume", "-n", workers)
+    run(pytester, "-k", "holds", *options)
+    again = run(pytester, "--proof=release", "-k", "holds", *options)
+    again.stdout.fnmatch_lines(["*:*:* S2 *held*30*test_holds", "S2*held*30*"])
+    rest = run(pytester, "--proof=release", *options)
+    rest.stdout.fnmatch_lines(["S2*held*30*", "S10*BROKEN*"])
+    rest.assert_outcomes(failed=1)
+    rest = run(pytester, "--proof=release", *options)
+    rest.assert_outcomes(failed=1)
+    run(pytester, "--proof=release", "--proof-seed=2", *options).assert_outcomes(passed=1, failed=1)
+
+
+def test_figures_are_kept_while_the_run_goes_on(pytester: pytest.Pytester, tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    pytester.makepyfile(
+        f"""
+        import os, pathlib
+        def test_holds(proof):
+            list(proof("S2", "one person counts once", ci=3))
+        def test_is_cut_off(proof):
+            assert "S2" in pathlib.Path({str(file)!r}).read_text()
+            os._exit(9)
+        """
+    )
+    assert pytester.runpytest_subprocess("-p", "twokey.testing.proof", f"--proof-file={file}").ret == 9
+    assert [row["result"] for row in json.loads(file.read_text())] == ["held"]
+
+
+def test_going_on_without_a_file_is_an_error(pytester: pytest.Pytester) -> None:
+    run(pytester, "--proof-resume").stderr.fnmatch_lines(["*--proof-file*name one"])

@@ -1,7 +1,9 @@
 """A pytest plug-in that counts trials: which promise, how often it was tried, what came out; one seed repeats a run.
 
 `pytest --proof=release` runs the counts of a release, `--proof-seed=N` another series, `--proof-trial=K` only the
-trial that failed, `--proof-file=FILE` adds the figures to a JSON file. The pages in docs/why take theirs from there.
+trial that failed. `--proof-file=FILE` adds the figures to a JSON file, those of a test as soon as it has ended, and
+`--proof-resume` leaves out what held there with the same counts and seed: a run of hours may be cut off. The pages in
+docs/why take their figures from such files.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,6 +32,7 @@ class Trials:
     wanted: int
     seed: int
     only: int | None = None
+    counts: str = "ci"  # whose: of CI, or of a release
     number: int = 0  # of the trial in hand
     done: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -65,6 +69,7 @@ class Trials:
             "trials": self.done,
             "outcomes": dict(sorted(self.outcomes.items())),
             "seed": self.seed,
+            "counts": self.counts,
         }
 
 
@@ -86,10 +91,11 @@ class Proof:
         trials = Trials(
             id,
             promise,
-            self._request.node.name,
+            self._request.node.nodeid,
             release if release is not None and self.is_release else ci,
             config.getoption("--proof-seed"),
             config.getoption("--proof-trial"),
+            config.getoption("--proof"),
         )
         self.opened.append(trials)
         return trials
@@ -114,37 +120,77 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--proof-seed", type=int, default=1, help="the seed of every trial's randomness")
     group.addoption("--proof-trial", type=int, default=None, help="run only the trial of this number")
     group.addoption("--proof-file", type=Path, default=None, help="add the figures to this JSON file")
+    group.addoption("--proof-resume", action="store_true", help="leave out the tests that held in that file")
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the table of promises, trials and outcomes, and keep it where a file is named."""
-    rows = _rows(terminalreporter)
-    if not rows:
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the figures as they come, in the process that hears of all tests."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Keeper(config), "twokey-proof-keeper")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what held in an earlier run that was cut off."""
+    if not config.getoption("--proof-resume"):
         return
-    terminalreporter.section("promises tried")
-    for row in _merged(rows):
-        outcomes = ", ".join(f"{name} {count:,}" for name, count in row["outcomes"].items())
-        line = f"{row['id']:<5}{row['result']:<8}{row['trials']:>8,}  {row['promise']}"
-        terminalreporter.write_line(f"{line} ({outcomes})" if outcomes else line)
-    file = config.getoption("--proof-file")
-    if file is not None:
-        _keep(file, rows)
+    settled = _held(_read(config.getoption("--proof-file")), config)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in settled])
+    items[:] = [item for item in items if item.nodeid not in settled]
 
 
-def _rows(reporter: Any) -> list[dict[str, Any]]:
-    """Return every test's figures; a report of the teardown carries them, and a failed call spoils them."""
-    failed = {
-        report.nodeid for report in (*reporter.stats.get("failed", ()), *reporter.stats.get("error", ()))
+class _Keeper:
+    """Tells and keeps what each test tried as soon as it has ended, and prints the table at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._failed: set[str] = set()
+        self._file: Path | None = config.getoption("--proof-file")
+        if config.getoption("--proof-resume") and self._file is None:
+            raise pytest.UsageError("--proof-resume goes on with the file that --proof-file names: name one")
+        self._rows = _read(self._file) if config.getoption("--proof-resume") else []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the figures from the report of the teardown; a failure before it spoils them."""
+        if report.failed:
+            self._failed.add(report.nodeid)
+        if report.when != "teardown":
+            return
+        result = "BROKEN" if report.nodeid in self._failed else "held"
+        properties: list[tuple[str, Any]] = report.user_properties
+        rows = [{**row, "result": result} for name, row in properties if name == _ROW]
+        if not rows:
+            return
+        self._rows = _joined(self._rows, rows)
+        if self._file is not None:
+            _write(self._file, _joined(_read(self._file), rows))
+        if self._config.getoption("--proof") == "release":  # for hours: say how far it has come
+            self._say(rows)
+
+    def _say(self, rows: list[dict[str, Any]]) -> None:
+        reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
+        reporter.ensure_newline()
+        for row in rows:
+            now = datetime.now().astimezone().strftime("%H:%M:%S")
+            reporter.write_line(f"{now} {row['id']:<4} {row['result']:<6} {row['trials']:>7,}  {row['test']}")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print the table of promises, trials and outcomes."""
+        if not self._rows:
+            return
+        terminalreporter.section("promises tried")
+        for row in _merged(self._rows):
+            outcomes = ", ".join(f"{name} {count:,}" for name, count in row["outcomes"].items())
+            line = f"{row['id']:<5}{row['result']:<8}{row['trials']:>8,}  {row['promise']}"
+            terminalreporter.write_line(f"{line} ({outcomes})" if outcomes else line)
+
+
+def _held(rows: list[dict[str, Any]], config: pytest.Config) -> set[str]:
+    """Name the tests of which every promise held, with the counts and the seed of this run."""
+    wanted = (config.getoption("--proof"), config.getoption("--proof-seed"))
+    tests = {row["test"] for row in rows}
+    return tests - {
+        row["test"] for row in rows if row["result"] != "held" or (row["counts"], row["seed"]) != wanted
     }
-    rows: list[dict[str, Any]] = []
-    for reports in reporter.stats.values():
-        for report in reports:
-            if getattr(report, "when", "") != "teardown":
-                continue
-            for name, row in report.user_properties:
-                if name == _ROW:
-                    rows.append({**row, "result": "BROKEN" if report.nodeid in failed else "held"})
-    return sorted(rows, key=_order)
 
 
 def _merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -163,9 +209,19 @@ def _order(row: dict[str, Any]) -> tuple[str, int, str]:
     return row["id"][:1], int(row["id"][1:]), row["test"]
 
 
-def _keep(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Put the figures into the file, in place of older ones of the same tests."""
-    earlier = json.loads(file.read_text()) if file.exists() else []
-    kept = {(row["id"], row["test"]): row for row in (*earlier, *rows)}
+def _joined(earlier: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put figures in place of older ones of the same tests."""
+    tests = {row["test"] for row in rows}
+    return sorted([*(row for row in earlier if row["test"] not in tests), *rows], key=_order)
+
+
+def _read(file: Path | None) -> list[dict[str, Any]]:
+    return json.loads(file.read_text(encoding="utf-8")) if file is not None and file.exists() else []
+
+
+def _write(file: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the file anew; one that is cut off leaves the old one whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(sorted(kept.values(), key=_order), indent=2) + "\n")
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    new.replace(file)
