@@ -2,11 +2,12 @@
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from twokey.core.errors import Unavailable
-from twokey.store.turns import Turns
+from twokey.store.turns import Line, Turns
 from twokey.testing.contracts.engine import eventually
 
 
@@ -106,3 +107,22 @@ def test_a_change_inside_a_change_is_a_programming_error():
     turns = Turns(1)
     with turns.taken(), pytest.raises(RuntimeError, match="inside a change"), turns.taken():
         pass
+
+
+def test_one_process_at_a_time_stands_first(tmp_path: Path):
+    one, other = Line(str(tmp_path / "record.db"), 10), Line(str(tmp_path / "record.db"), 0.05)
+    with one.first():
+        with pytest.raises(Unavailable, match="locked"), other.first():
+            pytest.fail("two stand first")
+    with other.first():
+        pass
+    one.close()
+    other.close()
+
+
+def test_where_there_can_be_no_line_nobody_waits(tmp_path: Path):
+    """Then SQLite's own waiting is what there is."""
+    nowhere = Line(str(tmp_path / "not made" / "record.db"), 10)
+    with nowhere.first(), nowhere.first():
+        pass
+    nowhere.close()

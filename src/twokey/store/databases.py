@@ -16,7 +16,7 @@ from twokey.core.errors import Invalid, Unavailable
 from twokey.store.failures import database_failures
 from twokey.store.files import Files
 from twokey.store.session import Session, dialect_of
-from twokey.store.turns import Turns
+from twokey.store.turns import Line, Turns
 
 BUSY_MS = 10_000
 _CHANGE_LOCK = 0x2B0_0001  # pg_advisory_xact_lock keys: changes of the record, takes from the queue
@@ -66,6 +66,7 @@ class Database:
         self._dialect = dialect_of(self.url.drivername)
         self._turns = Turns(BUSY_MS * 3 / 1000)
         self._files = Files(str(self.url.database)) if self.is_sqlite else None
+        self._line = Line(str(self.url.database), BUSY_MS / 1000) if self.is_sqlite else None
         if self.is_sqlite:
             self._read = _sqlite(self.url, _SQLITE_READ, "BEGIN", size=8)
             self._write = _sqlite(self.url, _SQLITE, "BEGIN IMMEDIATE", size=2)
@@ -125,19 +126,20 @@ class Database:
 
     @contextmanager
     def _one_by_one(self, engine: Engine, lock: int) -> Iterator[Session]:
-        with database_failures(), self._session(engine, "BEGIN IMMEDIATE") as session:
+        with database_failures(), self._session(engine, "BEGIN IMMEDIATE", self._line) as session:
             if not self.is_sqlite:
                 session.driver.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
             yield session
 
     @contextmanager
-    def _session(self, engine: Engine, begin: str) -> Iterator[Session]:
+    def _session(self, engine: Engine, begin: str, line: Line | None = None) -> Iterator[Session]:
         """Give a transaction: leaving it keeps what was done, an exception keeps nothing."""
         pooled = engine.raw_connection()
         try:
             driver: Any = pooled.driver_connection
             if self.is_sqlite:  # psycopg begins by itself
-                driver.execute(begin)
+                with line.first() if line else nullcontext():
+                    driver.execute(begin)
             yield Session(driver, self._dialect)
             driver.commit()
         finally:
@@ -162,6 +164,8 @@ class Database:
         """Give every connection back."""
         for engine in (self._read, self._write, self._queue):
             engine.dispose()
+        if self._line:
+            self._line.close()
 
 
 def one_connection(url: str) -> Engine:

@@ -1,17 +1,21 @@
-"""Whose turn it is to change the record, in this process."""
+"""Whose turn it is to change the record: in this process, and among the processes of one SQLite file."""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from twokey.core.errors import Unavailable
 
 PATIENCE_S = 0.005
 """A patient one waits as if it had come that much later: others go first, and it does not starve. With 0.1 s only
 ten matters a second were sorted while the record was busy."""
+
+_LOOK_AGAIN_S = 0.002  # at who stands first among the processes
 
 _Ticket = tuple[float, int]  # since when it counts, and whose it is
 
@@ -56,3 +60,56 @@ class Turns:
 
     def _is_next(self, ticket: _Ticket) -> bool:
         return self._owner is None and ticket == min(self._waiting)
+
+
+class Line:
+    """Where the processes of one SQLite file line up: one at a time asks SQLite for its lock.
+
+    SQLite lets those who wait look again up to ten times a second, and whoever has just written asks again within
+    a millisecond: on a disk that takes 0.3 s for a sync one process wrote for ten seconds and the others gave up.
+    Now it finds somebody before it. A lock of the system's, so it ends with its process; where there can be none
+    (a full or foreign file system) SQLite's own waiting is what is left.
+    """
+
+    def __init__(self, database: str, longest_s: float) -> None:
+        self._path, self._longest_s = f"{os.path.realpath(database)}-line", longest_s
+        self._file: int | None = None
+
+    @contextmanager
+    def first(self) -> Iterator[None]:
+        """Wait until nobody stands before us, and stand there; Unavailable when that takes too long."""
+        file = self._opened()
+        if file is None:
+            yield
+            return
+        until = time.monotonic() + self._longest_s
+        while not _is_locked(file):
+            if time.monotonic() > until:
+                raise Unavailable("store.unavailable", reason="database is locked")
+            time.sleep(_LOOK_AGAIN_S)
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+    def _opened(self) -> int | None:
+        if self._file is None:
+            with suppress(OSError):
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._file
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def _is_locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # this file system has no such locks
+        return True
+    return True
