@@ -111,9 +111,8 @@ def test_a_change_inside_a_change_is_a_programming_error():
 
 def test_one_process_at_a_time_stands_first(tmp_path: Path):
     one, other = Line(str(tmp_path / "record.db"), 10), Line(str(tmp_path / "record.db"), 0.05)
-    with one.first():
-        with pytest.raises(Unavailable, match="locked"), other.first():
-            pytest.fail("two stand first")
+    with one.first(), pytest.raises(Unavailable, match="locked"), other.first():
+        pytest.fail("two stand first")
     with other.first():
         pass
     one.close()
