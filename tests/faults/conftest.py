@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,28 +78,25 @@ def scenes(
     """
     for name, value in clouds.credentials().items():
         monkeypatch.setenv(name, value)
-    made: list[Scene] = []
+    numbers = itertools.count()
+    with contextlib.ExitStack() as standing:
 
-    def close() -> None:
-        for scene in made[-1:]:
-            scene.close()
-            if scene.database_url.startswith("postgres"):
-                request.getfixturevalue("postgres").drop(scene.database_url)
+        def make(database: str, **more: Any) -> Scene:
+            standing.close()
+            folder = tmp_path / str(next(numbers))
+            folder.mkdir()
+            url = f"sqlite:///{folder}/twokey.db"
+            if database == "postgres":
+                server = request.getfixturevalue("postgres")
+                url = server.migrated()
+                standing.callback(server.drop, url)
+            else:
+                shutil.copy(empty, folder)
+            scene = Scene(folder, clouds, nursery, url, **more)
+            standing.callback(scene.close)
+            return scene
 
-    def make(database: str, **more: Any) -> Scene:
-        close()
-        folder = tmp_path / str(len(made))
-        folder.mkdir()
-        url = f"sqlite:///{folder}/twokey.db"
-        if database == "postgres":
-            url = request.getfixturevalue("postgres").migrated()
-        else:
-            shutil.copy(empty, folder)
-        made.append(Scene(folder, clouds, nursery, url, **more))
-        return made[-1]
-
-    yield make
-    close()
+        yield make
 
 
 @pytest.fixture
@@ -107,17 +105,14 @@ def worlds(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[
 
     There is one at a time: making the next closes the one before, because they share the emulated AWS.
     """
-    made: list[contextlib.ExitStack] = []
+    numbers = itertools.count(1)
+    with contextlib.ExitStack() as standing:
 
-    def make(database: str = "sqlite", **settings: str) -> Installation:
-        for earlier in made[-1:]:
-            earlier.close()
-        made.append(contextlib.ExitStack())
-        url = request.getfixturevalue("postgres").migrated() if database == "postgres" else ""
-        folder = tmp_path / f"world-{len(made)}"
-        folder.mkdir()
-        return made[-1].enter_context(installed(folder, request.getfixturevalue("aws"), url, settings))
+        def make(database: str = "sqlite", **settings: str) -> Installation:
+            standing.close()
+            url = request.getfixturevalue("postgres").migrated() if database == "postgres" else ""
+            folder = tmp_path / f"world-{next(numbers)}"
+            folder.mkdir()
+            return standing.enter_context(installed(folder, request.getfixturevalue("aws"), url, settings))
 
-    yield make
-    for stack in made[-1:]:
-        stack.close()
+        yield make
