@@ -196,6 +196,9 @@ def test_days_full_of_accidents_keep_every_promise(proof: Any, tmp_path: Path) -
         assert trials.outcomes["effects"] > 10
 
 
+MOST_BUCKETS = 60  # an incident keeps a hundred resources
+
+
 class Chaos:
     """The whole program in a bad hour: each act is drawn from the trial's randomness."""
 
@@ -253,7 +256,18 @@ class Chaos:
     def garbage(self) -> None:
         self.world.webhook(f"{{ no JSON {self.random.randint(0, 3)}".encode())
 
+    def another_bucket(self) -> None:
+        """Make one more and have it found, so that a long hour has something to protect to its end."""
+        bucket = f"shop-more-{len(self.buckets)}"
+        self.world.company.make_bucket(bucket)
+        self.buckets.append(bucket)
+        self.world.company.notify(
+            notifications.findings(self.world.company.key_id, [bucket], datetime.now(UTC))
+        )
+
     def propose(self) -> None:
+        if len(self.cards) == len(self.buckets) < MOST_BUCKETS:
+            self.another_bucket()
         if len(self.cards) < len(self.buckets):
             world, bucket = self.world, self.buckets[len(self.cards)]
             world.ana.command(
@@ -273,7 +287,8 @@ class Chaos:
 
     def keys(self) -> None:
         if self.cards:
-            person, card = self.person(), self.random.choice(self.cards)
+            # mostly those that are still asked about
+            person, card = self.person(), self.random.choice(self.cards[-4:] * 4 + self.cards)
             person.click(self.world.fresh(card), "plan_review")
             view = self.world.slack.wait_for(lambda: self.world.view(person, "plan_approve"), 4)
             self.world.fill(person, view, typed="222222222222")

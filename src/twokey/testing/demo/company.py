@@ -68,14 +68,18 @@ class Company:
         iam.put_user_policy(UserName=USER, PolicyName="deploy", PolicyDocument=_ALLOW_ALL)
         made = iam.create_access_key(UserName=USER)["AccessKey"]
         self.key_id, self.secret = str(made["AccessKeyId"]), str(made["SecretAccessKey"])
-        s3 = self.client("s3", SHOP)
         for bucket in BUCKETS:
-            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-            s3.put_object(Bucket=bucket, Key="data.csv", Body=b"id,amount\n1,10\n")
-            rule = {**_OWN_RULE, "Resource": f"arn:aws:s3:::{bucket}/*"}
-            policy = {"Version": "2012-10-17", "Statement": [rule]}
-            s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+            self.make_bucket(bucket)
         return self
+
+    def make_bucket(self, bucket: str) -> None:
+        """Make a bucket with something in it and a policy of its own."""
+        s3 = self.client("s3", SHOP)
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket=bucket, Key="data.csv", Body=b"id,amount\n1,10\n")
+        rule = {**_OWN_RULE, "Resource": f"arn:aws:s3:::{bucket}/*"}
+        policy = {"Version": "2012-10-17", "Statement": [rule]}
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
     def notify(self, bodies: Sequence[str]) -> None:
         """Put notifications into the queue, as EventBridge does."""
