@@ -149,7 +149,8 @@ class Mischief(RuleBasedStateMachine):
             assert person
             assert person != self.requesters[plan.id]
             assert person not in self.turned[plan.id]
-            assert typed == "right" or not plan.typed_target
+            # every plan has a word to type, for whoever breaks the glass; two people type where much is at risk
+            assert typed == "right" or plan.risk.value in ("low", "medium")
             assert code == "right" or not plan.approval.step_up
             self.turned[plan.id].add(person)
             self.counts["keys"] += 1
