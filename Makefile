@@ -23,11 +23,12 @@ test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 FIGURES := docs/why/figures/trials.json
+PROMISES := tests/faults tests/attacks tests/providers/test_fuzz.py
 
 # The promises of docs/why/trust.md, tried as often as CI does, and the page's figures made anew.
 proof: setup
 	rm -f $(FIGURES)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/attacks tests/faults --proof-file=$(FIGURES) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PROMISES) --proof-file=$(FIGURES) $(PYTEST_ARGS)
 	$(BIN)/python tools/trust_page.py
 
 # The same with the counts of a release: hours. It ends with the table of promises, trials and outcomes. A run that
@@ -35,7 +36,7 @@ proof: setup
 RELEASE := build/trials-$(shell git rev-parse --short HEAD 2>/dev/null || echo release).json
 
 faults: setup
-	$(BIN)/python -m pytest -n 3 --dist load --maxschedchunk 1 tests/faults tests/attacks --proof=release --timeout=0 \
+	$(BIN)/python -m pytest -n 3 --dist load --maxschedchunk 1 $(PROMISES) --proof=release --timeout=0 \
 		--proof-file=$(RELEASE) --proof-resume $(PYTEST_ARGS)
 
 check: setup

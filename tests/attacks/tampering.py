@@ -175,13 +175,10 @@ def _delete_and_renumber(rows: Rows, random: Random) -> Rows:
 
 def _insert(rows: Rows, random: Random) -> Rows:
     """An entry that never was, sealed as it should be; the later ones make room."""
-    place = random.randrange(1, len(rows))
-    forged = resealed(
-        rows[random.randrange(len(rows))],
-        seq=place + 1,
-        action=random.choice(["approved", "step.done", "noted"]),
-        previous=rows[place - 1][10],
-    )
+    place, model = random.randrange(1, len(rows)), random.choice(rows)
+    # another action than its model's: else it may be the very entry that stands there
+    action = random.choice([name for name in ("approved", "step.done", "noted") if name not in model])
+    forged = resealed(model, seq=place + 1, action=action, previous=rows[place - 1][10])
     later = [_with(row, seq=row[0] + 1) for row in rows[place:]]
     return [*rows[:place], forged, *later]
 

@@ -253,9 +253,8 @@ def test_s04_each_field_of_the_stored_keys_changed_between_the_click_and_the_run
                 both = [stored(hand, "approval", f"{plan_id}:{person}") for person in ("p-ben", "p-ana")]
                 key = both[0]
                 if name == "plan_id":
-                    hand.execute(
-                        "UPDATE approval SET plan_id = 'plan-of-yesterday' WHERE id = ?", (key["id"],)
-                    )
+                    yesterday = f"plan-of-yesterday-{trials.number}"
+                    hand.execute("UPDATE approval SET plan_id = ? WHERE id = ?", (yesterday, key["id"]))
                     continue
                 assert name in key
                 for one in both if name == "at" else both[:1]:

@@ -215,7 +215,8 @@ POSTGRES_CHANGES = (
 def test_sqlite_refuses_to_change_the_trail(copy: Path, proof: Proof) -> None:
     rows = _rows_of(copy)
     trials = proof("S17", "the database refuses to change the trail", ci=len(SQLITE_CHANGES))
-    for statement, _ in zip(SQLITE_CHANGES, trials, strict=True):
+    for _ in trials:
+        statement = SQLITE_CHANGES[trials.number % len(SQLITE_CHANGES)]
         with closing(sqlite3.connect(copy)) as db:
             with pytest.raises(sqlite3.IntegrityError):
                 db.execute(statement)
@@ -237,7 +238,8 @@ def test_postgres_refuses_to_change_the_trail_and_what_its_owner_changes_is_foun
     bot.stop()
     url = world.database_url
     trials = proof("S17", "the database refuses to change the trail", ci=len(POSTGRES_CHANGES))
-    for statement, _ in zip(POSTGRES_CHANGES, trials, strict=True):
+    for _ in trials:
+        statement = POSTGRES_CHANGES[trials.number % len(POSTGRES_CHANGES)]
         with psycopg.connect(url) as db, pytest.raises(psycopg.errors.IntegrityError):
             db.execute(statement)  # type: ignore[arg-type]
         trials.outcome("refused")
