@@ -77,9 +77,13 @@ class Company:
         s3 = self.client("s3", SHOP)
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket=bucket, Key="data.csv", Body=b"id,amount\n1,10\n")
+        self.let_go(bucket)
+
+    def let_go(self, bucket: str) -> None:
+        """Give a bucket its own policy and nothing else, as if it had never been protected."""
         rule = {**_OWN_RULE, "Resource": f"arn:aws:s3:::{bucket}/*"}
         policy = {"Version": "2012-10-17", "Statement": [rule]}
-        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+        self.client("s3", SHOP).put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
 
     def notify(self, bodies: Sequence[str]) -> None:
         """Put notifications into the queue, as EventBridge does."""
