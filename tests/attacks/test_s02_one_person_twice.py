@@ -16,7 +16,7 @@ from twokey.core.approvals import Approval
 from twokey.core.errors import AlreadyThere
 from twokey.core.people import system
 from twokey.testing.codes import Authenticator
-from twokey.testing.demo.company import BUCKETS, SHOP
+from twokey.testing.demo.company import SHOP
 from twokey.testing.installation import SECRETS, Installation
 from twokey.testing.proof import Proof
 
@@ -99,6 +99,8 @@ def ran_once(world: Installation, plan_card: Any, people: list[str], buckets: st
     wanted = len(buckets.split(","))
     assert sum(call == "PutBucketPolicy" for call in world.writes()) == wanted
     world.proxy.calls.clear()
+    for bucket in buckets.split(","):  # the next plan may be about them again
+        world.company.let_go(bucket)
 
 
 def proposer_then_another(world: Installation, buckets: str, random: Random) -> None:
@@ -138,11 +140,9 @@ def test_s02_one_person_counts_once_whatever_they_press_at_the_same_moment(
 ) -> None:
     world = peopled(name)
     phones = {person: Authenticator(secret) for person, secret in SECRETS.items()}
-    trials = proof("S2", f"fifty presses at once by one person are one key, {name}", ci=1, release=10)
+    trials = proof("S2", f"fifty presses at once by one person are one key, {name}", ci=1, release=5)
     for random in trials:
         buckets = CHOICES[2 * trials.number : 2 * trials.number + 2]
-        for bucket in BUCKETS:
-            world.company.let_go(bucket)
         proposer_then_another(world, buckets[0], random)
         trials.outcome("proposer: 1 key of 50 presses")
         three_people(world, buckets[1], random, phones)
