@@ -150,7 +150,8 @@ class Mischief(RuleBasedStateMachine):
             assert person != self.requesters[plan.id]
             assert person not in self.turned[plan.id]
             # every plan has a word to type, for whoever breaks the glass; two people type where much is at risk
-            assert typed == "right" or plan.risk.value in ("low", "medium")
+            may_be_untyped = plan.risk.value in ("low", "medium") and not plan.approval.typed_confirmation
+            assert typed == "right" or may_be_untyped
             assert code == "right" or not plan.approval.step_up
             self.turned[plan.id].add(person)
             self.counts["keys"] += 1
