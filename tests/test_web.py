@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -24,6 +25,7 @@ from twokey.core.signals import NOT_TAKEN, RawNotification, raw_id
 from twokey.testing.clocks import SettableClock
 from twokey.web import Door, Doors, HideSecrets, Limits, serve, web_app
 
+LONGEST_QUEUE = Path("/proc/sys/net/core/somaxconn")
 SECRET = "kJ3-vQ8xT2mN7pLw9RzY5cBf1HgD4sEa"
 SECOND = "Zx8_Cv6bN4mQ2wE0rT9yU7iO5pA3sD1f"
 DOORS = Doors(
@@ -368,6 +370,25 @@ def test_many_idle_connections_do_not_keep_a_webhook_out(shelf: Shelf) -> None:
             writer.close()
 
     run(door(shelf), story, max_owing=20, head_s=30.0)
+    assert shelf.bodies == {b"first"}
+
+
+@pytest.mark.skipif(
+    not LONGEST_QUEUE.exists() or int(LONGEST_QUEUE.read_text()) < 600,
+    reason="this system does not keep 600 connections waiting",
+)
+def test_a_crowd_that_comes_while_the_bot_is_busy_turns_nobody_away(shelf: Shelf) -> None:
+    """S18: a full queue drops or resets whoever comes next, and that may be Slack."""
+
+    async def story(web: Running) -> None:
+        crowd = []
+        for _ in range(500):  # without an await: the server takes nobody in meanwhile
+            crowd.append(socket.create_connection(("127.0.0.1", web.port), timeout=0.5))
+        assert await web.post(b"first") == 202
+        for stranger in crowd:
+            stranger.close()
+
+    run(door(shelf), story, head_s=30.0)
     assert shelf.bodies == {b"first"}
 
 

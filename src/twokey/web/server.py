@@ -18,7 +18,9 @@ from twokey.web.doors import HideSecrets
 from twokey.web.owing import Owing
 
 MAX_HEADER_BYTES = 16 * 1024
-BACKLOG = 128  # so many are taken in at once, before any of those who owe is closed
+AT_ONCE = 128  # so many are taken in at once, before any of those who owe is closed
+# So many wait in the system's queue to be taken in. When it is full, Linux resets whoever comes, signed or not.
+QUEUE = 4096
 MAX_OWING = 400  # connections whose request has not wholly come; with all else below 1,024 open files
 
 
@@ -82,6 +84,8 @@ class _Server(uvicorn.Server):
             await super().startup(sockets)
         except SystemExit:
             raise Unavailable("web.did_not_start", host=self.config.host, port=self.config.port) from None
+        for listener in sockets or ():
+            listener.listen(QUEUE)  # asyncio has one number for this and for what it takes in at once
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -120,7 +124,7 @@ async def serve(
         proxy_headers=False,
         server_header=False,
         limit_concurrency=limit_concurrency,
-        backlog=BACKLOG,
+        backlog=AT_ONCE,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=graceful_s,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
@@ -154,7 +158,7 @@ async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
+        return socket.create_server((host, port), family=_family(host), backlog=QUEUE)
     except OSError as fault:
         raise Unavailable(
             "web.cannot_listen", host=host, port=port, reason=fault.strerror or type(fault).__name__
