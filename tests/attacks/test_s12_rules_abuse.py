@@ -26,7 +26,7 @@ PATIENT_S = {"ci": 60.0, "release": 3600.0}
 
 
 @pytest.fixture(autouse=True)
-def within_a_minute(request: pytest.FixtureRequest) -> Iterator[None]:
+def within_patience(request: pytest.FixtureRequest) -> Iterator[None]:
     began = time.monotonic()
     yield
     assert time.monotonic() - began < PATIENT_S[request.config.getoption("--proof")]

@@ -213,7 +213,9 @@ class Story:
         proof = self._twokey(*arguments)
         self.seen.audit_intact = proof.returncode == 0 and bool(head)
         self.teller.say("  " + proof.stdout.strip().replace("\n", "\n  "))
-        self.teller.fact(f"checked against the head {head or '(none)'} posted in Slack")
+        self.teller.fact(
+            f"checked against the head {head or '(none)'} posted in Slack", self.seen.audit_intact
+        )
         self.seen.keys = sum(1 for entry in entries if entry["action"] == "approved")
         self.seen.keys += sum(1 for entry in entries if entry["action"] == "proposed")
         self.seen.incidents = [
