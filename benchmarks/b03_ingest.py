@@ -14,7 +14,7 @@ import events
 import measure
 import programs
 from measure import AbsentError, Figures, Outcome, Row, Size, Skipped, at_least, at_most, compared, spread
-from twokey.testing.postgres import Postgres, running
+from tests.lab.postgres import Postgres, running
 
 CONNECTIONS = 64
 SYNCS = ("fsync", "fdatasync")

@@ -16,7 +16,7 @@ from b14_audit import record
 from measure import Figures, Outcome, Size, at_most, compared, timed
 from twokey import settings
 from twokey.core.people import Person, Roster, system
-from twokey.flow.records import gather
+from twokey.flow.review.record import gather
 from twokey.publish.render import Renderer
 from twokey.store import SqlStore
 from twokey.testing.builders import an_incident

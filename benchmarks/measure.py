@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # `tests.lab` is of the checkout, not installed
+
 Figures = Mapping[str, float]
 ROUNDS, SHORT_ROUNDS = 5, 3
 

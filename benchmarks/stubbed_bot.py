@@ -22,8 +22,8 @@ import programs
 from twokey import app
 from twokey.chat.slack.app import slack_bot
 from twokey.chat.slack.http_door import slack_route
-from twokey.chat.slack.modals import noted
 from twokey.chat.slack.options import Flows, SlackOptions
+from twokey.chat.slack.views.modals import noted
 from twokey.core.people import ChatAccount, Roster
 from twokey.core.signals import Principal
 from twokey.engine.embedded import EmbeddedEngine

@@ -19,12 +19,12 @@ import typer
 
 from twokey import app as wiring
 from twokey import settings
-from twokey.chat.slack.parsing import ALIASES, VERBS
+from twokey.chat.slack.inbound.parsing import ALIASES, VERBS
 from twokey.cli import app as commands
 from twokey.core.runbooks import PlanState
+from twokey.demo.bot import Bot
+from twokey.demo.slack import FakeSlack
 from twokey.store.kinds import KINDS
-from twokey.testing.bot import Bot
-from twokey.testing.slack import FakeSlack
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "twokey"
@@ -386,8 +386,8 @@ def audit_actions() -> set[str]:
     found: set[str] = set()
     changes: set[str] = set()
     files = [
-        *(SOURCE / "flow").glob("*.py"),
-        *(SOURCE / "chat" / "slack").glob("*.py"),
+        *(SOURCE / "flow").rglob("*.py"),
+        *(SOURCE / "chat").rglob("*.py"),
         *(SOURCE / "store").glob("*.py"),
     ]
     for path in files:
@@ -421,7 +421,7 @@ def audit_actions() -> set[str]:
     changes = {action for action in changes if _ACTION.fullmatch(action)}
     found |= changes | {f"{action}.refused" for action in changes}
     found |= {"acknowledged.again", "classified.again"}
-    # A plan's end is written as its state: by people in flow/plans, by the run in flow/settling.
+    # A plan's end is written as its state: by people in flow/plans, by the run in flow/execution/outcomes.
     found |= {
         state.value
         for state in PlanState

@@ -19,7 +19,7 @@ RAISED = re.compile(
 
 
 def codes_in_the_source() -> set[str]:
-    texts = (path.read_text() for path in SOURCE.rglob("*.py") if "testing" not in path.parts)
+    texts = (path.read_text() for path in SOURCE.rglob("*.py") if not {"testing", "demo"} & set(path.parts))
     return {code for text in texts for code in RAISED.findall(text)}
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # `tests.lab` is of the checkout, not installed
+
+from tests.lab.confusion import judged, page
 from twokey.catalog.rules import load_rules
-from twokey.testing.confusion import judged, page
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "classification.md"
 

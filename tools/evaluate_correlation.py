@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,10 +21,12 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # `tests.lab` is of the checkout, not installed
+
+from tests.lab.intake_harness import Sorting
+from tests.lab.outages import SUBSCRIPTION, aws_alarm, aws_post, azure_health, azure_post
 from twokey.core.audit import AuditEntry
 from twokey.testing.clocks import SettableClock
-from twokey.testing.outages import SUBSCRIPTION, aws_alarm, aws_post, azure_health, azure_post
-from twokey.testing.sorting import Sorting
 
 # What the status page calls a service -> where CloudWatch keeps its metrics; the others send no alarms.
 NAMESPACES = {

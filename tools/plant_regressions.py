@@ -68,7 +68,7 @@ MISTAKES = (
         "<!channel> is not escaped for Slack",
         (
             (
-                "src/twokey/chat/slack/text.py",
+                "src/twokey/chat/slack/views/text.py",
                 'str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\\u02cb"})',
                 'str.maketrans({"`": "\\u02cb"})',
             ),

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tests.lab.installation import Installation
 from twokey import app as wiring
 from twokey import settings
 from twokey.app.running import slack_options, web_door
 from twokey.chat.slack.app import slack_bot
 from twokey.chat.slack.options import Flows
-from twokey.testing.installation import Installation
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND")
 

@@ -1,4 +1,4 @@
-"""Attacks go through the real doors of a running bot: see twokey.testing.installation; one world a test or a file."""
+"""Attacks go through the real doors of a running bot: see tests.lab.installation; one world a test or a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import DOOR_SECRET, Installation, installed
-from twokey.testing.postgres import Postgres, running
+from tests.lab.installation import DOOR_SECRET, Installation, installed
+from tests.lab.postgres import Postgres, running
+from twokey.demo.emulators import Ministack
 
 # Messages are not what is tried here, and a loaded machine must not lose a lease.
 QUICK = {"TWOKEY_SLACK_PER_SECOND": "25", "TWOKEY_LEASE_S": "10"}

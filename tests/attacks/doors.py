@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.lab.installation import Installation
 from twokey.core.approvals import Approval
-from twokey.testing.bot import Bot
-from twokey.testing.installation import Installation
-from twokey.testing.slack import Delivery
-from twokey.testing.slack.delivery import Held, Transport
-from twokey.testing.slack.signed_http import body_of, sign
+from twokey.demo.bot import Bot
+from twokey.demo.slack import Delivery
+from twokey.demo.slack.delivery import Held, Transport
+from twokey.demo.slack.signed_http import body_of, sign
 
 SLACK = "/slack/events"
 FORM = "application/x-www-form-urlencoded"

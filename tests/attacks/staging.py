@@ -10,10 +10,10 @@ from typing import Any
 
 import psycopg
 
+from tests.lab.installation import Installation
 from twokey.core.runbooks import Plan
+from twokey.demo.company import BUCKETS
 from twokey.testing.codes import Authenticator
-from twokey.testing.demo.company import BUCKETS
-from twokey.testing.installation import Installation
 
 # every way to choose among the company's buckets: as many different plans
 CHOICES = [",".join(some) for size in (1, 2, 3, 4) for some in itertools.combinations(BUCKETS, size)]

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from twokey.testing.demo.company import SHOP
-from twokey.testing.installation import Installation
-from twokey.testing.proof import Proof
-from twokey.testing.slack.signed_http import body_of, sign
+from tests.lab.installation import Installation
+from tests.lab.trials import Proof
+from twokey.demo.company import SHOP
+from twokey.demo.slack.signed_http import body_of, sign
 
 from .doors import FORM, SLACK, Headers, ask, at_once, caught, keys, request_of, said
 

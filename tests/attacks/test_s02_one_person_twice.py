@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.lab.installation import SECRETS, Installation
+from tests.lab.trials import Proof
 from twokey.core.approvals import Approval
 from twokey.core.errors import AlreadyThere
 from twokey.core.people import system
+from twokey.demo.company import SHOP
 from twokey.testing.codes import Authenticator
-from twokey.testing.demo.company import SHOP
-from twokey.testing.installation import SECRETS, Installation
-from twokey.testing.proof import Proof
 
 from .doors import SLACK, all_served, ask, at_once, caught, keys, request_of, said
 from .staging import CHOICES, database, variant

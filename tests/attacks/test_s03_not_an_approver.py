@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.lab.installation import Installation
+from tests.lab.trials import Proof
 from twokey.core.runbooks import Plan
-from twokey.testing.demo.company import BUCKETS, SHOP
-from twokey.testing.installation import Installation
-from twokey.testing.proof import Proof
+from twokey.demo.company import BUCKETS, SHOP
 
 from .doors import all_served, keys, said
 from .staging import another_choice, held_back, variant

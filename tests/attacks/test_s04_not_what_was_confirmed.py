@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.lab.installation import Installation
+from tests.lab.trials import Proof
 from twokey.core.runbooks import Plan, confirmed_content, digest_of
+from twokey.demo.company import REGION, SHOP
 from twokey.store.nouns import from_text
-from twokey.testing.demo.company import REGION, SHOP
-from twokey.testing.installation import Installation
-from twokey.testing.proof import Proof
 
 from .doors import keys, said
 from .staging import another_choice, approve, database, held_back, variant

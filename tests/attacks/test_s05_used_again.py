@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.lab.bots import FaultyBot
+from tests.lab.installation import Installation, installed
+from tests.lab.trials import Proof
 from twokey.core.runbooks import Plan
-from twokey.testing.bot import Bot
-from twokey.testing.demo import notifications
-from twokey.testing.demo.company import SHOP, USER
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation, installed
-from twokey.testing.proof import Proof
-from twokey.testing.slack import FakeSlack
+from twokey.demo import notifications
+from twokey.demo.company import SHOP, USER
+from twokey.demo.emulators import Ministack
+from twokey.demo.slack import FakeSlack
 
 from .doors import all_served, caught, keys, said
 from .staging import another_choice, held_back, variant
@@ -37,7 +37,7 @@ def world(aws: Ministack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with installed(folder, aws, settings=quick) as made:
         variant(made, "medium")
         (folder / "clock").write_text("0")
-        bot = Bot(folder, made.variables, clock=folder / "clock")
+        bot = FaultyBot(folder, made.variables, clock=folder / "clock")
         made.bots.append(bot)
         bot.start(60)
         made.attack()
@@ -319,7 +319,7 @@ def test_s05_a_plan_of_another_workspace_is_refused(
         channel = second.add_channel("incidents")
         account = f"user: U0DEE}}, {{team: {second.team_id}, user: U0DEE22}}"
         world.roster.write_text(world.roster.read_text().replace("user: U0DEE}", account))
-        bot = Bot(
+        bot = FaultyBot(
             world.folder,
             world.variables
             | {

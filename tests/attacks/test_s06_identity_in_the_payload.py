@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.lab.installation import DOOR_SECRET, Installation
+from tests.lab.trials import Proof
 from twokey.core.approvals import Approval
 from twokey.core.runbooks import Plan
-from twokey.testing.demo.company import SHOP
-from twokey.testing.installation import DOOR_SECRET, Installation
-from twokey.testing.proof import Proof
+from twokey.demo.company import SHOP
 
 from .addresses import METHODS, Address, addresses
 from .doors import FORM, Headers, all_served, ask, keys, signed

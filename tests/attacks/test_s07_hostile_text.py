@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.lab.commands import Commands
+from tests.lab.installation import Installation, installed
+from tests.lab.trials import Proof
 from twokey.core.incidents import Incident
 from twokey.core.notices import Notice, NoticeState
 from twokey.core.signals import RawNotification, RawState
-from twokey.testing.commands import Commands
-from twokey.testing.demo import notifications
-from twokey.testing.demo.company import BUCKETS, SHOP
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation, installed
-from twokey.testing.proof import Proof
-from twokey.testing.slack.limits import text_length
+from twokey.demo import notifications
+from twokey.demo.company import BUCKETS, SHOP
+from twokey.demo.emulators import Ministack
+from twokey.demo.slack.limits import text_length
 
 from .conftest import QUICK
 from .hostile import (

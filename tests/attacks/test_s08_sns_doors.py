@@ -20,16 +20,16 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.lab.aws import FakeSns
+from tests.lab.aws.authority import Authority
+from tests.lab.trials import Proof
+from tests.lab.web import Served, served
 from twokey.core.errors import Invalid, Refused
 from twokey.core.signals import RawNotification
 from twokey.providers.aws.normalise import AwsNormaliser
 from twokey.providers.aws.sns import SnsHosts, SnsListener, topic_of
 from twokey.providers.aws.sns.addresses import certificate_path, confirmation_path
-from twokey.testing.aws import FakeSns
-from twokey.testing.aws.authority import Authority
 from twokey.testing.clocks import SettableClock
-from twokey.testing.proof import Proof
-from twokey.testing.web import Served, served
 from twokey.web import AwsDoors, Doors, SnsDoor, web_app
 
 SECRET = "Qm3xT8vB1nZ6kL9wR4yU7iO2pA5sD0fG"

@@ -15,13 +15,13 @@ from typing import Any
 import jwt
 import pytest
 
+from tests.lab.arm.entra import Entra, new_key, public_pem
+from tests.lab.installation import DOOR_SECRET, Installation, installed
+from tests.lab.trials import Proof
 from twokey.core.signals import RawNotification
+from twokey.demo.bot import Bot
+from twokey.demo.emulators import Ministack
 from twokey.providers.azure.entra import ACTION_GROUPS_APP, EVENT_GRID_APP, EVENT_GRID_ROLE
-from twokey.testing.arm.entra import Entra, new_key, public_pem
-from twokey.testing.bot import Bot
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import DOOR_SECRET, Installation, installed
-from twokey.testing.proof import Proof
 
 from .doors import Answered, ask
 

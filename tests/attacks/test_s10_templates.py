@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.commands import Commands, Ran
+from tests.lab.installation import Installation, installed
+from tests.lab.outages import aws_alarm
+from tests.lab.trials import Proof
 from twokey.core.postmortems import Postmortem
+from twokey.demo import notifications
+from twokey.demo.company import BUCKETS
+from twokey.demo.emulators import Ministack
 from twokey.settings import data_folder
-from twokey.testing.commands import Commands, Ran
-from twokey.testing.demo import notifications
-from twokey.testing.demo.company import BUCKETS
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation, installed
-from twokey.testing.outages import aws_alarm
-from twokey.testing.proof import Proof
 
 from .conftest import QUICK
 

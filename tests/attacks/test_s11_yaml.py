@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.commands import Commands, Ran
+from tests.lab.trials import Proof
 from twokey.settings import data_folder
-from twokey.testing.commands import Commands, Ran
-from twokey.testing.proof import Proof
 
 PWNED = "pwned-by-yaml"
 RUN = f"touch {PWNED}"

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.lab.trials import Proof
 from twokey.catalog.rules import Rules, load_rules
 from twokey.core import patterns
 from twokey.core.errors import Invalid
 from twokey.core.patterns import TooMuchWork, Trail, work
 from twokey.core.responsibility import Confidence, Label
 from twokey.testing.builders import a_signal
-from twokey.testing.proof import Proof
 
 MILLION = 1_000_000
 PATIENT_S = {"ci": 60.0, "release": 3600.0}

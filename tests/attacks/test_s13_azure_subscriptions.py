@@ -14,21 +14,21 @@ from typing import Any
 
 import pytest
 
+from tests.lab.arm import Arm, ArmState, StorageAccount
+from tests.lab.installation import DOOR_SECRET, Installation
+from tests.lab.intake_harness import Sorting
+from tests.lab.trials import Proof
 from twokey import app as wiring
 from twokey.catalog.runbooks import read_runbook
 from twokey.core.errors import Invalid, Refused
 from twokey.core.incidents import Incident
 from twokey.core.signals import RawNotification, Resource, Signal, raw_id
-from twokey.flow.planning import Planner
+from twokey.demo.notifications import SUBSCRIPTION
+from twokey.flow.planning.planner import Planner
 from twokey.providers.azure import provider
 from twokey.providers.azure.normalise import AzureNormaliser
 from twokey.providers.azure.vouching import scopes_of
 from twokey.settings import data_folder, load
-from twokey.testing.arm import Arm, ArmState, StorageAccount
-from twokey.testing.demo.notifications import SUBSCRIPTION
-from twokey.testing.installation import DOOR_SECRET, Installation
-from twokey.testing.proof import Proof
-from twokey.testing.sorting import Sorting
 
 A = "aaaaaaaa-0000-4000-8000-00000000000a"
 B = "bbbbbbbb-0000-4000-8000-00000000000b"

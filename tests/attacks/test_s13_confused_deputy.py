@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
+from tests.lab.installation import Installation
+from tests.lab.intake_harness import Sorting
+from tests.lab.trials import Proof
 from twokey.app.aws import aws_options, aws_vouch
 from twokey.core.errors import Invalid, Refused
 from twokey.core.incidents import Incident
 from twokey.core.signals import RawNotification, Resource, Signal, raw_id
-from twokey.flow.planning import Planner
+from twokey.demo.company import BUCKETS, EXTERNAL_ID, REGION, ROLE, SHOP, TOOLS
+from twokey.demo.emulators import Ministack
+from twokey.flow.planning.planner import Planner
 from twokey.providers.aws.normalise import AwsNormaliser
 from twokey.providers.aws.session import AwsSession
 from twokey.providers.aws.vouching import scopes_of
 from twokey.settings import load
 from twokey.testing.clocks import SettableClock
-from twokey.testing.demo.company import BUCKETS, EXTERNAL_ID, REGION, ROLE, SHOP, TOOLS
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation
-from twokey.testing.proof import Proof
-from twokey.testing.sorting import Sorting
 
 A, B = "111111111111", "222222222222"
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
@@ -243,7 +243,7 @@ def test_s13_a_running_bot_shows_it_and_refuses_to_contain(worlds: Callable[...,
 
 def test_s13_the_role_is_taken_with_external_id_and_tags_and_not_without(aws: Ministack) -> None:
     """ministack looks at the external id, as AWS does; the trust policy is the one that deploy/aws gives."""
-    from twokey.testing.demo.company import Company
+    from twokey.demo.company import Company
 
     Company(aws.url).build() if ROLE not in _roles(aws) else None
     environment = {
@@ -268,7 +268,7 @@ def test_s13_the_role_is_taken_with_external_id_and_tags_and_not_without(aws: Mi
 
 
 def _roles(aws: Ministack) -> list[str]:
-    from twokey.testing.demo.company import Company
+    from twokey.demo.company import Company
 
     return [role["RoleName"] for role in Company(aws.url).client("iam", SHOP).list_roles()["Roles"]]
 

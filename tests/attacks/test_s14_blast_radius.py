@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
+from tests.lab.trials import Proof
 from twokey.catalog.library import FileLibrary
 from twokey.core.errors import TwokeyError
 from twokey.core.incidents import Incident
 from twokey.core.runbooks import Plan, PlanState, Runbook, Step
-from twokey.flow.planning import Planner
+from twokey.flow.planning.planner import Planner
 from twokey.ports import Cloud
 from twokey.providers.aws import AwsOptions, provider
 from twokey.providers.aws.organizations import CREATED_TAG, NEVER_TAG
 from twokey.settings import data_folder
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds.organizations_api import MemoryOrganizations, MemoryPolicy, MemoryUnit
-from twokey.testing.proof import Proof
 from twokey.testing.world import World
 
 QUARANTINE = "aws.quarantine-account"

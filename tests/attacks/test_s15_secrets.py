@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.lab.commands import Commands
+from tests.lab.installation import Installation, installed
+from tests.lab.trials import Proof
 from twokey import settings
 from twokey.core.incidents import Incident
-from twokey.testing.commands import Commands
-from twokey.testing.demo import notifications
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation, installed
-from twokey.testing.proof import Proof
+from twokey.demo import notifications
+from twokey.demo.emulators import Ministack
 
 from .conftest import QUICK
 

@@ -10,12 +10,12 @@ from contextlib import suppress
 
 import pytest
 
+from tests.lab.commands import Commands
+from tests.lab.installation import Installation, installed
+from tests.lab.trials import Proof
 from twokey.core.incidents import Incident
 from twokey.core.signals import RawNotification
-from twokey.testing.commands import Commands
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation, installed
-from twokey.testing.proof import Proof
+from twokey.demo.emulators import Ministack
 
 from .conftest import QUICK
 from .hostile import at_every_place, hidden_in

@@ -12,13 +12,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.lab.installation import Installation
+from tests.lab.trials import Proof
 from twokey import app as wiring
 from twokey import settings
 from twokey.core.errors import Tampered, Unavailable
+from twokey.demo.company import BUCKETS
 from twokey.store import SqlStore
-from twokey.testing.demo.company import BUCKETS
-from twokey.testing.installation import Installation
-from twokey.testing.proof import Proof
 
 from .tampering import SEALED, PostgresTrail, Rows, SqliteTrail, chained, changed, first_difference, resealed
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.installation import DOOR_SECRET, Installation, installed
+from tests.lab.trials import Proof
 from twokey.core.signals import NOT_TAKEN, RawNotification, RawState
-from twokey.testing.bot import Bot
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import DOOR_SECRET, Installation, installed
-from twokey.testing.proof import Proof
-from twokey.testing.slack.signed_http import sign
+from twokey.demo.bot import Bot
+from twokey.demo.emulators import Ministack
+from twokey.demo.slack.signed_http import sign
 
 from .conftest import QUICK
 

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.lab.trials import Proof
 from twokey.core.approvals import Approval
 from twokey.core.errors import AlreadyThere, TwokeyError
 from twokey.core.people import Role, system
@@ -25,8 +26,7 @@ from twokey.core.runbooks import Plan, PlanState
 from twokey.store import migrate, open_store
 from twokey.testing.clocks import SettableClock
 from twokey.testing.people import the_team
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
-from twokey.testing.proof import Proof
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 from twokey.testing.world import World
 
 # Ben has two accounts; far is an approver of another account; mallory is on no list

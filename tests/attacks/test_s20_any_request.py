@@ -11,8 +11,8 @@ from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
-from twokey.testing.installation import DOOR_SECRET, Installation
-from twokey.testing.proof import Proof
+from tests.lab.installation import DOOR_SECRET, Installation
+from tests.lab.trials import Proof
 
 from .addresses import METHODS, addresses
 from .doors import FORM, Headers, all_served, ask, keys, signed

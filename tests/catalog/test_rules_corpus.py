@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.lab.confusion import Judged, judged, page
 from twokey.catalog.rules import load_rules
 from twokey.cli import app
 from twokey.providers.aws.normalise import AwsNormaliser
 from twokey.providers.azure.normalise import AzureNormaliser
 from twokey.providers.reading import parsed
-from twokey.testing.confusion import Judged, judged, page
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(os.environ.get("TWOKEY_CORPUS", ROOT / "../shared/corpus")).resolve()

@@ -12,29 +12,29 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from twokey.chat.delivery.supervisor import Workers
 from twokey.chat.slack.app import SlackBot, SocketDoor, slack_bot
 from twokey.chat.slack.http_door import slack_route
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.sender import Sender
-from twokey.chat.slack.workers import Workers
 from twokey.core.incidents import Incident, State, Times
 from twokey.core.people import ChatAccount, Person, Role, Roster, system
 from twokey.core.postmortems import Postmortem, Record
 from twokey.core.runbooks import Plan
+from twokey.demo.slack import BackgroundLoop, Channel, FakeSlack, Message
+from twokey.demo.slack import Person as SlackPerson
 from twokey.flow import outbox
 from twokey.flow.containment import Containment
-from twokey.flow.execution import Executor
+from twokey.flow.execution.run import Executor
+from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
-from twokey.flow.planning import Planner
-from twokey.flow.response import Response
-from twokey.flow.review import Review
-from twokey.testing import builders, playbooks
+from twokey.flow.planning.planner import Planner
+from twokey.flow.review.drafts import Review
+from twokey.testing import builders, runbooks
 from twokey.testing.clocks import SystemClock
 from twokey.testing.clouds import MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp
-from twokey.testing.slack import BackgroundLoop, Channel, FakeSlack, Message
-from twokey.testing.slack import Person as SlackPerson
 
 
 class PaperPublisher:
@@ -63,7 +63,7 @@ class World:
         self.store = self.store or MemoryStore(self.clock)
         self.cloud = MemoryCloud()
         self.library = FixedLibrary(
-            playbooks.disable_leaked_key(), playbooks.protect_buckets(), playbooks.quarantine_account()
+            runbooks.disable_leaked_key(), runbooks.protect_buckets(), runbooks.quarantine_account()
         )
         self.rosters = FixedRosters(Roster())
         self.channel: Channel = self.slack.add_channel("incidents")
@@ -148,7 +148,7 @@ class World:
         return self.sender
 
     async def _send(self, changes: dict[str, Any]) -> None:
-        from twokey.chat.slack.workers import Watch
+        from twokey.chat.delivery.supervisor import Watch
 
         self.sender_watch = Watch()
         arguments: dict[str, Any] = {
@@ -209,7 +209,7 @@ class World:
         from twokey.testing.people import identity
 
         who = identity(self.people["ana"].id, self.slack.team_id)
-        return self.containment.propose(self.containment.preview("INC-1", playbooks.LEAKED_KEY, who), who)
+        return self.containment.propose(self.containment.preview("INC-1", runbooks.LEAKED_KEY, who), who)
 
     def wake(self) -> None:
         if self.sender is not None:

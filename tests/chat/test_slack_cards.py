@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from twokey.chat.slack.cards import incident_card
-from twokey.chat.slack.text import Words
+from twokey.chat.slack.views.cards import incident_card
+from twokey.chat.slack.views.text import Words
 from twokey.testing.builders import a_verdict, an_incident
 from twokey.words import word
 

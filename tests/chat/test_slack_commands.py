@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from twokey.chat.slack.parsing import ALIASES, VERBS, Asked, parse
+from twokey.chat.slack.inbound.parsing import ALIASES, VERBS, Asked, parse
 from twokey.core.incidents import Severity, State
 from twokey.core.people import Role
-from twokey.testing.slack import as_text
+from twokey.demo.slack import as_text
 
 
 @pytest.mark.parametrize(

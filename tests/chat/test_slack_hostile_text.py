@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from twokey.chat.slack import lists, modals
-from twokey.chat.slack.cards import incident_card, incident_text, thread_message
-from twokey.chat.slack.plans import full_preview, plan_card, plan_text
-from twokey.chat.slack.text import Words, code, escape, fenced, plain, shown
+from twokey.chat.slack.views import lists, modals
+from twokey.chat.slack.views.cards import incident_card, incident_text, thread_message
+from twokey.chat.slack.views.plans import full_preview, plan_card, plan_text
+from twokey.chat.slack.views.text import Words, code, escape, fenced, plain, shown
 from twokey.core.approvals import Standing
 from twokey.core.errors import message
 from twokey.core.runbooks import PlanState, Touch
 from twokey.core.signals import Principal, Resource
-from twokey.testing import builders, playbooks
-from twokey.testing.slack import live_mentions
-from twokey.testing.slack.limits import check_message, check_view
+from twokey.demo.slack import live_mentions
+from twokey.demo.slack.limits import check_message, check_view
+from twokey.testing import builders, runbooks
 
 HOSTILE = {
     "channel": "<!channel> wake up",
@@ -128,7 +128,7 @@ def messages_of(text: str, words: Words) -> dict[str, Any]:
 def views_of(text: str, words: Words) -> dict[str, Any]:
     """Every modal that can hold an attacker's text."""
     incident, plan = hostile_incident(text), hostile_plan(text)
-    book = replace(playbooks.disable_leaked_key(), title=text)
+    book = replace(runbooks.disable_leaked_key(), title=text)
     return {
         "choose": modals.choose_runbook(incident, [book] * 12, "C1", words),
         "preview": modals.preview(plan, STANDING, name, {"draft": "x"}, words),

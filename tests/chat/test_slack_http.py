@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twokey.chat.slack.http_door import is_signed
-from twokey.testing.slack import as_text
-from twokey.testing.slack.signed_http import sign
+from twokey.demo.slack import as_text
+from twokey.demo.slack.signed_http import sign
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:

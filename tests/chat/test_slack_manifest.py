@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from twokey.chat.slack.listeners import BUTTONS, FORMS
+from twokey.chat.slack.inbound.listeners import BUTTONS, FORMS
+from twokey.chat.slack.inbound.parsing import ALIASES, VERBS
 from twokey.chat.slack.manifest import BUILT_IN, SCOPES, checked_command, manifest
-from twokey.chat.slack.parsing import ALIASES, VERBS
-from twokey.chat.slack.text import Words
+from twokey.chat.slack.views.text import Words
 from twokey.core.errors import Invalid
 from twokey.words import word
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted((ROOT / "src/twokey/chat/slack").glob("*.py"))
+SOURCES = sorted((ROOT / "src/twokey/chat").rglob("*.py"))
 
 # Never take one away or rename it: a button in an old message would do nothing without a word.
 PINNED_ACTIONS = [

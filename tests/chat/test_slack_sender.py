@@ -12,8 +12,8 @@ from twokey.core.audit import verify
 from twokey.core.errors import message
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import system
+from twokey.demo.slack import as_text
 from twokey.flow import outbox
-from twokey.testing.slack import as_text
 
 
 def notice(world: Any, notice_id: str) -> Notice:

@@ -9,10 +9,10 @@ from twokey.core.approvals import Approval
 from twokey.core.responsibility import Label
 from twokey.core.runbooks import Plan, PlanState
 from twokey.core.signals import Principal
+from twokey.demo.slack import as_text
 from twokey.store import open_store
-from twokey.testing import builders, playbooks
+from twokey.testing import builders, runbooks
 from twokey.testing.clocks import SystemClock
-from twokey.testing.slack import as_text
 
 
 def contain(world: Any, name: str = "ana") -> Any:
@@ -20,7 +20,7 @@ def contain(world: Any, name: str = "ana") -> Any:
     card = world.said()[0]
     world.people[name].click(card, "incident_contain")
     choose = world.modal(name, "contain_choose")
-    world.people[name].submit(choose, {"runbook": playbooks.LEAKED_KEY})
+    world.people[name].submit(choose, {"runbook": runbooks.LEAKED_KEY})
     return world.modal(name, "contain_propose")
 
 
@@ -140,7 +140,7 @@ def test_a_preview_that_is_not_true_any_more_is_shown_anew_and_not_proposed(worl
     world.incident()
     preview = contain(world)
     world.bot.desk.drafts._plans.clear()
-    world.library.edit(playbooks.LEAKED_KEY, title="Another thing entirely")
+    world.library.edit(runbooks.LEAKED_KEY, title="Another thing entirely")
     world.people["ana"].submit(preview, {"checked": ["yes"]})
     again = world.modal("ana", "contain_propose")
     assert "Something changed since you looked" in as_text(again)
@@ -156,7 +156,7 @@ def test_a_slow_cloud_shows_a_waiting_modal_and_then_the_preview(world: Any, mon
     card = world.said()[0]
     world.people["ana"].click(card, "incident_contain")
     choose = world.modal("ana", "contain_choose")
-    sent = world.people["ana"].submit(choose, {"runbook": playbooks.LEAKED_KEY})
+    sent = world.people["ana"].submit(choose, {"runbook": runbooks.LEAKED_KEY})
     assert sent.ack["view"]["callback_id"] == "wait"
     assert sent.ack_ms < 2900
     world.modal("ana", "contain_propose")
@@ -251,7 +251,7 @@ def test_what_a_runbook_needs_and_nothing_knows_is_asked(world: Any) -> None:
     card = world.said()[0]
     ana = world.people["ana"]
     ana.click(card, "incident_contain")
-    ana.submit(world.modal("ana", "contain_choose"), {"runbook": playbooks.LEAKED_KEY})
+    ana.submit(world.modal("ana", "contain_choose"), {"runbook": runbooks.LEAKED_KEY})
     form = world.modal("ana", "contain_params")
     ana.submit(form, {"param:access_key_id": "not a key"})
     again = world.slack.wait_for(lambda: form if "must be of type" in as_text(form) else None)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.lab.postgres import running
 from twokey.cli import audit
 from twokey.cli.migrate import migrate
 from twokey.core.audit import content
@@ -21,7 +22,6 @@ from twokey.core.people import Actor, ChatAccount, system
 from twokey.core.runbooks import canonical
 from twokey.store import SqlStore, open_store
 from twokey.testing.clocks import SettableClock
-from twokey.testing.postgres import running
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "audit-trail.md"
 

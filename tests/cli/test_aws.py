@@ -17,12 +17,12 @@ from typer.testing import CliRunner, Result
 
 from twokey.cli import app
 from twokey.core.errors import Refused
+from twokey.demo.emulators import Ministack
 from twokey.providers.aws.options import AwsOptions
 from twokey.providers.aws.session import AwsSession
 from twokey.providers.aws.setup import Stack, template
 from twokey.settings import data_folder
 from twokey.testing.clocks import SettableClock
-from twokey.testing.emulators import Ministack
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.lab.intake_harness import Sorting
 from twokey.cli import app
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
 from twokey.testing.people import identity
-from twokey.testing.sorting import Sorting
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "aws" / "cloudtrail-delete-bucket.json"
 

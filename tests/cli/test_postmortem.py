@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from twokey.cli.postmortem import app
 from twokey.core.errors import NotFound, Refused
 from twokey.core.people import system
-from twokey.flow.review import Review
+from twokey.flow.review.drafts import Review
 from twokey.publish.publishers import publishers
 from twokey.testing.builders import a_roster, an_incident, at
 from twokey.testing.clocks import SettableClock

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from twokey.testing.outages import aws_alarm, aws_post
+from tests.lab.outages import aws_alarm, aws_post
 
 T0 = datetime(2026, 11, 10, 8, 0, tzinfo=UTC)
 HOSTILE = "=cmd|calc <!channel> <script>alert(1)</script>"

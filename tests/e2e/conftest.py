@@ -1,4 +1,4 @@
-"""The whole program from outside: see twokey.testing.installation; one world a test or a file."""
+"""The whole program from outside: see tests.lab.installation; one world a test or a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation, installed
-from twokey.testing.postgres import Postgres, running
+from tests.lab.installation import Installation, installed
+from tests.lab.postgres import Postgres, running
+from twokey.demo.emulators import Ministack
 
 
 @pytest.fixture(scope="session")

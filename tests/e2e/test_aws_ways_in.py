@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.lab.aws import FakeLists
+from tests.lab.aws.lists import health_event, pushed
+from tests.lab.installation import Installation
 from twokey.core.incidents import Incident
 from twokey.core.signals import Cursor, RawNotification
-from twokey.testing.aws import FakeLists
-from twokey.testing.aws.lists import health_event, pushed
-from twokey.testing.demo import notifications
-from twokey.testing.demo.company import BUCKETS, SHOP, TOOLS
-from twokey.testing.installation import Installation
+from twokey.demo import notifications
+from twokey.demo.company import BUCKETS, SHOP, TOOLS
 
 KEY = "b7Hq2Wn9Xc4Vt6Jm1Lp8Zs3Kd5Fg0Ra-"
 SECRET = "Qm3xT8vB1nZ6kL9wR4yU7iO2pA5sD0fG"

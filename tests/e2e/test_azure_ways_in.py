@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.lab.arm import TOKEN, Arm, ArmState, Identity, health_event
+from tests.lab.arm.queues import StorageQueues
+from tests.lab.installation import DOOR_SECRET, Installation
 from twokey.core.incidents import Incident
 from twokey.core.responsibility import Label
 from twokey.core.signals import Cursor, RawNotification, RawState
-from twokey.testing.arm import TOKEN, Arm, ArmState, Identity, health_event
-from twokey.testing.arm.queues import StorageQueues
-from twokey.testing.bot import Bot
-from twokey.testing.demo.notifications import SUBSCRIPTION
-from twokey.testing.installation import DOOR_SECRET, Installation
+from twokey.demo.bot import Bot
+from twokey.demo.notifications import SUBSCRIPTION
 
 GRID_SECRET = "event-door-secret-that-is-long-enough-0002-abcdef"
 VM = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm"

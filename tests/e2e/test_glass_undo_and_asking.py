@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from twokey.core.runbooks import Plan
-from twokey.testing.demo.company import SHOP, USER
-from twokey.testing.proxy import Call
+from twokey.demo.company import SHOP, USER
+from twokey.demo.proxy import Call
 
 
 def policies(world: Any) -> list[str]:

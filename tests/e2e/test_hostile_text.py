@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from twokey.core.incidents import Incident
-from twokey.testing.demo import notifications
+from twokey.demo import notifications
 
 NASTY = (
     "<!channel> <@U0BEN> <https://evil.example|Approve> <script>alert(1)</script>"

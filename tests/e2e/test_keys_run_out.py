@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from twokey.testing.demo.company import SHOP
+from twokey.demo.company import SHOP
 
 
 def test_a_roster_that_is_emptied_between_the_two_keys_and_the_run_voids_them(

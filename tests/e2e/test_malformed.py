@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 
 from twokey.core.signals import RawNotification, RawState
-from twokey.testing.demo import notifications
-from twokey.testing.slack.signed_http import sign
+from twokey.demo import notifications
+from twokey.demo.slack.signed_http import sign
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -8,9 +8,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from twokey.testing.demo.company import BUCKETS, EXTERNAL_ID, ROLE, SHOP, Company
-from twokey.testing.demo.notifications import findings
-from twokey.testing.emulators import Ministack
+from twokey.demo.company import BUCKETS, EXTERNAL_ID, ROLE, SHOP, Company
+from twokey.demo.emulators import Ministack
+from twokey.demo.notifications import findings
 
 
 def test_a_plan_is_shown_from_the_shell_and_nothing_is_proposed(tmp_path: Path) -> None:

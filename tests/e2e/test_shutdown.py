@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from twokey.core.signals import RawNotification
-from twokey.testing.bot import Bot
-from twokey.testing.demo import notifications
+from twokey.demo import notifications
+from twokey.demo.bot import Bot
 
 
 def terminated(bot: Bot) -> tuple[int, float]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from twokey.core.notices import Notice
-from twokey.testing.demo import notifications
+from twokey.demo import notifications
 
 NOTES = [f"note number {n}" for n in range(4)]
 

@@ -13,8 +13,8 @@ import pytest
 from twokey.core.approvals import Approval
 from twokey.core.notices import Notice
 from twokey.core.runbooks import Plan
-from twokey.testing.demo import notifications
-from twokey.testing.demo.company import SHOP
+from twokey.demo import notifications
+from twokey.demo.company import SHOP
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from twokey.testing.demo import notifications
+from twokey.demo import notifications
 
 
 def burst(world: Any, name: str, count: int = 12) -> list[str]:

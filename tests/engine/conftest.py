@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.postgres import Postgres, running
 from twokey.testing.clocks import SystemClock
-from twokey.testing.postgres import Postgres, running
 
 
 @pytest.fixture(scope="session")

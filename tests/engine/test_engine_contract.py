@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.postgres import Postgres
 from twokey.engine import EmbeddedEngine
 from twokey.engine.procrastinate import ProcrastinateEngine, defer_jobs
 from twokey.store import open_store
 from twokey.testing.clocks import SystemClock
 from twokey.testing.contracts.engine import Bench, EngineContract
 from twokey.testing.memory import MemoryEngine, MemoryStore
-from twokey.testing.postgres import Postgres
 
 
 class TestMemoryEngine(EngineContract):

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from procrastinate.schema import migrations_path
 
+from tests.lab.postgres import Postgres
 from twokey.core.jobs import Job, JobKind
 from twokey.core.people import system
 from twokey.engine import EmbeddedEngine, Retries
@@ -26,7 +27,6 @@ from twokey.store import open_store
 from twokey.testing.clocks import SystemClock
 from twokey.testing.contracts.engine import QUICK, Diary, at_work, eventually
 from twokey.testing.memory import MemoryStore
-from twokey.testing.postgres import Postgres
 
 LEASE_S = 1.5
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from tests.lab.arm import TOKEN, Arm, Identity
+from tests.lab.fork_server import Nursery, share_models
+from tests.lab.installation import Installation, installed
+from tests.lab.postgres import Postgres, running
+from twokey.demo.emulators import Ministack
+from twokey.demo.proxy import CloudProxy
 from twokey.store import open_store
-from twokey.testing.arm import TOKEN, Arm, Identity
 from twokey.testing.clocks import SystemClock
-from twokey.testing.emulators import Ministack
-from twokey.testing.installation import Installation, installed
-from twokey.testing.nursery import Nursery, share_models
-from twokey.testing.postgres import Postgres, running
-from twokey.testing.proxy import CloudProxy
 
 from .scenes import Clouds, Scene
 

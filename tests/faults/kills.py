@@ -8,11 +8,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.lab.bots import FaultyBot
 from twokey.core.errors import Later
 from twokey.core.runbooks import Plan, PlanState
+from twokey.demo.bot import CRASHED
 from twokey.flow.crashpoints import At
-from twokey.flow.planning import Planner
-from twokey.testing.bot import CRASHED, Bot
+from twokey.flow.planning.planner import Planner
 
 from .scenes import Scene
 
@@ -77,8 +78,8 @@ def kill_at(scene: Scene, plan: Plan, runbook: str, point: str, count: int) -> N
 def kill_inside(scene: Scene, plan: Plan, runbook: str, step: str) -> None:
     """kill -9 when the cloud has done it and its answer is on the way."""
     operation = RUNS[runbook][step]
-    victims: list[Bot] = []
-    dead: list[Bot] = []
+    victims: list[FaultyBot] = []
+    dead: list[FaultyBot] = []
 
     def kill_once(call: Any) -> bool:
         name = getattr(call, "operation", call.method)

@@ -18,18 +18,18 @@ from typing import Any
 import boto3
 import psycopg
 
+from tests.lab.arm import Arm, ArmState, Container, Identity, StorageAccount
+from tests.lab.bots import FaultyBot
+from tests.lab.fork_server import Nursery
 from twokey import app as wiring
 from twokey import settings
 from twokey.core.people import ChatAccount, ChatIdentity
 from twokey.core.runbooks import Plan, PlanState
 from twokey.core.signals import RawNotification, raw_id
+from twokey.demo.notifications import findings
+from twokey.demo.proxy import CloudProxy
 from twokey.ports import Checkpoint, no_checkpoint
-from twokey.testing.arm import Arm, ArmState, Container, Identity, StorageAccount
-from twokey.testing.bot import Bot
 from twokey.testing.codes import Authenticator
-from twokey.testing.demo.notifications import findings
-from twokey.testing.nursery import Nursery
-from twokey.testing.proxy import CloudProxy
 
 OWN = "123456789012"
 SESSION = boto3.Session(region_name="eu-central-1")  # one, because reading the models takes longer than a run
@@ -113,7 +113,7 @@ class Scene:
     key_id: str = ""
     buckets: list[str] = field(default_factory=list)
     quarantine: str = ""
-    workers: list[Bot] = field(default_factory=list)
+    workers: list[FaultyBot] = field(default_factory=list)
     checkpoint: Checkpoint = no_checkpoint
 
     def __post_init__(self) -> None:
@@ -220,9 +220,9 @@ class Scene:
                 break
         return flow.plan(plan.id)
 
-    def worker(self, dies_at: str = "", count: int = 1) -> Bot:
+    def worker(self, dies_at: str = "", count: int = 1) -> FaultyBot:
         environment = {**self.variables(), **self.clouds.credentials()}
-        bot = Bot(
+        bot = FaultyBot(
             self.folder, environment, "worker", dies_at=dies_at, dies_at_count=count, nursery=self.nursery
         )
         self.workers.append(bot)

@@ -12,16 +12,16 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from tests.lab.bots import FaultyBot
+from tests.lab.fork_server import Nursery
 from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification
-from twokey.testing.bot import Bot
-from twokey.testing.demo import notifications
-from twokey.testing.nursery import Nursery
+from twokey.demo import notifications
 
 MARK = "Sent again"  # the small print of a message that may stand twice
 FAST = {"TWOKEY_SLACK_PER_SECOND": "50"}
 ENDS_A_WORLD = 20
-End = Callable[[Bot, Random], str]
+End = Callable[[FaultyBot, Random], str]
 
 
 def maintenance(matter: int, version: int) -> bytes:
@@ -40,7 +40,7 @@ class Clients:
     """Those who send, in threads of their own; they keep a log of what was acknowledged to them."""
 
     world: Any
-    bot: Bot
+    bot: FaultyBot
     matter: int = 0  # what the news are about now: a new one is a new card
     acknowledged: set[bytes] = field(default_factory=set)
     queued: set[str] = field(default_factory=set)
@@ -79,7 +79,7 @@ class Clients:
             self.over.wait(0.5)
 
 
-def tidied(world: Any, bot: Bot) -> None:
+def tidied(world: Any, bot: FaultyBot) -> None:
     """Let a bot live that does what is left."""
     bot.dies_at = ""
     bot.start(ready_within=120)

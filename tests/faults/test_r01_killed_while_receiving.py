@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 
+from tests.lab.bots import FaultyBot
+from tests.lab.fork_server import Nursery
+from twokey.demo.bot import CRASHED
 from twokey.flow.crashpoints import At
-from twokey.testing.bot import CRASHED, Bot
-from twokey.testing.nursery import Nursery
 
 from .streams import FAST, lives
 
 POINTS = (At.RECEIVE, At.RECEIVED, At.SORT, At.SORTED, At.SEND, At.SAID, At.SENT)
 
 
-def killed(bot: Bot, random: Random) -> str:
+def killed(bot: FaultyBot, random: Random) -> str:
     """Start the bot and kill it: at a named point, or whenever; return which."""
     bot.dies_at = ""
     if random.random() < 0.5:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.lab.arm import Fault
 from twokey.core.runbooks import PlanState
 from twokey.flow.crashpoints import Around, At, around
-from twokey.testing.arm import Fault
 
 from .kills import RUNS, WRITES, Scenes, fresh, params_of, uncovered, walked
 from .scenes import who

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.intake_harness import Sorting
 from twokey.core.incidents import State
 from twokey.core.notices import Notice, NoticeKind
 from twokey.core.people import ChatAccount, ChatIdentity, system
@@ -21,7 +22,6 @@ from twokey.core.sightings import Sighting
 from twokey.core.signals import RawState
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
-from twokey.testing.sorting import Sorting
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 BEGAN = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)

@@ -14,13 +14,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.lab.installation import DOOR_SECRET, Installation
+from tests.lab.intake_harness import Sorting, shipped_rules
 from twokey.core.notices import Notice, NoticeKind
 from twokey.core.responsibility import Verdict
 from twokey.core.signals import NOT_TAKEN, RawNotification, RawState, Signal, raw_id
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
-from twokey.testing.installation import DOOR_SECRET, Installation
-from twokey.testing.sorting import Sorting, shipped_rules
 
 FINDING = json.loads((Path(__file__).parents[1] / "fixtures/aws/guardduty-s3-deletion.json").read_text())
 SHARE = 0.01

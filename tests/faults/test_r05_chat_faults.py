@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.lab.installation import Installation
+from tests.lab.outbox_harness import DrivenClock, Speaking, drive
 from twokey.core.notices import NoticeKind
-from twokey.testing.installation import Installation
-from twokey.testing.slack import BackgroundLoop, FakeSlack
-from twokey.testing.speaking import DrivenClock, Speaking, drive
+from twokey.demo.slack import BackgroundLoop, FakeSlack
 
 AT_ONCE = 10  # trials that share the machine and the clock
 CALL_S = 2.0

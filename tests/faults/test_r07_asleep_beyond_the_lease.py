@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.lab.bots import FaultyBot
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow.crashpoints import Around, At, around
-from twokey.testing.bot import Bot
 
 from .kills import RUNS, Scenes, approved, fresh, is_whole, once_each
 from .scenes import Scene
@@ -31,12 +31,12 @@ AWAY = tuple(place for place in PLACES if place is not Around.BEFORE_CALL)
 QUICK = [runbook for runbook in RUNS if runbook != "aws.quarantine-account"]
 
 
-def is_stopped(bot: Bot) -> bool:
+def is_stopped(bot: FaultyBot) -> bool:
     assert bot.is_running, (bot.wait_dead(), bot.tail())
     return Path(f"/proc/{bot.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def asleep(scene: Scene, point: str) -> Bot:
+def asleep(scene: Scene, point: str) -> FaultyBot:
     """Start a worker and wait until it has fallen asleep at the point."""
     bot = scene.worker(dies_at=f"~{point}")
     scene.until(lambda: is_stopped(bot))
@@ -57,7 +57,7 @@ def _trail(scene: Scene) -> list[Any]:
         return list(look.audit())
 
 
-def ended(*bots: Bot) -> None:
+def ended(*bots: FaultyBot) -> None:
     """SIGTERM: what a worker has in hand it finishes first, so nothing comes after this."""
     for bot in bots:
         bot.send_signal(signal.SIGCONT)
@@ -94,7 +94,7 @@ def test_a_worker_that_sleeps_beyond_its_lease_and_wakes_up_does_nothing_twice(
         trials.outcome(f"asleep {point.rpartition(':')[2]}")
 
 
-def _until_one_stands(scene: Scene, plan_id: str, second: Bot) -> None:
+def _until_one_stands(scene: Scene, plan_id: str, second: FaultyBot) -> None:
     scene.until(lambda: _is_over(scene, plan_id) or is_stopped(second))
 
 

@@ -1,7 +1,7 @@
 """R8: the disk is full, broken or read-only under the running bot. It acknowledges nothing that it cannot keep, says
 so in its readiness, and goes on without loss when the disk is well again.
 
-The bot's own SQLite is told that its disk fails (see twokey.testing.disk); a limit on the size of files and a small
+The bot's own SQLite is told that its disk fails (see tests.lab.sqlite_vfs); a limit on the size of files and a small
 file system, where one may be mounted, are the kernel's own refusals.
 """
 
@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
+from tests.lab.bots import FaultyBot
+from tests.lab.fork_server import Nursery
+from tests.lab.sqlite_vfs import FAULTS, ORDER
 from twokey.core.signals import RawNotification
-from twokey.testing.bot import Bot
-from twokey.testing.demo import notifications
-from twokey.testing.disk import FAULTS, ORDER
-from twokey.testing.nursery import Nursery
+from twokey.demo import notifications
 
 from .streams import FAST, maintenance
 
@@ -35,7 +35,7 @@ class Patient:
         self.world = world
         self.order = world.folder / "disk"
         world.variables[ORDER] = str(self.order)
-        self.bot: Bot = world.bot(start=False)
+        self.bot: FaultyBot = world.bot(start=False)
         self.bot.nursery = nursery
         self.bot.start(ready_within=120)
         self.acknowledged: set[bytes] = set()

@@ -23,10 +23,10 @@ import pytest
 
 from twokey.core.errors import Refused, TwokeyError
 from twokey.core.runbooks import PlanState
+from twokey.history import judge, read
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
-from twokey.testing.history import judge, read
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 from twokey.testing.world import World
 
 FIVE_MINUTES = timedelta(minutes=5)

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
+from tests.lab.sqlite_vfs import OK, Disk
 from twokey.core.people import system
 from twokey.core.signals import RawNotification, RawState, raw_id
 from twokey.store import open_store
 from twokey.testing.clocks import SystemClock
-from twokey.testing.disk import OK, Disk
 
 SECTOR = 512  # what a disk writes whole
 ROUNDS = 130  # enough for several checkpoints, which move the WAL into the file while others write

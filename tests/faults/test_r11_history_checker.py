@@ -21,13 +21,13 @@ from typing import Any
 
 import pytest
 
+from tests.lab.installation import Installation, installed
+from tests.lab.installation.recorded import Recorded, record
 from twokey.core.audit import GENESIS
 from twokey.core.runbooks import Plan, canonical
-from twokey.testing.demo import notifications
-from twokey.testing.emulators import Ministack
-from twokey.testing.history import PROMISES, History, judge, read
-from twokey.testing.installation import Installation, installed
-from twokey.testing.installation.recorded import Recorded, record
+from twokey.demo import notifications
+from twokey.demo.emulators import Ministack
+from twokey.history import PROMISES, History, judge, read
 
 QUICK = {"TWOKEY_SLACK_PER_SECOND": "25", "TWOKEY_LEASE_S": "10"}
 
@@ -402,7 +402,7 @@ def test_every_promise_of_the_checker_was_broken_once() -> None:
 
 
 def test_the_command_says_what_held_and_what_did_not(recorded: Recorded, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "twokey.testing.history"]
+    command = [sys.executable, "-m", "twokey.history"]
 
     def judged(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)

@@ -18,19 +18,19 @@ from typing import Any
 
 import pytest
 
+from tests.lab.installation import Installation
+from tests.lab.installation.recorded import record
 from twokey.core.errors import TwokeyError
 from twokey.core.incidents import State
 from twokey.core.people import ChatAccount
 from twokey.core.runbooks import Plan, PlanState
+from twokey.demo import notifications
+from twokey.demo.proxy import Call
+from twokey.history import judge, read
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import Killed, denied, die, throttled
-from twokey.testing.demo import notifications
-from twokey.testing.history import judge, read
-from twokey.testing.installation import Installation
-from twokey.testing.installation.recorded import record
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
-from twokey.testing.proxy import Call
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 from twokey.testing.world import World
 
 PEOPLE = ("ana", "ben", "ben", "cho", "dia", "eve", "far")

@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 import twokey
+from tests.lab.bots import FaultyBot
+from tests.lab.fault_injection import PLACE, Patient
+from tests.lab.fork_server import Nursery
+from tests.lab.installation import Installation
 from twokey.app.running import DIED
-from twokey.testing.bot import Bot
-from twokey.testing.installation import Installation
-from twokey.testing.nursery import Nursery
-from twokey.testing.surgery import PLACE, Patient
 
 SOURCE = Path(twokey.__file__).parent
 ENDS, REPLACED = "the process ends", "another takes its place"
@@ -57,10 +57,10 @@ def world(worlds: Callable[..., Installation]) -> Installation:
 
 
 @pytest.fixture
-def patient(world: Installation, nursery: Nursery) -> Callable[[], tuple[Bot, Patient]]:
-    def started() -> tuple[Bot, Patient]:
+def patient(world: Installation, nursery: Nursery) -> Callable[[], tuple[FaultyBot, Patient]]:
+    def started() -> tuple[FaultyBot, Patient]:
         folder = world.folder / "surgery"
-        bot = Bot(world.folder, world.variables | {PLACE: str(folder)}, nursery=nursery)
+        bot = FaultyBot(world.folder, world.variables | {PLACE: str(folder)}, nursery=nursery)
         world.bots.append(bot)
         return bot.start(ready_within=120), Patient(folder)
 
@@ -78,7 +78,7 @@ def lasting(patient: Patient) -> set[str]:
     }
 
 
-def is_red(bot: Bot) -> bool:
+def is_red(bot: FaultyBot) -> bool:
     try:
         with urllib.request.urlopen(f"{bot.url}/readyz", timeout=10):
             return False
@@ -140,8 +140,8 @@ KNOWN = {
     "app/running.py:Pump.__init__",  # vital: one each queue
     "app/running.py:Hands.__init__",  # vital: the engine
     "app/running.py:_leave_after",  # the end itself
-    "chat/slack/workers.py:Watch.hold",
-    "chat/slack/workers.py:Watch.need",
+    "chat/delivery/supervisor.py:Watch.hold",
+    "chat/delivery/supervisor.py:Watch.need",
     "engine/embedded.py:EmbeddedEngine.run",  # the engine's own: one dead ends its run
     "engine/embedded.py:EmbeddedEngine._renewing",
     "engine/procrastinate.py:ProcrastinateEngine._run_once",  # one that ends begins all of them anew
@@ -155,7 +155,7 @@ KNOWN = {
 def starters() -> Iterator[str]:
     for path in sorted(SOURCE.rglob("*.py")):
         place = path.relative_to(SOURCE).as_posix()
-        if not place.startswith("testing/"):
+        if not place.startswith(("demo/", "testing/")):
             yield from (f"{place}:{where}" for where in _starters(ast.parse(path.read_text()), ""))
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from twokey.app.doctor import examine
 from twokey.app.running import build_listening
-from twokey.chat.slack.text import Words
+from twokey.chat.slack.views.text import Words
 from twokey.core.notices import Notice, NoticeKind
+from twokey.demo.emulators import Ministack
 from twokey.settings import load
-from twokey.testing.emulators import Ministack
 
 from .ways import BUS, GRID, GUARDED, PLAIN, SECRETS, SECURE, SNS, SUBSCRIPTION, TOPICS, Ways, open_ways
 

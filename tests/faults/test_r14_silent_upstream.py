@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from tests.lab.arm import TOKEN, Identity
+from tests.lab.arm.queues import StorageQueues
+from tests.lab.installation import DOOR_SECRET, Installation
+from tests.lab.intake_harness import Sorting
 from twokey.core.notices import Notice, NoticeKind
-from twokey.flow.listening import Listening
+from twokey.demo import notifications
+from twokey.flow.intake.liveness import Listening
 from twokey.settings import load
-from twokey.testing.arm import TOKEN, Identity
-from twokey.testing.arm.queues import StorageQueues
 from twokey.testing.clocks import SettableClock
-from twokey.testing.demo import notifications
-from twokey.testing.installation import DOOR_SECRET, Installation
-from twokey.testing.sorting import Sorting
 
 from .ways import BUS, GRID, SNS, TOPICS
 

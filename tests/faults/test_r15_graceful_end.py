@@ -7,10 +7,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from tests.lab.bots import FaultyBot
+from tests.lab.fork_server import Nursery
 from twokey.core.executions import StepRecord, StepState
 from twokey.core.runbooks import PlanState
-from twokey.testing.bot import Bot
-from twokey.testing.nursery import Nursery
 
 from .kills import RUNS, Scenes, approved, fresh, is_whole
 from .streams import FAST, lives
@@ -19,7 +19,7 @@ from .streams import FAST, lives
 SOON_S = 45.0
 
 
-def terminated(bot: Bot, random: Random) -> str:
+def terminated(bot: FaultyBot, random: Random) -> str:
     """Start a bot, and ask it to end while it works."""
     bot.dies_at = ""
     bot.start(ready_within=120)
@@ -28,7 +28,7 @@ def terminated(bot: Bot, random: Random) -> str:
     return "SIGTERM while notifications stream in"
 
 
-def asked_to_end(bot: Bot) -> None:
+def asked_to_end(bot: FaultyBot) -> None:
     began = time.monotonic()
     bot.send_signal(15)
     assert bot.wait_dead(SOON_S * 2) == 0, bot.tail()
@@ -72,7 +72,7 @@ def test_a_worker_that_is_asked_to_end_in_a_run_finishes_the_step_or_leaves_it_o
         is_whole(scene, plan, runbook)
 
 
-def _until_working(scene: Any, worker: Bot) -> None:
+def _until_working(scene: Any, worker: FaultyBot) -> None:
     """Before that it has nothing in hand, and SIGTERM ends it as it ends any program."""
     scene.until(lambda: worker.log.exists() and "working" in worker.log.read_text())
 

@@ -18,16 +18,16 @@ from typing import Any
 
 import pytest
 
+from tests.lab.intake_harness import Sorting
 from twokey import app as wiring
 from twokey.core.errors import Invalid
 from twokey.core.incidents import Incident
 from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, RawState, Signal
+from twokey.demo.bot import Bot
+from twokey.demo.slack import FakeSlack
 from twokey.store import open_store
-from twokey.testing.bot import Bot
 from twokey.testing.clocks import START, SettableClock, SystemClock
-from twokey.testing.slack import FakeSlack
-from twokey.testing.sorting import Sorting
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus"
 BATCH = 100

@@ -20,10 +20,17 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.lab.arm.entra import Entra
+from tests.lab.arm.queues import StorageQueues
+from tests.lab.arm.server import TOKEN, FakeCredential
+from tests.lab.aws import FakeSns
+from tests.lab.intake_harness import Sorting
+from tests.lab.web import Served, served
 from twokey.app.aws import aws_doors, aws_options, aws_sources
 from twokey.app.azure import azure_doors, azure_queues
 from twokey.app.running import Pump
-from twokey.flow.cursors import StoredCursors
+from twokey.demo.emulators import Ministack
+from twokey.flow.intake.cursors import StoredCursors
 from twokey.ports import Source
 from twokey.providers.aws.session import AwsSession
 from twokey.providers.aws.sns import SnsHosts, SnsListener, topic_of
@@ -31,14 +38,7 @@ from twokey.providers.azure.entra import EVENT_GRID_APP, EVENT_GRID_ROLE
 from twokey.providers.azure.session import AzureOptions, AzureSession
 from twokey.settings import Settings, load
 from twokey.store import open_store
-from twokey.testing.arm.entra import Entra
-from twokey.testing.arm.queues import StorageQueues
-from twokey.testing.arm.server import TOKEN, FakeCredential
-from twokey.testing.aws import FakeSns
 from twokey.testing.clocks import SettableClock
-from twokey.testing.emulators import Ministack
-from twokey.testing.sorting import Sorting
-from twokey.testing.web import Served, served
 from twokey.web import web_app
 
 REGION = "eu-central-1"

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
+from tests.lab.message_lint import what_is_kept, what_is_said
 from twokey.core.errors import Refused
-from twokey.testing.manners import what_is_kept, what_is_said
 from twokey.testing.world import World
 
 __all__ = ["what_is_kept", "what_is_said"]

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
+from tests.lab.arm import Arm, health_event
+from tests.lab.intake_harness import Sorting
+from tests.lab.postgres import Postgres, running
 from twokey.core.incidents import Incident
 from twokey.core.responsibility import Label
 from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, RawState
 from twokey.providers.azure.sources import ActivityLog, ServiceHealthEvents
 from twokey.store import open_store
-from twokey.testing.arm import Arm, health_event
 from twokey.testing.clocks import SettableClock
-from twokey.testing.postgres import Postgres, running
-from twokey.testing.sorting import Sorting
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 VM = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm"

@@ -11,7 +11,7 @@ from twokey.core.people import Role
 from twokey.core.runbooks import PlanState
 from twokey.testing.clouds import KEY_ID, denied
 from twokey.testing.people import identity
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 
 
 def refused(code):

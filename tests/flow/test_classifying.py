@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.intake_harness import Sorting
 from twokey.core.errors import Refused
 from twokey.core.responsibility import HUMAN, ActionOwner, Label, Origin
 from twokey.core.signals import Principal
 from twokey.testing.people import identity
-from twokey.testing.sorting import Sorting
 from twokey.testing.world import World
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.intake_harness import Sorting
+from tests.lab.outages import SUBSCRIPTION, aws_alarm, aws_post, azure_health, azure_post
 from twokey.core.incidents import Incident
 from twokey.core.notices import Notice
 from twokey.core.responsibility import Label, Origin
 from twokey.testing.clocks import SettableClock
-from twokey.testing.outages import SUBSCRIPTION, aws_alarm, aws_post, azure_health, azure_post
-from twokey.testing.sorting import Sorting
 
 T0 = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 VM = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/shop/providers/Microsoft.Compute/virtualMachines/shop-1"

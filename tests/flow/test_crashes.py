@@ -9,7 +9,7 @@ from twokey.core.notices import Notice
 from twokey.core.runbooks import Effect, OnFailure, PlanState
 from twokey.flow.crashpoints import Around, At, around
 from twokey.testing.clouds import Killed, die, throttled
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 from twokey.testing.world import World
 
 PEOPLE = {

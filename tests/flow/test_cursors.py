@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twokey.core.signals import Cursor
-from twokey.flow.cursors import StoredCursors
+from twokey.flow.intake.cursors import StoredCursors
 from twokey.testing.clocks import SettableClock
 from twokey.testing.memory import MemoryStore
 

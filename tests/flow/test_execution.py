@@ -11,7 +11,7 @@ from twokey.core.jobs import Job, JobKind
 from twokey.core.notices import NoticeKind
 from twokey.core.runbooks import OnFailure, PlanState, Retry
 from twokey.testing.clouds import KEY_ID, MemoryCloud
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS
 
 
 def approved(world, runbook=LEAKED_KEY, **step_changes):

@@ -5,7 +5,7 @@ import pytest
 from twokey.core.errors import Later, Refused
 from twokey.core.incidents import State
 from twokey.core.runbooks import PlanState
-from twokey.testing.playbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 
 
 def refused(code):

@@ -12,7 +12,7 @@ from twokey.core.incidents import MOVES, State
 from twokey.core.people import ChatAccount
 from twokey.core.runbooks import PlanState, Risk
 from twokey.testing.clouds import Killed, denied, die, throttled
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 from twokey.testing.world import World
 
 PEOPLE = st.sampled_from(["ana", "ben", "ben", "cho", "dia", "eve", "far"])

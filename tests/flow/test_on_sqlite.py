@@ -7,7 +7,7 @@ from twokey.core.runbooks import PlanState
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import KEY_ID, Killed, die
-from twokey.testing.playbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 from twokey.testing.world import World
 
 

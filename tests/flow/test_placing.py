@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.lab.intake_harness import Sorting
+from tests.lab.outages import azure_post
 from twokey.core.people import system
 from twokey.core.sightings import Sighting
 from twokey.core.signals import SignalStatus
 from twokey.testing.clocks import SettableClock
 from twokey.testing.memory import MemoryReading
-from twokey.testing.outages import azure_post
-from twokey.testing.sorting import Sorting
 
 T0 = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 PLACE = {"Virtual Machines": ["Japan East"]}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twokey.core.errors import Invalid, Refused
 from twokey.core.runbooks import digest_of
 from twokey.core.signals import Principal, Resource
-from twokey.flow.parameters import typed_value
+from twokey.flow.planning.parameters import typed_value
 from twokey.testing.clouds import (
     ACCOUNT,
     KEY_ID,
@@ -20,7 +20,7 @@ from twokey.testing.clouds import (
     ROOT,
     WORKLOADS,
 )
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 from twokey.testing.world import CONFIG, World
 
 

@@ -13,8 +13,8 @@ from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import Actor, ChatAccount, Role, Roster, system
 from twokey.core.postmortems import Postmortem, text_digest
 from twokey.core.runbooks import PlanState
-from twokey.flow.publishing import NotReadyError
-from twokey.flow.review import Review
+from twokey.flow.review.drafts import Review
+from twokey.flow.review.publish import NotReadyError
 from twokey.testing.builders import (
     TEAM,
     a_person,

@@ -7,7 +7,7 @@ import pytest
 
 from twokey.core.errors import Refused
 from twokey.core.incidents import State
-from twokey.flow.review import Review
+from twokey.flow.review.drafts import Review
 from twokey.publish.publishers import publishers
 from twokey.testing.people import the_team
 from twokey.testing.world import World

@@ -5,7 +5,7 @@ from dataclasses import replace
 from twokey.core.responsibility import Label
 from twokey.core.runbooks import Target
 from twokey.core.signals import Principal
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 
 
 def first(world):

@@ -14,7 +14,7 @@ from twokey.core.responsibility import Label
 from twokey.core.runbooks import ApprovalProfile, PlanState
 from twokey.testing.clouds import KEY_ID
 from twokey.testing.people import identity
-from twokey.testing.playbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT, disable_leaked_key
+from twokey.testing.runbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT, disable_leaked_key
 from twokey.testing.world import World
 
 

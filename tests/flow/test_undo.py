@@ -7,7 +7,7 @@ from twokey.core.executions import StepState
 from twokey.core.incidents import State
 from twokey.core.runbooks import PlanState, digest_of
 from twokey.testing.clouds import ACCOUNT, KEY_ID, QUARANTINE, WORKLOADS
-from twokey.testing.playbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 
 
 def refused(code):

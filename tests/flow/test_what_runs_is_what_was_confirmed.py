@@ -12,7 +12,7 @@ from twokey.core.people import ChatAccount, Role
 from twokey.core.runbooks import OnFailure, Plan, PlanState, Risk, Target, Touch, digest_of
 from twokey.core.signals import Principal
 from twokey.testing.clouds import KEY_ID, AccessKey, Killed, die
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS
 from twokey.words import say
 
 

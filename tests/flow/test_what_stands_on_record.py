@@ -16,7 +16,7 @@ from twokey.core.notices import NoticeKind
 from twokey.core.responsibility import Label
 from twokey.core.runbooks import PlanState
 from twokey.testing.clouds import ACCOUNT
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 
 
 def last(world):

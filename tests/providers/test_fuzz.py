@@ -17,6 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.lab.intake_harness import Sorting
+from tests.lab.mutations import MEGABYTE, Change, mutated, written
+from tests.lab.trials import Proof, Trials
 from twokey.catalog.recordings import bodies
 from twokey.catalog.rules import Rules, load_rules, signal_view
 from twokey.cli.classify import classify_texts
@@ -28,9 +31,6 @@ from twokey.providers.aws.normalise import AwsNormaliser
 from twokey.providers.azure.normalise import AzureNormaliser
 from twokey.providers.reading import MAX_SIGNALS, parsed
 from twokey.store.nouns import from_text, to_text
-from twokey.testing.mutations import MEGABYTE, Change, mutated, written
-from twokey.testing.proof import Proof, Trials
-from twokey.testing.sorting import Sorting
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

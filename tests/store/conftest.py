@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.postgres import Postgres, running
 from twokey.store import SqlStore, open_store
 from twokey.testing.clocks import SettableClock
-from twokey.testing.postgres import Postgres, running
 
 
 @pytest.fixture(scope="session")

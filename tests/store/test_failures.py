@@ -10,12 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.lab.postgres import Postgres
 from twokey.core.errors import Unavailable
 from twokey.core.people import system
 from twokey.core.signals import RawNotification, raw_id
 from twokey.store import SqlStore, open_store
 from twokey.testing.clocks import START, SettableClock
-from twokey.testing.postgres import Postgres
 
 FLOW = system("flow")
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.postgres import Postgres
 from twokey.core.jobs import sorted_by
 from twokey.core.people import system
 from twokey.core.signals import RawNotification, RawState
 from twokey.store import open_store
 from twokey.testing.clocks import SystemClock
-from twokey.testing.postgres import Postgres
 
 TRIALS = 15
 

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
+from tests.lab.postgres import Postgres
 from twokey.core.errors import Invalid, Unavailable
 from twokey.core.notices import NoticeState
 from twokey.core.people import system
@@ -23,7 +24,6 @@ from twokey.store.migrations import alembic_config
 from twokey.store.schema import HEAD
 from twokey.store.tables import METADATA
 from twokey.testing.clocks import SettableClock
-from twokey.testing.postgres import Postgres
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twokey.testing.manners import what_is_kept, what_is_said
+from tests.lab.message_lint import what_is_kept, what_is_said
 from twokey.testing.world import World
 
 __all__ = ["what_is_kept", "what_is_said"]

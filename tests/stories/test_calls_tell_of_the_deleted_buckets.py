@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
+from tests.lab.intake_harness import Sorting
 from twokey import app as wiring
 from twokey.core.incidents import Severity, facts
 from twokey.core.responsibility import Label
-from twokey.flow.suggestions import best_first
+from twokey.flow.containment.suggestions import best_first
 from twokey.settings import load
-from twokey.testing.sorting import Sorting
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "aws"
 KEY = "AKIAIOSFODNN7EXAMPLE"

@@ -8,7 +8,7 @@ from twokey.core.people import ChatAccount
 from twokey.core.runbooks import PlanState
 from twokey.core.signals import Resource
 from twokey.testing.clouds import KEY_ID
-from twokey.testing.playbooks import LEAKED_KEY, PROTECT_BUCKETS
+from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS
 
 
 def deletions(world, count):

@@ -5,7 +5,7 @@ import pytest
 from twokey.core.errors import Refused
 from twokey.core.runbooks import PlanState
 from twokey.testing.clouds import ACCOUNT, MANAGEMENT, OWN_ACCOUNT, QUARANTINE, ROOT, WORKLOADS
-from twokey.testing.playbooks import QUARANTINE_ACCOUNT
+from twokey.testing.runbooks import QUARANTINE_ACCOUNT
 
 OTHER = "444455556666"
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 from azure.core.exceptions import ServiceResponseError
 
+from tests.lab.arm import Arm, ArmState, Container, Fault, StorageAccount
 from twokey.core.errors import NotFound, Unavailable
 from twokey.providers.azure import storage
 from twokey.providers.azure.identifiers import storage_account_id
-from twokey.testing.arm import Arm, ArmState, Container, Fault, StorageAccount
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 

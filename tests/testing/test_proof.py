@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import import_path
+
 pytest_plugins = ["pytester"]
 
 SUITE = """
@@ -19,9 +21,15 @@ def test_breaks(proof):
 """
 
 
+@pytest.fixture(autouse=True)
+def _laboratory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in import_path().items():
+        monkeypatch.setenv(name, value)
+
+
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     pytester.makepyfile(SUITE)
-    return pytester.runpytest_subprocess("-p", "twokey.testing.proof", *options)
+    return pytester.runpytest_subprocess("-p", "tests.lab.trials", *options)
 
 
 def test_a_table_says_which_promise_was_tried_how_often_and_which_broke(pytester: pytest.Pytester) -> None:
@@ -63,7 +71,7 @@ def test_two_tests_of_one_name_are_two(pytester: pytest.Pytester, tmp_path: Path
             **{f"test_{name}": 'def test_same(proof): list(proof("R2", "one promise", ci=4))'}
         )
     file = tmp_path / "figures.json"
-    printed = pytester.runpytest_subprocess("-p", "twokey.testing.proof", f"--proof-file={file}").stdout
+    printed = pytester.runpytest_subprocess("-p", "tests.lab.trials", f"--proof-file={file}").stdout
     printed.fnmatch_lines(["R2*held*8*one promise"])
     assert [row["trials"] for row in json.loads(file.read_text())] == [4, 4]
 
@@ -95,7 +103,7 @@ def test_figures_are_kept_while_the_run_goes_on(pytester: pytest.Pytester, tmp_p
             os._exit(9)
         """
     )
-    assert pytester.runpytest_subprocess("-p", "twokey.testing.proof", f"--proof-file={file}").ret == 9
+    assert pytester.runpytest_subprocess("-p", "tests.lab.trials", f"--proof-file={file}").ret == 9
     assert [row["result"] for row in json.loads(file.read_text())] == ["held"]
 
 

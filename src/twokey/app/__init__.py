@@ -14,13 +14,13 @@ from twokey.app.bell import Bell
 from twokey.core.errors import Message, NotFound
 from twokey.core.signals import RawNotification, Signal, raw_id
 from twokey.flow.containment import Containment
-from twokey.flow.cursors import StoredCursors
-from twokey.flow.duties import duties, parked
-from twokey.flow.execution import Executor
+from twokey.flow.execution.run import Executor
+from twokey.flow.handlers import duties, parked
+from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
-from twokey.flow.planning import Planner
-from twokey.flow.response import Response
-from twokey.flow.review import Review
+from twokey.flow.intake.cursors import StoredCursors
+from twokey.flow.planning.planner import Planner
+from twokey.flow.review.drafts import Review
 from twokey.ports import (
     Checkpoint,
     Classifier,

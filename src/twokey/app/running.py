@@ -17,7 +17,7 @@ from twokey.app.azure import azure_doors
 from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
 from twokey.flow.intake import Intake
-from twokey.flow.listening import Listening
+from twokey.flow.intake.liveness import Listening
 from twokey.ports import Clock, Source, Store
 from twokey.settings import Settings
 

@@ -16,6 +16,6 @@ def demo(
 
     The bot, Bolt, boto3 and the database are the real ones; Slack and AWS are emulators on the loopback address.
     """
-    from twokey.testing.demo import run
+    from twokey.demo import run
 
     raise typer.Exit(run(as_json=json_, keep=keep, language=language))

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from twokey.core.people import Actor
-    from twokey.flow.review import Review
+    from twokey.flow.review.drafts import Review
 
 app = typer.Typer(
     help="Post-mortems: draft from the record, revise, publish.", no_args_is_help=True, rich_markup_mode=None
@@ -46,7 +46,7 @@ def draft(
 def show(incident_id: str = _INCIDENT, language: str = _LANGUAGE, audience: str = _AUDIENCE) -> None:
     """Print a stored version, as it would be published."""
     from twokey.core.errors import NotFound
-    from twokey.flow.named import canonical_id
+    from twokey.flow.lookup import canonical_id
 
     review, spoken = _review(language)
     incident = canonical_id(incident_id)
@@ -96,7 +96,7 @@ def correct(
 @app.command()
 def publish(incident_id: str = _INCIDENT, language: str = _LANGUAGE, audience: str = _AUDIENCE) -> None:
     """Publish one version; everything that is not fit is named first. The same text twice is once."""
-    from twokey.flow.publishing import NotReadyError
+    from twokey.flow.review.publish import NotReadyError
     from twokey.words import say
 
     review, spoken = _review(language)

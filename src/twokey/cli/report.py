@@ -45,7 +45,7 @@ def responsibility(
     from twokey import app as wiring
     from twokey import settings
     from twokey.core.errors import Invalid
-    from twokey.flow.ledger import ledger_of
+    from twokey.flow.incidents.report import ledger_of
     from twokey.publish import ledgers
 
     known = settings.load()

@@ -21,7 +21,7 @@ from twokey.core.jobs import Job, JobKind
 from twokey.core.people import Actor, Person
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
-from twokey.flow.named import incident_named
+from twokey.flow.lookup import incident_named
 from twokey.ports import Reading, Transaction
 
 _LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)

@@ -11,7 +11,7 @@ from twokey.core.errors import NotFound, Refused, TwokeyError
 from twokey.core.incidents import Incident
 from twokey.core.people import Actor, ChatIdentity, Person, acting
 from twokey.core.runbooks import Plan
-from twokey.flow.named import canonical_id
+from twokey.flow.lookup import canonical_id
 from twokey.ports import Clock, Reading, Rosters, Store, Transaction
 
 UNKNOWN_PERSON = "unknown"

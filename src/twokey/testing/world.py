@@ -21,13 +21,13 @@ from twokey.core.signals import Principal, RawNotification, Resource, Signal, Si
 from twokey.engine.embedded import EmbeddedEngine
 from twokey.engine.queue import Queue
 from twokey.flow.containment import Containment
-from twokey.flow.duties import duties, parked
-from twokey.flow.execution import Executor
+from twokey.flow.execution.run import Executor
+from twokey.flow.handlers import duties, parked
+from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
-from twokey.flow.planning import Planner
-from twokey.flow.response import Response
+from twokey.flow.planning.planner import Planner
 from twokey.ports import Checkpoint, Store
-from twokey.testing import playbooks
+from twokey.testing import runbooks
 from twokey.testing.builders import a_verdict
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import ACCOUNT, KEY_ID, QUARANTINE, MemoryCloud
@@ -199,14 +199,14 @@ class World:
         return f"{self._codes:05d}7"
 
     def previews(
-        self, name: str, runbook: str = playbooks.LEAKED_KEY, incident: str = "", **given: Json
+        self, name: str, runbook: str = runbooks.LEAKED_KEY, incident: str = "", **given: Json
     ) -> Plan:
         """Let a person look at a plan for an incident, the latest when none is named."""
         incident_id = incident or self.incidents()[-1].id
         return self.containment.preview(incident_id, runbook, self.who(name), given)
 
     def proposes(
-        self, name: str, runbook: str = playbooks.LEAKED_KEY, incident: str = "", **given: Json
+        self, name: str, runbook: str = runbooks.LEAKED_KEY, incident: str = "", **given: Json
     ) -> Plan:
         """Let a person look at a plan and propose it."""
         return self.containment.propose(self.previews(name, runbook, incident, **given), self.who(name))
@@ -222,7 +222,7 @@ class World:
         said = {"code": self.code(), "reason": reason, "typed": plan.typed_target, **given}
         return self.containment.break_glass(plan, self.who(name), **said)
 
-    def contains(self, runbook: str = playbooks.LEAKED_KEY, *people: str) -> Plan:
+    def contains(self, runbook: str = runbooks.LEAKED_KEY, *people: str) -> Plan:
         """Let a plan be proposed, get its keys and run to its end: ana's and ben's, if none are named."""
         proposer, *approvers = people or ("ana", "ben")
         plan = self.proposes(proposer, runbook)
@@ -291,4 +291,4 @@ def _messages(notices: Iterable[Notice]) -> Iterable[Message]:
 
 
 def _all_runbooks() -> tuple[Runbook, ...]:
-    return (playbooks.disable_leaked_key(), playbooks.protect_buckets(), playbooks.quarantine_account())
+    return (runbooks.disable_leaked_key(), runbooks.protect_buckets(), runbooks.quarantine_account())

@@ -15,9 +15,9 @@ from botocore.exceptions import ClientError
 from twokey.core.documents import render_document
 from twokey.core.errors import Refused
 from twokey.core.runbooks import Target
+from twokey.demo.emulators import Ministack
 from twokey.providers.aws import AwsOptions, provider
 from twokey.testing.clocks import SystemClock
-from twokey.testing.emulators import Ministack
 
 VICTIM = "222222222222"
 TARGET = Target(VICTIM, "us-east-1")

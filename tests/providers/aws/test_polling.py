@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
+from tests.lab.aws import FakeLists
+from tests.lab.aws.lists import health_event, pushed
+from tests.lab.intake_harness import Sorting
 from twokey.app.running import Pump
 from twokey.core.errors import Refused, Unavailable
 from twokey.core.signals import Cursor
-from twokey.flow.cursors import StoredCursors
+from twokey.flow.intake.cursors import StoredCursors
 from twokey.providers.aws.options import AwsOptions
 from twokey.providers.aws.polling import PolledList, PollOptions, lists
 from twokey.providers.aws.session import AwsSession
 from twokey.store import open_store
-from twokey.testing.aws import FakeLists
-from twokey.testing.aws.lists import health_event, pushed
 from twokey.testing.clocks import START, SettableClock
-from twokey.testing.sorting import Sorting
 
 OWN, MEMBER, OTHER = "111122223333", "222222222222", "333333333333"
 FINDING = Path(__file__).parents[2] / "fixtures" / "aws" / "securityhub-imported-public-bucket.json"

@@ -15,7 +15,7 @@ from twokey.core.errors import Json, Refused, TwokeyError
 from twokey.core.executions import StepRecord, StepState, record_id, step_scope
 from twokey.core.runbooks import OnFailure, Plan, Runbook, references, resolve
 from twokey.core.signals import Principal, Resource
-from twokey.flow.planning import Planner
+from twokey.flow.planning.planner import Planner
 from twokey.testing.builders import an_incident
 
 FOLDER = Path(__file__).parents[3] / "runbooks"

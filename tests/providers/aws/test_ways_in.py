@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.lab.aws import FakeSns
+from tests.lab.intake_harness import Sorting
+from tests.lab.web import served
 from twokey.app import SystemClock
 from twokey.app.aws import aws_doors, aws_vouch
 from twokey.cli import app as commands
@@ -20,9 +23,6 @@ from twokey.providers.aws.options import QueueOptions
 from twokey.providers.aws.sns import SnsHosts, SnsListener, topic_of
 from twokey.providers.aws.sources import SqsSource
 from twokey.settings import load
-from twokey.testing.aws import FakeSns
-from twokey.testing.sorting import Sorting
-from twokey.testing.web import served
 from twokey.web import AwsDoors, Doors, KeyDoor, SnsDoor, web_app
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "aws"

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.lab.arm import Arm, ArmState, Container, StorageAccount
 from twokey.core.runbooks import Target
 from twokey.ports import Cloud
 from twokey.providers.azure import provider
-from twokey.testing.arm import Arm, ArmState, Container, StorageAccount
 from twokey.testing.clocks import SettableClock
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
+from tests.lab.arm import Arm, Container, Fault, StorageAccount
+from tests.lab.arm.faults import access_denied, throttled
 from twokey.core.errors import Invalid, Json, NotFound, Refused, Unavailable
 from twokey.core.executions import Found
 from twokey.core.runbooks import Effect, Target
 from twokey.ports import Action, Cloud
-from twokey.testing.arm import Arm, Container, Fault, StorageAccount
-from twokey.testing.arm.faults import access_denied, throttled
 
 OTHER = "99999999-2222-3333-4444-555555555555"
 BLOCK = "azure.storage.set_public_access"

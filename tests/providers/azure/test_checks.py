@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.lab.arm import Arm, StorageAccount
 from twokey.core.errors import Invalid, Json, Refused
 from twokey.core.runbooks import Target
 from twokey.ports import Cloud
-from twokey.testing.arm import Arm, StorageAccount
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import pytest
 
+from tests.lab.arm import Arm, Call, StorageAccount
 from twokey.core.runbooks import Target
 from twokey.ports import Cloud
 from twokey.providers.azure.permissions import permissions
-from twokey.testing.arm import Arm, Call, StorageAccount
 from twokey.testing.contracts.actions import ActionContract, Scene
 
 

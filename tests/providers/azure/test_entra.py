@@ -17,10 +17,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.lab.arm.entra import Entra
 from twokey.core.errors import Invalid, Unavailable
 from twokey.providers.azure.entra import ACTION_GROUPS_APP, ACTION_GROUPS_ROLE, WebhookTokens
 from twokey.providers.azure.signing_keys import SigningKeys, fetched
-from twokey.testing.arm.entra import Entra
 from twokey.testing.clocks import SettableClock
 
 TENANT = "00000000-0000-0000-0000-00000000000f"

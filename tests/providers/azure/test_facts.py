@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from tests.lab.arm import Arm, Fault, StorageAccount, health_event, log_entry
+from tests.lab.arm.faults import access_denied, throttled
 from twokey.core.errors import Invalid, Unavailable
 from twokey.providers.azure.facts import MAX_ITEMS, AzureFacts
-from twokey.testing.arm import Arm, Fault, StorageAccount, health_event, log_entry
-from twokey.testing.arm.faults import access_denied, throttled
 from twokey.testing.clocks import SettableClock
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"

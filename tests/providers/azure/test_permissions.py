@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.arm import Arm, Call, StorageAccount, health_event
 from twokey.core.errors import Json
 from twokey.core.runbooks import Target
-from twokey.flow.cursors import StoredCursors
+from twokey.flow.intake.cursors import StoredCursors
 from twokey.ports import Cloud
 from twokey.providers.azure.facts import AzureFacts
 from twokey.providers.azure.permissions import custom_role, permissions, queue_role, setup_role
 from twokey.providers.azure.setup import Setup, Wanted
 from twokey.providers.azure.sources import ActivityLog, ServiceHealthEvents
-from twokey.testing.arm import Arm, Call, StorageAccount, health_event
 from twokey.testing.clocks import SettableClock
 from twokey.testing.memory import MemoryStore
 

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from tests.lab.arm import Arm, StorageAccount
 from twokey.catalog.runbooks import read_runbook
 from twokey.core.errors import Json, Refused
 from twokey.core.executions import StepRecord, StepState
@@ -15,9 +16,8 @@ from twokey.core.incidents import Incident, Severity, State
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned, Verdict
 from twokey.core.runbooks import Risk, Runbook, resolve
 from twokey.core.signals import Resource
-from twokey.flow.planning import Planner
+from twokey.flow.planning.planner import Planner
 from twokey.ports import Cloud
-from twokey.testing.arm import Arm, StorageAccount
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "runbooks" / "azure.block-public-storage.yaml"

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
+from tests.lab.arm import Arm, Fault, StorageAccount, health_event
+from tests.lab.arm.server import FakeCredential
 from twokey.core.errors import Invalid, Refused, Unavailable
 from twokey.providers.azure import storage
 from twokey.providers.azure.facts import AzureFacts
 from twokey.providers.azure.identifiers import storage_account_id
 from twokey.providers.azure.session import AzureOptions, AzureSession
-from twokey.testing.arm import Arm, Fault, StorageAccount, health_event
-from twokey.testing.arm.server import FakeCredential
 from twokey.testing.clocks import SettableClock
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
+from tests.lab.arm import TOKEN, Arm, Identity
+from tests.lab.arm.faults import access_denied, throttled
 from twokey import settings as settings_module
 from twokey.app.azure import azure_setups
 from twokey.core.errors import Invalid, NotFound, Refused, Unavailable
 from twokey.providers.azure.permissions import setup_role
 from twokey.providers.azure.setup import KINDS, Secure, Setup, Wanted
 from twokey.settings import Secret
-from twokey.testing.arm import TOKEN, Arm, Identity
-from twokey.testing.arm.faults import access_denied, throttled
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"

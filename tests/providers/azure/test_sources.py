@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from tests.lab.arm import Arm, Fault, health_event, log_entry
+from tests.lab.arm.faults import access_denied, throttled
+from tests.lab.arm.queues import StorageQueues
+from tests.lab.arm.server import TOKEN, FakeCredential
 from twokey.core.errors import Invalid, NotFound, Refused, Unavailable
 from twokey.core.signals import RawNotification, raw_id
 from twokey.providers.azure.normalise import AzureNormaliser
 from twokey.providers.azure.queues import StorageQueue
 from twokey.providers.azure.session import AzureOptions, AzureSession
 from twokey.providers.azure.sources import ActivityLog, ServiceHealthEvents
-from twokey.testing.arm import Arm, Fault, health_event, log_entry
-from twokey.testing.arm.faults import access_denied, throttled
-from twokey.testing.arm.queues import StorageQueues
-from twokey.testing.arm.server import TOKEN, FakeCredential
 from twokey.testing.clocks import SettableClock
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"

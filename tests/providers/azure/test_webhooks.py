@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.lab.intake_harness import Sorting, shipped_rules
 from twokey.core.responsibility import Label, Verdict
 from twokey.core.signals import RawNotification, Signal
 from twokey.providers.azure.normalise import AzureNormaliser
-from twokey.testing.sorting import Sorting, shipped_rules
 
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-111122223333"
 INVENTED = "11111111-1111-1111-1111-111111111111"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 
-from twokey.testing.slack import BackgroundLoop, FakeSlack
+from twokey.demo.slack import BackgroundLoop, FakeSlack
 
 from .fake_slack_bot import Bot
 

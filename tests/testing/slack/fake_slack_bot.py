@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from twokey.testing.slack import FakeSlack
+from twokey.demo.slack import FakeSlack
 
 CARD: list[dict[str, Any]] = [
     {

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from twokey.testing.slack import BackgroundLoop, FakeSlack
+from twokey.demo.slack import BackgroundLoop, FakeSlack
 
 from .fake_slack_bot import Bot
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from twokey.testing.slack import (
+from twokey.demo.slack import (
     FakeSlack,
     Message,
     as_html,
@@ -16,7 +16,7 @@ from twokey.testing.slack import (
     as_text,
     live_mentions,
 )
-from twokey.testing.slack.mrkdwn import spans
+from twokey.demo.slack.mrkdwn import spans
 
 from .fake_slack_bot import CARD, Bot
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from twokey.testing.slack import FakeSlack
+from twokey.demo.slack import FakeSlack
 
 from .fake_slack_bot import CARD, Bot
 

@@ -16,7 +16,7 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
-from twokey.testing.slack import BackgroundLoop, Channel, FakeSlack
+from twokey.demo.slack import BackgroundLoop, Channel, FakeSlack
 
 from .fake_slack_bot import CARD, Bot, modal
 

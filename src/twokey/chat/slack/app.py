@@ -15,11 +15,11 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from twokey.chat.slack.desk import Desk
-from twokey.chat.slack.listeners import listen
+from twokey.chat.delivery.supervisor import Watch, Workers
+from twokey.chat.slack.inbound.dispatch import Desk
+from twokey.chat.slack.inbound.listeners import listen
+from twokey.chat.slack.inbound.threads import Threads
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.threads import Threads
-from twokey.chat.slack.workers import Watch, Workers
 from twokey.ports import Clock, Rosters, Store
 
 log = logging.getLogger("twokey.slack")

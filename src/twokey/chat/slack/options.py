@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from twokey.core.notices import Notice
 from twokey.flow.containment import Containment
+from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
-from twokey.flow.response import Response
-from twokey.flow.review import Review
+from twokey.flow.review.drafts import Review
 
 
 @dataclass(frozen=True, slots=True)

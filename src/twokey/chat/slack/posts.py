@@ -9,13 +9,13 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from twokey.chat.slack.blocks import Block, actions, context, section
-from twokey.chat.slack.cards import is_security, thread_message
+from twokey.chat.slack.inbound.threads import placed
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.plans import ask_buttons
-from twokey.chat.slack.redraw import Redraw
-from twokey.chat.slack.text import Words
-from twokey.chat.slack.threads import placed
+from twokey.chat.slack.views.blocks import Block, actions, context, section
+from twokey.chat.slack.views.cards import is_security, thread_message
+from twokey.chat.slack.views.plans import ask_buttons
+from twokey.chat.slack.views.render import Redraw
+from twokey.chat.slack.views.text import Words
 from twokey.core.errors import NotFound
 from twokey.core.notices import Notice, NoticeKind
 from twokey.core.runbooks import PlanState

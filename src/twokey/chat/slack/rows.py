@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from twokey.chat.slack.inbound.threads import address
 from twokey.chat.slack.options import SlackOptions
 from twokey.chat.slack.posts import GONE_ERRORS, PLACE_ERRORS, Outcome, Post
-from twokey.chat.slack.threads import address
 from twokey.core.errors import message
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import system

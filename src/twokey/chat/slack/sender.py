@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from twokey.chat.delivery.channel_health import Away
+from twokey.chat.delivery.rate_limit import Pace
+from twokey.chat.delivery.supervisor import Watch, Workers
 from twokey.chat.slack.app import connections
-from twokey.chat.slack.away import Away
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.pace import Pace
 from twokey.chat.slack.posts import (
     GONE_ERRORS,
     OURS_ERRORS,
@@ -28,7 +29,6 @@ from twokey.chat.slack.posts import (
     call,
 )
 from twokey.chat.slack.rows import LOOKED_AT, Rows
-from twokey.chat.slack.workers import Watch, Workers
 from twokey.core.errors import TwokeyError
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.flow.crashpoints import At

@@ -1,0 +1,325 @@
+"""Modals: choosing a runbook, looking at a plan, turning a key, saying no, and small forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from twokey.chat.slack.payloads import noted
+from twokey.chat.slack.views.blocks import (
+    VIEW_BLOCKS,
+    VIEW_TEXT,
+    Block,
+    actions,
+    ask,
+    button,
+    context,
+    line,
+    modal,
+    section,
+    select,
+    text_length,
+)
+from twokey.chat.slack.views.cards import Names
+from twokey.chat.slack.views.plans import full_preview
+from twokey.chat.slack.views.text import Words, code, plain, shown
+from twokey.core.approvals import Standing, needs_typed_target
+from twokey.core.errors import Message, Refused
+from twokey.core.incidents import CANCEL_REASONS, Incident, Severity, State, may_move
+from twokey.core.runbooks import Param, Plan, Risk, Runbook
+
+
+def loading(words: Words, sentence: str = "chat.modal.loading") -> Block:
+    """Return what is shown while clouds are read."""
+    return _modal(words, "contain", [section("\u23f3 " + words(sentence))], callback_id="wait")
+
+
+def told(words: Words, message: Message, title: str = "contain") -> Block:
+    """Return a modal that says one thing."""
+    return _modal(words, title, [section(words.of(message))], callback_id="told")
+
+
+def choose_runbook(incident: Incident, books: Sequence[Runbook], channel: str, words: Words) -> Block:
+    """Return the menu of approved runbooks that fit, the best one first."""
+    intro = section(words("chat.modal.choose_intro", incident=incident.id, account=incident.account))
+    if not books:
+        return _modal(words, "contain", [intro, section(words("chat.modal.no_runbook"))], callback_id="told")
+    menu = select(
+        "runbook", [(_book(book, words), book.id) for book in books], words.plain("chat.modal.choose")
+    )
+    lines = [_book_line(book, words) for book in books[:8]]
+    return _modal(
+        words,
+        "contain",
+        [
+            intro,
+            ask(words.plain("chat.modal.runbook"), menu, "runbook"),
+            context("\n".join(lines)[:2900]),
+        ],
+        callback_id="contain_choose",
+        submit="chat.button.preview",
+        metadata=noted(incident=incident.id, channel=channel),
+    )
+
+
+def parameters(
+    incident_id: str,
+    book: Runbook,
+    wanted: Sequence[Param],
+    words: Words,
+    *,
+    channel: str,
+    problem: Message | None,
+) -> Block:
+    """Return the form for what a runbook needs and nothing else knows."""
+    blocks = [section(words("chat.modal.params_intro", runbook=book.id, incident=incident_id))]
+    if problem:
+        blocks.append(section("\u26a0\ufe0f " + words.of(problem)))
+    for param in wanted[:20]:
+        hint = plain(param.type, 100)
+        blocks.append(ask(plain(param.name, 100), line("value", most=1000), f"param:{param.name}", hint=hint))
+    return _modal(
+        words,
+        "contain",
+        blocks,
+        callback_id="contain_params",
+        submit="chat.button.preview",
+        metadata=noted(incident=incident_id, runbook=book.id, channel=channel),
+    )
+
+
+def preview(
+    plan: Plan,
+    standing: Standing,
+    name: Names,
+    notes: Mapping[str, str],
+    words: Words,
+    *,
+    warning: Message | None = None,
+) -> Block:
+    """Return what a proposer confirms: counted reach, exact targets, ordered calls, documents, state now."""
+    blocks = [section(words("chat.modal.preview_intro", digest=plan.short))]
+    if warning:
+        blocks.insert(0, section("\u26a0\ufe0f " + words.of(warning)))
+    blocks += full_preview(plan, standing, name, words)
+    blocks.append(
+        ask(words.plain("chat.modal.why"), line("reason", long=True, most=1000), "reason", optional=True)
+    )
+    blocks.append(_checked(words))
+    if plan.break_glass_allowed and plan.risk is not Risk.CRITICAL:
+        blocks += actions(
+            button(
+                words.plain("chat.button.break_glass"), "glass_open", notes.get("draft", "-"), style="danger"
+            ),
+            block_id="glass",
+        )
+    return _modal(
+        words,
+        "undo" if plan.undo_of else "contain",
+        _whole(blocks, words),
+        callback_id="contain_propose",
+        submit="chat.button.propose",
+        metadata=noted(**notes),
+    )
+
+
+def approve(plan: Plan, standing: Standing, name: Names, words: Words, *, viewer: str, channel: str) -> Block:
+    """Return what turns a key: the whole plan again, an act of checking, and what the profile asks for."""
+    blocks = [section(words("chat.modal.approve_intro", requester=name(plan.requester), digest=plan.short))]
+    if viewer and viewer == plan.requester:
+        blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_own")))
+    elif viewer and viewer in standing.keys:
+        blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_key_turned")))
+    blocks += full_preview(plan, standing, name, words)
+    if needs_typed_target(plan):
+        blocks.append(_typed(words))
+    if plan.approval.step_up == "totp":
+        blocks.append(_code(words))
+    blocks.append(_checked(words))
+    return _modal(
+        words,
+        "approve",
+        _whole(blocks, words),
+        callback_id="plan_approve",
+        submit="chat.button.turn_key",
+        metadata=noted(plan=plan.id, digest=plan.digest, channel=channel),
+    )
+
+
+def reject(plan: Plan, channel: str, words: Words) -> Block:
+    """Return the question for a reason: one no ends the plan."""
+    return _modal(
+        words,
+        "reject",
+        [
+            section(words("chat.modal.reject_intro", title=plan.title, digest=plan.short)),
+            ask(words.plain("chat.modal.reason"), line("reason", long=True, most=1000), "reason"),
+        ],
+        callback_id="plan_reject",
+        submit="chat.button.reject",
+        metadata=noted(plan=plan.id, channel=channel),
+    )
+
+
+def break_glass(plan: Plan, notes: Mapping[str, str], words: Words) -> Block:
+    """Return the one-person path: loud, with a code and a reason."""
+    blocks = [
+        section("\U0001f6a8 " + words("chat.modal.glass_intro")),
+        section(f"{shown(plan.title, 150)}\n{code(plan.target.account)} · {code(plan.short)}"),
+        _typed(words),
+        _code(words),
+        ask(words.plain("chat.modal.glass_reason"), line("reason", long=True, most=1000), "reason"),
+    ]
+    return _modal(
+        words,
+        "glass",
+        blocks,
+        callback_id="glass_break",
+        submit="chat.button.break_glass",
+        metadata=noted(**notes),
+    )
+
+
+def note(incident_id: str, channel: str, words: Words) -> Block:
+    """Return the form for a line of the timeline."""
+    return _modal(
+        words,
+        "note",
+        [
+            ask(
+                words.plain("chat.modal.note", incident=incident_id),
+                line("text", long=True, most=2000),
+                "text",
+            )
+        ],
+        callback_id="incident_note",
+        submit="chat.button.save",
+        metadata=noted(incident=incident_id, channel=channel),
+    )
+
+
+def change_state(incident: Incident, channel: str, words: Words) -> Block:
+    """Return the form for moving an incident on: only the legal moves are offered."""
+    moves = [
+        (words.plain(f"chat.state.{state.value}", 75), state.value)
+        for state in State
+        if _legal(incident, state)
+    ]
+    if not moves:
+        return _modal(words, "status", [section(words("chat.modal.no_moves"))], callback_id="told")
+    blocks = [ask(words.plain("chat.modal.state", incident=incident.id), select("state", moves), "state")]
+    if _legal(incident, State.CANCELLED):
+        reasons = [(words.plain(f"chat.cancel.{reason}", 75), reason) for reason in CANCEL_REASONS]
+        blocks.append(
+            ask(words.plain("chat.modal.cancel_reason"), select("cancel", reasons), "cancel", optional=True)
+        )
+    return _modal(
+        words,
+        "status",
+        blocks,
+        callback_id="incident_status",
+        submit="chat.button.save",
+        metadata=noted(incident=incident.id, channel=channel),
+    )
+
+
+def change_severity(incident: Incident, channel: str, words: Words) -> Block:
+    """Return the form for grading an incident anew."""
+    choices = [(words.plain(f"chat.severity.{severity.value}", 75), severity.value) for severity in Severity]
+    label = words.plain("chat.modal.severity", incident=incident.id, severity=incident.severity.value)
+    return _modal(
+        words,
+        "severity",
+        [ask(label, select("severity", choices), "severity")],
+        callback_id="incident_severity",
+        submit="chat.button.save",
+        metadata=noted(incident=incident.id, channel=channel),
+    )
+
+
+def give_role(incident_id: str, channel: str, words: Words) -> Block:
+    """Return the form for giving somebody a role."""
+    roles = [(words.plain(f"chat.role.{role}", 75), role) for role in ("ic", "scribe", "comms")]
+    return _modal(
+        words,
+        "role",
+        [
+            ask(words.plain("chat.modal.role"), select("role", roles), "role"),
+            ask(words.plain("chat.modal.who"), {"type": "users_select", "action_id": "person"}, "person"),
+        ],
+        callback_id="incident_role",
+        submit="chat.button.save",
+        metadata=noted(incident=incident_id, channel=channel),
+    )
+
+
+def _modal(
+    words: Words, title: str, blocks: list[Block], *, callback_id: str, submit: str = "", metadata: str = ""
+) -> Block:
+    return modal(
+        words.plain(f"chat.title.{title}", 24),
+        blocks,
+        callback_id=callback_id,
+        close=words.plain("chat.button.close" if not submit else "chat.button.back", 24),
+        submit=words.plain(submit, 24) if submit else "",
+        metadata=metadata,
+    )
+
+
+def _typed(words: Words) -> Block:
+    hint = words.plain("chat.modal.typed_hint", 500)
+    return ask(words.plain("chat.modal.typed"), line("typed", most=200), "typed", hint=hint)
+
+
+def _code(words: Words) -> Block:
+    return ask(
+        words.plain("chat.modal.code"),
+        line("code", most=12),
+        "code",
+        hint=words.plain("chat.modal.code_hint", 500),
+    )
+
+
+def _checked(words: Words) -> Block:
+    # An own act, and the place where a refusal can be shown when nothing has to be typed.
+    box: Block = {
+        "type": "checkboxes",
+        "action_id": "checked",
+        "options": [
+            {"text": {"type": "plain_text", "text": words.plain("chat.modal.checked", 75)}, "value": "yes"}
+        ],
+    }
+    return ask(words.plain("chat.modal.checked_label"), box, "checked")
+
+
+def _whole(blocks: list[Block], words: Words) -> list[Block]:
+    """Keep a modal within Slack's limits; what is asked stays, and what is left out is said."""
+    asked = [block for block in blocks if block["type"] in ("input", "actions")]
+    shown_, room, places = list[Block](), VIEW_TEXT, VIEW_BLOCKS - len(asked) - 1
+    others = [block for block in blocks if block["type"] not in ("input", "actions")]
+    for block in others:
+        room -= text_length(block)
+        if room < 0 or len(shown_) >= places:
+            break
+        shown_.append(block)
+    if len(shown_) == len(others):
+        return blocks
+    left_out = section("\u26a0\ufe0f " + words("chat.modal.not_all_shown", count=len(others) - len(shown_)))
+    return [*shown_, left_out, *asked]
+
+
+def _legal(incident: Incident, state: State) -> bool:
+    try:
+        may_move(incident, state, CANCEL_REASONS[0])
+    except Refused:
+        return False
+    return True
+
+
+def _book(book: Runbook, words: Words) -> str:
+    return plain(f"{words.plain(f'chat.risk.{book.risk.value}')} · {book.title}", 75, words.language)
+
+
+def _book_line(book: Runbook, words: Words) -> str:
+    risk = f"{words('chat.plan.risk')}: {words(f'chat.risk.{book.risk.value}')}"
+    undo = f"{words('chat.plan.undo')}: {words(f'chat.reversible.{book.reversible}')}"
+    return f"• {code(f'{book.id}@{book.version}', 100)} {shown(book.title, 120)} ({risk}, {undo})"

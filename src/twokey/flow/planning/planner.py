@@ -1,0 +1,204 @@
+"""Planning: a runbook, one incident and fresh reads of the cloud become a plan with a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from twokey.core.errors import Json, Message, Refused, message
+from twokey.core.executions import StepRecord, step_scope, undoable
+from twokey.core.incidents import Incident, facts
+from twokey.core.runbooks import (
+    ActionCall,
+    Plan,
+    PlanState,
+    Preview,
+    Runbook,
+    Step,
+    Target,
+    Touch,
+    digest_of,
+    resolve,
+)
+from twokey.flow.planning.expand import filled_in, unfolded
+from twokey.flow.planning.parameters import parameters
+from twokey.ports import Action, Cloud
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Make plans; the same incident, parameters and cloud state give the same digest."""
+
+    # That is how a difference between preview and run is seen.
+
+    clouds: Mapping[str, Cloud]
+    config: Mapping[str, Json]  # what a runbook may take `from: config.*`
+
+    def plan(self, runbook: Runbook, incident: Incident, given: Mapping[str, Json]) -> Plan:
+        """Render a runbook for an incident, ask every guard and preview every step (reads only)."""
+        cloud = self.cloud(runbook.provider)
+        if not incident.verdict.is_contained_by_us:
+            raise Refused("refused.provider_side", incident=incident.id, label=incident.verdict.label.value)
+        if incident.disputed:
+            raise Refused("refused.disputed", incident=incident.id, why=incident.disputed)
+        if incident.provider != runbook.provider:
+            raise Refused(
+                "refused.other_cloud", incident=incident.id, runbook=runbook.id, cloud=runbook.provider
+            )
+        known: dict[str, Json] = {"incident": facts(incident), "config": dict(self.config)}
+        params = parameters(runbook, given, known, cloud.parameter_types)
+        scope: dict[str, Json] = {"params": params, **known}
+        # Whose roles and whose eyes it needs is decided by where it acts, which a parameter may say.
+        named = params.get("account_id") or params.get("subscription_id")
+        target = Target(str(named or incident.account), incident.region)
+        return self._observed(
+            Plan(
+                id="",
+                incident_id=incident.id,
+                runbook_id=runbook.id,
+                runbook_version=runbook.version,
+                runbook_digest=runbook.digest,
+                title=runbook.title,
+                provider=runbook.provider,
+                target=target,
+                risk=runbook.risk,
+                reversible=runbook.reversible,
+                params=params,
+                steps=tuple(unfolded(runbook, scope)),
+                guards=tuple(filled_in(guard, scope) for guard in runbook.guards),
+                approval=runbook.approval,
+                observed={},
+                touches=(),
+                blast={},
+                typed_target=_typed(runbook.approval.typed_confirmation, scope, target),
+                break_glass_allowed=runbook.break_glass,
+            ),
+            runbook.blast_max,
+        )
+
+    def undo_plan(self, plan: Plan, journal: Mapping[str, StepRecord]) -> Plan:
+        """Make the plan that takes a plan's effects back, last first, from what was kept before each."""
+        scope: dict[str, Json] = {"steps": cast("Json", step_scope(journal))}
+        done = undoable(plan, journal)
+        if not done:
+            raise Refused("refused.nothing_to_undo", plan=plan.short)
+        steps = tuple(self._undo_step(plan, step, scope) for step in done)
+        undo = replace(
+            plan,
+            id="",
+            title=plan.title,
+            steps=steps,
+            guards=(),
+            observed={},
+            touches=(),
+            blast={},
+            notes=(),
+            digest="",
+            undo_of=plan.id,
+            break_glass_allowed=False,
+            break_glass_by="",
+            break_glass_reason="",
+            confirm_by=None,
+            confirmed_by="",
+            reason=None,
+            state=PlanState.PROPOSED,
+        )
+        return self._observed(undo, {})
+
+    def observe_again(self, plan: Plan, runbook: Runbook, incident: Incident) -> Plan:
+        """Make the same plan from the runbook and the cloud as they are now."""
+        return self.plan(runbook, incident, plan.params)
+
+    def observe_undo_again(self, plan: Plan) -> Plan:
+        """Look at the cloud again for an undo, whose steps are fixed by the journal it came from."""
+        return self._observed(replace(plan, observed={}, touches=(), blast={}, notes=()), {})
+
+    def cloud(self, name: str) -> Cloud:
+        """Return a configured cloud, or say that it is not."""
+        if name not in self.clouds:
+            raise Refused("refused.cloud_not_configured", cloud=name)
+        return self.clouds[name]
+
+    def ask_guards(self, plan: Plan) -> dict[str, Json]:
+        """Ask every guard and return what they saw; raise Refused with the first that does not hold."""
+        checks = self.cloud(plan.provider).checks
+        seen: dict[str, Json] = {}
+        for guard in plan.guards:
+            result = checks[guard.check].holds(plan.target, guard.inputs)
+            if not result.holds:
+                why = result.reason or message("check.does_not_hold", check=guard.check)
+                raise Refused("refused.guard", guard=guard.id or guard.check, why=why)
+            seen[f"guard:{guard.id or guard.check}"] = dict(result.seen)
+        return seen
+
+    def _observed(self, plan: Plan, blast_max: Mapping[str, int]) -> Plan:
+        actions = self.cloud(plan.provider).actions
+        observed = self.ask_guards(plan)
+        previews: dict[str, Preview] = {}
+        for step in plan.steps:
+            preview = actions[step.action].preview(plan.target, step.inputs)
+            if preview.refusal:
+                raise Refused(preview.refusal.code, **{**preview.refusal.params, "step": step.id})
+            previews[step.id] = preview
+            if preview.observed:
+                observed[step.id] = dict(preview.observed)
+        touches = _distinct(touch for preview in previews.values() for touch in preview.touches)
+        blast = _blast(previews)
+        _within(blast, touches, blast_max)
+        notes: list[Message] = [note for preview in previews.values() for note in preview.notes]
+        made = replace(plan, observed=observed, touches=touches, blast=blast, notes=_once(notes))
+        return replace(made, digest=digest_of(made))
+
+    def _undo_step(self, plan: Plan, step: Step, scope: Mapping[str, Json]) -> Step:
+        call = cast(ActionCall, step.undo)
+        action: Action = self.cloud(plan.provider).actions[call.action]
+        inputs = cast("dict[str, Json]", resolve(cast("Json", dict(call.inputs)), scope))
+        return Step(
+            id=f"undo-{step.id}",
+            phase="contain",
+            action=call.action,
+            effect=action.effect,
+            inputs=inputs,
+            irreversible="an undo is taken back by running the runbook again",
+            retry=step.retry,
+            timeout_s=step.timeout_s,
+        )
+
+
+def _typed(template: str, scope: Mapping[str, Json], target: Target) -> str:
+    if not template:
+        return target.account
+    last4 = template.startswith("last4:")
+    text = str(resolve(template.removeprefix("last4:"), scope))
+    return text[-4:] if last4 else text
+
+
+def _distinct(touches: Iterable[Touch]) -> tuple[Touch, ...]:
+    return tuple(dict.fromkeys(touches))
+
+
+def _blast(previews: Mapping[str, Preview]) -> dict[str, int]:
+    """Add the counts over the items of one unfolded step; take the largest over different steps."""
+    blast: dict[str, int] = {}
+    by_template: dict[str, dict[str, int]] = {}
+    for step_id, preview in previews.items():
+        sums = by_template.setdefault(step_id.partition("[")[0], {})
+        for scope, count in preview.counts.items():
+            sums[scope] = sums.get(scope, 0) + count
+    for sums in by_template.values():
+        for scope, count in sums.items():
+            blast[scope] = max(blast.get(scope, 0), count)
+    return blast
+
+
+def _within(blast: Mapping[str, int], touches: tuple[Touch, ...], limits: Mapping[str, int]) -> None:
+    for scope, limit in limits.items():
+        touched = len({t.id for t in touches if t.kind + "s" == scope})
+        count = max(blast.get(scope, 0), touched)
+        if count > limit:
+            raise Refused("refused.blast_radius", scope=scope, count=count, limit=limit)
+
+
+def _once(notes: Iterable[Message]) -> tuple[Message, ...]:
+    return tuple({str(note): note for note in notes}.values())

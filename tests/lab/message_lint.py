@@ -1,0 +1,114 @@
+"""Fixtures that watch every message and every audit entry that a test makes.
+
+A message must have words in every language and each of the words' parameters, with a value. An audit entry must have
+an action and an actor as docs/reference/audit-actions.md names them, and belong to a plan where the page says so. So a
+wrong code, a forgotten parameter or an entry that belongs to nothing fails whichever test makes it.
+
+Import them into a conftest.py: `from tests.lab.message_lint import what_is_kept, what_is_said`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pytest
+
+from twokey.core.audit import AuditEntry
+from twokey.core.errors import Message
+from twokey.words import LANGUAGES, word
+
+_PAGE = Path(__file__).parents[2] / "docs/reference/audit-actions.md"
+_OF_A_PLAN = ("A plan and its keys", "A run")
+# entries about plans that were never stored, or before one is known
+_WITHOUT_A_PLAN = ("preview.refused", "proposal.refused", "run.not_needed", "break_glass.refused")
+
+_DOUBLES = ("cloud.", "some.")  # what the doubles of clouds say of themselves: nobody reads it
+_ATTACKS = ("tampered",)  # what a test does to the record behind everybody's back
+
+
+@pytest.fixture(autouse=True)
+def what_is_said(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which something was said that has no words, or not all of its parameters."""
+    yield from _watched(monkeypatch, Message, _message_faults)
+
+
+@pytest.fixture(autouse=True)
+def what_is_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which an entry was kept that the reference does not know in this form."""
+    yield from _watched(monkeypatch, AuditEntry, _entry_faults)
+
+
+def _watched(
+    monkeypatch: pytest.MonkeyPatch, noun: type[Any], look: Callable[[Any], Iterator[str]]
+) -> Iterator[None]:
+    faults: list[str] = []
+    _watch(monkeypatch, noun, lambda made: faults.extend(look(made)))
+    yield
+    assert not faults, "\n".join(dict.fromkeys(faults))
+
+
+def _watch(monkeypatch: pytest.MonkeyPatch, noun: type[Any], look: Callable[[Any], None]) -> None:
+    made = noun.__init__
+
+    @functools.wraps(made)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs)
+        look(self)
+
+    monkeypatch.setattr(noun, "__init__", init)
+
+
+def _message_faults(said: Message) -> Iterator[str]:
+    if isinstance(said.code, str) and said.code.startswith(_DOUBLES):
+        return
+    for language in LANGUAGES:
+        words = word(said.code, language) if isinstance(said.code, str) else said.code
+        if not isinstance(words, str) or words == said.code:
+            yield f"{said.code!r} has no words in {language}"
+            continue
+        wanted = {name for _, name, _, _ in Formatter().parse(words) if name}
+        if missing := wanted - said.params.keys():
+            yield f"{said.code} is said without {', '.join(sorted(missing))}"
+    for name, value in said.params.items():
+        if value == "None" or (not value and name in ("person", "plan", "incident")):
+            yield f"{said.code} is said with {name}={value!r}"
+
+
+@functools.cache
+def _actions() -> dict[str, tuple[str, str]]:
+    """Return each action with the section it stands in and who may be its actor."""
+    known = {}
+    section = ""
+    for line in _PAGE.read_text("utf-8").splitlines():
+        if line.startswith("## "):
+            section = line[3:].strip()
+        elif found := re.match(r"\| (`[^|]+) \| ([^|]+) \|", line):
+            for name in re.findall(r"`([^`]+)`", found[1]):
+                known[name] = (section, found[2].strip())
+    return known
+
+
+def _entry_faults(entry: AuditEntry) -> Iterator[str]:
+    if entry.action in _ATTACKS or entry.actor.id == "system:test":
+        return
+    if entry.action not in _actions():
+        yield f"{entry.action!r} is no action of the reference"
+        return
+    section, actors = _actions()[entry.action]
+    actor = entry.actor.id
+    if isinstance(actor, str) and actor.startswith("system:"):
+        is_one = any(actor.startswith(one.rstrip("…")) for one in re.findall(r"`(system:[^`]+)`", actors))
+    else:
+        is_one = isinstance(actor, str) and actor != "None" and "person" in actors
+    if not is_one:
+        yield f"{entry.action} was done by {actor!r} ({entry.actor.account}), and the reference says {actors}"
+    if section in _OF_A_PLAN and not entry.plan_id and entry.action not in _WITHOUT_A_PLAN:
+        yield f"{entry.action} belongs to no plan"
+    for name, value in entry.data.items():
+        if name != name.lower() or value is None:
+            yield f"{entry.action} keeps {name}={value!r}"
