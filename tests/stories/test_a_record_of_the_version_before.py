@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.lab.intake_harness import shipped_rules
 from twokey import app as wiring
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.posts import Drawing
@@ -32,15 +33,14 @@ from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.core.sightings import Sighting
 from twokey.core.signals import Cursor, RawNotification, RawState, raw_id
 from twokey.engine.embedded import EmbeddedEngine
-from twokey.flow.duties import duties, parked
+from twokey.flow.handlers import duties, parked
 from twokey.flow.intake import Intake
 from twokey.settings import load
 from twokey.store import migrate, open_store
 from twokey.store.kinds import ALL, Kind
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import KEY_ID, WORKLOADS, AccessKey
-from twokey.testing.playbooks import QUARANTINE_ACCOUNT
-from twokey.testing.sorting import shipped_rules
+from twokey.testing.runbooks import QUARANTINE_ACCOUNT
 from twokey.testing.world import World
 
 RECORDS = Path(__file__).resolve().parents[1] / "fixtures" / "records"
