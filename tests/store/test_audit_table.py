@@ -18,7 +18,7 @@ from twokey.core.errors import Tampered
 from twokey.core.people import Actor, ChatAccount, system
 from twokey.core.runbooks import canonical
 from twokey.store import SqlStore, open_store
-from twokey.store.chain import covered, data_text, entry_of, proved, sealed
+from twokey.store.chain import data_text, entry_of, preimage, sealed_row, verify_rows
 from twokey.store.failures import driver_errors
 from twokey.testing.clocks import SettableClock
 
@@ -40,9 +40,9 @@ def test_the_quick_bytes_are_the_canonical_bytes(
     actor: str, account: str, action: str, about: str, data: dict[str, Any], at: datetime
 ) -> None:
     who = Actor(actor, ChatAccount(account, "U1"))
-    row = tuple(sealed((7, "a" * 64), at, who, action, (about, "plan"), data=data_text(data)).values())
+    row = tuple(sealed_row((7, "a" * 64), at, who, action, (about, "plan"), data=data_text(data)).values())
     entry = entry_of(row)
-    assert covered(row) == canonical(content(entry))
+    assert preimage(row) == canonical(content(entry))
     assert entry.hash == row[10]
 
 
@@ -52,7 +52,7 @@ def rows(count: int = 12) -> list[tuple[Any, ...]]:
     for n in range(count):
         about = (f"INC-{n % 3}", "plan-1" if n % 2 else "")
         data = data_text({"n": n, "text": 'é " \\ \u2028', "list": [1, None]})
-        row = sealed(head, datetime(2026, 3, 2, tzinfo=UTC), system("flow"), "noted", about, data=data)
+        row = sealed_row(head, datetime(2026, 3, 2, tzinfo=UTC), system("flow"), "noted", about, data=data)
         made.append(tuple(row.values()))
         head = (row["seq"], row["hash"])
     return made
@@ -62,7 +62,7 @@ def test_ten_thousand_random_changes_are_all_found() -> None:
     dice = random.Random(20261121)
     whole = rows()
     head = (whole[-1][0], whole[-1][10])
-    assert proved(whole, (0, GENESIS)) == head
+    assert verify_rows(whole, (0, GENESIS)) == head
     assert verify(map(entry_of, whole)) == head
     missed = []
     for number in range(10_000):
@@ -70,7 +70,7 @@ def test_ten_thousand_random_changes_are_all_found() -> None:
         if changed == whole:
             continue
         try:
-            end = proved(changed, (0, GENESIS))
+            end = verify_rows(changed, (0, GENESIS))
         except Tampered:
             continue
         if end == head:  # a cut tail ends elsewhere, and is found against a posted head

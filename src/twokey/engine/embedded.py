@@ -14,7 +14,7 @@ from typing import Generic
 from twokey.core.errors import Unavailable
 from twokey.core.jobs import JobKind
 from twokey.engine.outcomes import End, Outcome, attempt
-from twokey.engine.queue import Queue, Retries, T, Taken
+from twokey.engine.queue import Queue, Retries, T
 from twokey.ports import Clock, Handle, Parked
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ class EmbeddedEngine(Generic[T]):
         self._threads: list[threading.Thread] = []
         self._is_running = False
         self._fault: BaseException | None = None
-        self._bell = _Bell()
-        queue.watch(self._bell.ring)
+        self._wakeups = _Wakeups()
+        queue.watch(self._wakeups.notify)
 
     def run(self, stop: Stop) -> None:
         """Work until told to stop; jobs in hand are finished first. A worker's own fault ends the run."""
         self._fault, self._is_running = None, True
-        self._bell.open()
+        self._wakeups.open()
         with self._renewing():
             # Held here: a thread (or task) that nobody holds can vanish without a word.
             self._threads = [
@@ -73,7 +73,7 @@ class EmbeddedEngine(Generic[T]):
             while not stop.wait(0.1) and self.alive():
                 pass
             self._is_running = False
-            self._bell.close()
+            self._wakeups.close()
             for thread in self._threads:
                 thread.join()
         self._threads = []
@@ -95,13 +95,13 @@ class EmbeddedEngine(Generic[T]):
     def _work(self) -> None:
         try:
             while self._is_running:
-                heard = self._bell.count
+                seen = self._wakeups.count
                 try:
                     if not self._run_one():
-                        self._bell.wait(heard, self._poll_s)
+                        self._wakeups.wait(seen, self._poll_s)
                 except Unavailable as error:
                     log.warning("the record does not answer: %s", error)
-                    self._bell.wait(self._bell.count, STORE_DOWN_S)
+                    self._wakeups.wait(self._wakeups.count, STORE_DOWN_S)
         except BaseException as fault:
             self._fault = fault
             log.exception("a worker died")
@@ -109,22 +109,19 @@ class EmbeddedEngine(Generic[T]):
     def _run_one(self) -> bool:
         may_sort = self._may_sort.acquire(blocking=False)
         try:
-            taken = self._take(sorts=may_sort)
-            if may_sort and not _is_sort(taken):
+            now = self._clock.now()
+            taken = self._queue.take(self._name, now, now + self._lease, sorts=may_sort)
+            if may_sort and not (taken and taken.job.kind is JobKind.SORT):
                 self._may_sort.release()
                 may_sort = False
                 if taken:
-                    self._bell.ring(1)  # somebody else may sort now
+                    self._wakeups.notify(1)  # somebody else may sort now
             if taken:
                 self._run_it(taken)
             return taken is not None
         finally:
             if may_sort:
                 self._may_sort.release()
-
-    def _take(self, *, sorts: bool) -> T | None:
-        now = self._clock.now()
-        return self._queue.take(self._name, now, now + self._lease, sorts=sorts)
 
     def _run_it(self, taken: T) -> None:
         key = id(taken)
@@ -146,7 +143,7 @@ class EmbeddedEngine(Generic[T]):
             except Unavailable:
                 if not self._is_running:
                     raise  # the lease runs out, and whoever comes next takes the job
-                self._bell.wait(self._bell.count, STORE_DOWN_S)
+                self._wakeups.wait(self._wakeups.count, STORE_DOWN_S)
 
     def _settle(self, taken: T, outcome: Outcome) -> bool:
         due = self._clock.now() + timedelta(seconds=outcome.wait_s)
@@ -188,26 +185,22 @@ class EmbeddedEngine(Generic[T]):
             log.exception("nobody renews the leases any more")
 
 
-def _is_sort(taken: Taken | None) -> bool:
-    return taken is not None and taken.job.kind is JobKind.SORT
-
-
-class _Bell:
-    """Wakes as many waiting workers as there are new jobs; a ring between look and wait is not missed."""
+class _Wakeups:
+    """Wakes as many waiting workers as there are new jobs; a notification between look and wait is not missed."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._is_open = True
         self.count = 0
 
-    def ring(self, jobs: int) -> None:
+    def notify(self, jobs: int) -> None:
         with self._condition:
             self.count += 1
             self._condition.notify(jobs)
 
-    def wait(self, heard: int, seconds: float) -> None:
+    def wait(self, seen: int, seconds: float) -> None:
         with self._condition:
-            if self._is_open and self.count == heard:
+            if self._is_open and self.count == seen:
                 self._condition.wait(seconds)
 
     def open(self) -> None:

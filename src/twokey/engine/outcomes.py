@@ -59,7 +59,7 @@ def attempt(job: Job, failed: int, handle: Handle, parked: Parked, retries: Retr
 def _after_fault(job: Job, error: Exception, failed: int, parked: Parked, retries: Retries) -> Outcome:
     if retries.is_last(failed):
         return _give_up(job, error, failed, parked, retries)
-    return Outcome(End.FAILED, retries.wait_s(failed), _said(error))
+    return Outcome(End.FAILED, retries.wait_s(failed), _error_text(error))
 
 
 def _give_up(job: Job, error: Exception, failed: int, parked: Parked, retries: Retries) -> Outcome:
@@ -68,9 +68,9 @@ def _give_up(job: Job, error: Exception, failed: int, parked: Parked, retries: R
     except Exception:
         # Nobody was told: giving up now would be silent. It is tried again, the telling with it.
         log.exception("job %s is given up, but telling it failed", job.id)
-        return Outcome(End.FAILED, retries.wait_s(max(1, failed)), _said(error))
-    return Outcome(End.PARKED, error=_said(error))
+        return Outcome(End.FAILED, retries.wait_s(max(1, failed)), _error_text(error))
+    return Outcome(End.PARKED, error=_error_text(error))
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"

@@ -7,9 +7,9 @@ from pathlib import Path
 import psycopg
 from procrastinate.schema import SchemaManager, migrations_path
 
+from twokey.advisory_locks import AdvisoryLock
 from twokey.core.errors import Unavailable
 
-_LOCK = 0x2B0_0004
 _REMEMBER = "CREATE TABLE IF NOT EXISTS twokey_engine_schema (applied text PRIMARY KEY)"
 _LAST = "SELECT max(applied) FROM twokey_engine_schema"
 # The library's own index on locks begins with the id. Until the server has looked at a table that grew quickly,
@@ -40,7 +40,7 @@ def prepare(url: str) -> list[str]:
 
 
 def _prepare(connection: psycopg.Connection[tuple[str]]) -> list[str]:
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.ENGINE_SCHEMA,))
     connection.execute(_REMEMBER)
     newest = max(path.name for path in _migrations())
     row = connection.execute("SELECT to_regclass('procrastinate_jobs')::text").fetchone()

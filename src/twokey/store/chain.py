@@ -27,7 +27,7 @@ Row = Sequence[Any]
 """seq, at, actor, team, user, action, incident_id, plan_id, data, previous, hash: as the table has them."""
 
 
-def sealed(
+def sealed_row(
     head: tuple[int, str], at: datetime, actor: Actor, action: str, about: tuple[str, str], *, data: str
 ) -> dict[str, Any]:
     """Return the row of the entry behind `head`; `about` is incident and plan, `data` canonical JSON."""
@@ -35,10 +35,10 @@ def sealed(
     texts = [storable(text) for text in (actor.id, team, user, action, *about)]
     row = [head[0] + 1, at.astimezone(UTC).isoformat(), *texts, data, head[1]]
     names = ("seq", "at", "actor", "team", "user", "action", "incident_id", "plan_id", "data", "previous")
-    return {**dict(zip(names, row, strict=True)), "hash": hashlib.sha256(covered(row)).hexdigest()}
+    return {**dict(zip(names, row, strict=True)), "hash": hashlib.sha256(preimage(row)).hexdigest()}
 
 
-def covered(row: Row) -> bytes:
+def preimage(row: Row) -> bytes:
     """Return the RFC 8785 canonical JSON of an entry without its hash."""
     seq, at, actor, team, user, action, incident, plan, data, previous, *_ = row
     text = encode_basestring
@@ -53,7 +53,7 @@ def export_line(row: Row) -> str:
     """Return an entry as it is handed out: canonical JSON with its hash, so that whoever takes out the hash
     has the very bytes that were hashed."""
     return (
-        covered(row)
+        preimage(row)
         .decode()
         .replace(f'"data":{row[8]},"incident":', f'"data":{row[8]},"hash":"{row[10]}","incident":', 1)
     )
@@ -73,7 +73,7 @@ def _actor(id: str, team: str, user: str) -> Actor:
     return Actor(id, ChatAccount(team, user) if team or user else None)
 
 
-def proved(rows: Iterable[Row], after: tuple[int, str]) -> tuple[int, str]:
+def verify_rows(rows: Iterable[Row], after: tuple[int, str]) -> tuple[int, str]:
     """Prove that rows continue a chain, and return its new head; raise Tampered as core.audit.verify does.
 
     This is that rule over the columns as they stand: a column that reads the same but is written
@@ -89,7 +89,7 @@ def proved(rows: Iterable[Row], after: tuple[int, str]) -> tuple[int, str]:
             raise Tampered("audit.broken_link", seq=seq)
         previous = row[10]
         try:
-            is_true = sha256(covered(row)).hexdigest() == previous
+            is_true = sha256(preimage(row)).hexdigest() == previous
         except (TypeError, ValueError):  # a column holds what we never write: another type, broken text
             is_true = False
         if not is_true:

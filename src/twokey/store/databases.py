@@ -12,15 +12,14 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from twokey.advisory_locks import AdvisoryLock
 from twokey.core.errors import Invalid, Unavailable
+from twokey.store.database_files import DatabaseFiles
 from twokey.store.failures import database_failures
-from twokey.store.files import Files
+from twokey.store.locks import FairLock, FileLock
 from twokey.store.session import Session, dialect_of
-from twokey.store.turns import Line, Turns
 
 BUSY_MS = 10_000
-_CHANGE_LOCK = 0x2B0_0001  # pg_advisory_xact_lock keys: changes of the record, takes from the queue
-_QUEUE_LOCK = 0x2B0_0002
 
 # WAL with FULL: an answered commit has reached the disk. SQLite's and SQLAlchemy's defaults differ.
 _SQLITE = {"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": str(BUSY_MS)}
@@ -64,9 +63,9 @@ class Database:
         self.url = parsed(url)
         self.is_sqlite = self.url.drivername == "sqlite"
         self._dialect = dialect_of(self.url.drivername)
-        self._turns = Turns(BUSY_MS * 3 / 1000)
-        self._files = Files(str(self.url.database)) if self.is_sqlite else None
-        self._line = Line(str(self.url.database), BUSY_MS / 1000) if self.is_sqlite else None
+        self._lock = FairLock(BUSY_MS * 3 / 1000)
+        self._files = DatabaseFiles(str(self.url.database)) if self.is_sqlite else None
+        self._file_lock = FileLock(str(self.url.database), BUSY_MS / 1000) if self.is_sqlite else None
         if self.is_sqlite:
             self._read = _sqlite(self.url, _SQLITE_READ, "BEGIN", size=8)
             self._write = _sqlite(self.url, _SQLITE, "BEGIN IMMEDIATE", size=2)
@@ -95,12 +94,12 @@ class Database:
         Within this process, one that is patient lets the others go first.
         """
         # SQLite waits by polling with growing sleeps; within one process a lock hands over at once.
-        with self._turns.taken(patient=patient):
-            with self._one_by_one(self._write, _CHANGE_LOCK) as session:
+        with self._lock.held(patient=patient):
+            with self._one_by_one(self._write, AdvisoryLock.CHANGE) as session:
                 yield session
-            self._is_on_disk()
+            self._require_on_disk()
 
-    def _is_on_disk(self) -> None:
+    def _require_on_disk(self) -> None:
         """Refuse a change whose files were taken away: what is written into a deleted WAL dies with us."""
         if self._files is None or self._files.are_there():
             return
@@ -120,25 +119,25 @@ class Database:
     @contextmanager
     def marking(self) -> Iterator[Session]:
         """Mark jobs as taken or settled."""
-        turn = self._turns.taken() if self.is_sqlite else nullcontext()
-        with turn, self._one_by_one(self._queue, _QUEUE_LOCK) as session:
+        lock = self._lock.held() if self.is_sqlite else nullcontext()
+        with lock, self._one_by_one(self._queue, AdvisoryLock.QUEUE) as session:
             yield session
 
     @contextmanager
     def _one_by_one(self, engine: Engine, lock: int) -> Iterator[Session]:
-        with database_failures(), self._session(engine, "BEGIN IMMEDIATE", self._line) as session:
+        with database_failures(), self._session(engine, "BEGIN IMMEDIATE", self._file_lock) as session:
             if not self.is_sqlite:
                 session.driver.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
             yield session
 
     @contextmanager
-    def _session(self, engine: Engine, begin: str, line: Line | None = None) -> Iterator[Session]:
+    def _session(self, engine: Engine, begin: str, file_lock: FileLock | None = None) -> Iterator[Session]:
         """Give a transaction: leaving it keeps what was done, an exception keeps nothing."""
         pooled = engine.raw_connection()
         try:
             driver: Any = pooled.driver_connection
             if self.is_sqlite:  # psycopg begins by itself
-                with line.first() if line else nullcontext():
+                with file_lock.held() if file_lock else nullcontext():
                     driver.execute(begin)
             yield Session(driver, self._dialect)
             driver.commit()
@@ -164,8 +163,8 @@ class Database:
         """Give every connection back."""
         for engine in (self._read, self._write, self._queue):
             engine.dispose()
-        if self._line:
-            self._line.close()
+        if self._file_lock:
+            self._file_lock.close()
 
 
 def one_connection(url: str) -> Engine:

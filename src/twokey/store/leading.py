@@ -7,7 +7,7 @@ import threading
 
 from sqlalchemy.engine import make_url
 
-LEAD_LOCK = 0x2B0_0005
+from twokey.advisory_locks import AdvisoryLock
 
 
 class Leader:
@@ -36,7 +36,9 @@ class Leader:
                 if self._holds:
                     self._connection.execute("SELECT 1")
                     return True
-                row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (LEAD_LOCK,)).fetchone()
+                row = self._connection.execute(
+                    "SELECT pg_try_advisory_lock(%s)", (AdvisoryLock.LEAD,)
+                ).fetchone()
                 self._holds = bool(row and row[0])
                 return self._holds
             except psycopg.Error:

@@ -14,7 +14,7 @@ from twokey.core.people import Actor
 from twokey.core.signals import RawNotification
 from twokey.ports import Clock, Reading, Transaction
 from twokey.store import schema
-from twokey.store.chain import Row, data_text, export_line, proved
+from twokey.store.chain import Row, data_text, export_line, verify_rows
 from twokey.store.databases import Database
 from twokey.store.kinds import get_ready, kind_of
 from twokey.store.queue import SqlQueue
@@ -93,7 +93,7 @@ class SqlStore:
                 kept = [row["id"] for row in new]
                 if kept:
                     change.insert_new(RawNotification, new)
-                    change.append_all([(actor, "received", ("", ""), _told(row)) for row in new])
+                    change.append_all([(actor, "received", ("", ""), _receipt(row)) for row in new])
                     change.enqueue_new(sort_jobs(kept))
         if bad:
             raise Invalid("store.not_kept", ids=", ".join(bad)[:500], kept=len(kept))
@@ -106,7 +106,7 @@ class SqlStore:
     def verify(self, *, head: tuple[int, str] | None = None) -> tuple[int, str]:
         """Prove the whole audit trail and return its head, or raise Tampered naming the first bad entry."""
         with self._database.reading() as session:
-            return _proved(SqlReading(session), head)
+            return _verify_trail(SqlReading(session), head)
 
     def export(self, write: Callable[[str], object]) -> int:
         """Hand every audit entry to `write` as one line of canonical JSON with its hash; return how many."""
@@ -136,7 +136,7 @@ def _rows(notifications: Sequence[RawNotification]) -> tuple[dict[str, dict[str,
     return rows, bad
 
 
-def _told(row: dict[str, Any]) -> str:
+def _receipt(row: dict[str, Any]) -> str:
     content = row["content"]
     return data_text(
         {
@@ -155,11 +155,11 @@ def _pages(reading: SqlReading) -> Iterator[list[Row]]:
         after = page[-1][0]
 
 
-def _proved(reading: SqlReading, head: tuple[int, str] | None) -> tuple[int, str]:
+def _verify_trail(reading: SqlReading, head: tuple[int, str] | None) -> tuple[int, str]:
     end = (0, GENESIS)
     is_seen = head is None
     for page in _pages(reading):
-        after = proved(page, end)
+        after = verify_rows(page, end)
         if head and end[0] < head[0] <= after[0]:
             if not is_head(page[head[0] - end[0] - 1][10], head[1]):
                 raise Tampered("audit.head_differs", seq=head[0])

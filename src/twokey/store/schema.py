@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect
 
 from twokey.core.errors import Unavailable
+from twokey.store.revisions import revision
 
 HEAD = "0003"
 """The revision that this version needs; said here so that a start does not load Alembic (a test compares)."""
@@ -27,10 +28,3 @@ def require_head(connection: Connection) -> None:
 def is_empty(connection: Connection) -> bool:
     """Say whether nothing was ever kept here."""
     return not inspect(connection).get_table_names()
-
-
-def revision(connection: Connection) -> str:
-    """Return the revision of the tables, "" when there are none of ours."""
-    if not inspect(connection).has_table("alembic_version"):
-        return ""
-    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")

@@ -13,7 +13,7 @@ from twokey.core.jobs import Job
 from twokey.core.people import Actor
 from twokey.ports import Clock, Noun
 from twokey.store import statements
-from twokey.store.chain import data_text, entry_of, sealed
+from twokey.store.chain import data_text, entry_of, sealed_row
 from twokey.store.failures import driver_errors
 from twokey.store.kinds import Kind, kind_of
 from twokey.store.reading import N, SqlReading, values_of
@@ -83,7 +83,7 @@ class SqlTransaction(SqlReading):
         head, at = self._head or self.head(), self._clock.now()
         rows = []
         for actor, action, about, data in entries:
-            row = sealed(head, at, actor, action, about, data=data)
+            row = sealed_row(head, at, actor, action, about, data=data)
             head = (row["seq"], row["hash"])
             rows.append(row)
         self._session.keep(statements.APPEND, *rows)

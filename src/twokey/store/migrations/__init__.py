@@ -9,12 +9,11 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
+from twokey.advisory_locks import AdvisoryLock
 from twokey.core.errors import Unavailable
 from twokey.store.databases import one_connection
 from twokey.store.failures import database_failures
-from twokey.store.schema import revision
-
-_MIGRATE_LOCK = 0x2B0_0003
+from twokey.store.revisions import revision
 
 
 def upgrade(url: str) -> tuple[str, str]:
@@ -24,7 +23,7 @@ def upgrade(url: str) -> tuple[str, str]:
         with database_failures(), engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 # Two processes that start at once must not both create the tables.
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATE_LOCK,))
+                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.MIGRATE,))
             before = revision(connection)
             try:
                 command.upgrade(alembic_config(connection), "head")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from twokey.store import files
-from twokey.store.files import Files
+from twokey.store import database_files
+from twokey.store.database_files import DatabaseFiles
 
 OLD = time.time() - 60
 
@@ -25,8 +25,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def known(folder: Path) -> Files:
-    known = Files(str(folder / "record.db"))
+def known(folder: Path) -> DatabaseFiles:
+    known = DatabaseFiles(str(folder / "record.db"))
     assert known.are_there()
     assert known.are_there()
     return known
@@ -40,7 +40,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(os.path.basename(path))
         return look(path)
 
-    monkeypatch.setattr(files.os, "stat", told)
+    monkeypatch.setattr(database_files.os, "stat", told)
     return seen
 
 
@@ -54,7 +54,7 @@ def test_a_folder_that_changed_a_moment_ago_may_do_so_again_unseen(folder, monke
     """Two changes within one tick of a file system's clock have one date."""
     now = time.time()
     os.utime(folder, (now, now))
-    known = Files(str(folder / "record.db"))
+    known = DatabaseFiles(str(folder / "record.db"))
     assert known.are_there()
     (folder / "record.db-wal").unlink()
     os.utime(folder, (now, now))
@@ -90,7 +90,7 @@ def test_another_file_beside_them_changes_nothing(known, folder):
 
 def test_a_link_to_the_database_is_followed(folder, tmp_path):
     (tmp_path / "record.db").symlink_to(folder / "record.db")
-    known = Files(str(tmp_path / "record.db"))
+    known = DatabaseFiles(str(tmp_path / "record.db"))
     assert known.are_there()
     (folder / "record.db-wal").unlink()
     assert not known.are_there()

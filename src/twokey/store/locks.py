@@ -1,4 +1,4 @@
-"""Whose turn it is to change the record: in this process, and among the processes of one SQLite file."""
+"""Locks for changing the record: a fair one in this process, a file lock among the processes of one SQLite file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOOK_AGAIN_S = 0.002  # at who stands first among the processes
 _Ticket = tuple[float, int]  # since when it counts, and whose it is
 
 
-class Turns:
+class FairLock:
     """A lock that is given in the order in which it was asked for.
 
     It notices a change inside a change, which would wait for itself for ever.
@@ -33,7 +33,7 @@ class Turns:
         self._waiting: list[_Ticket] = []
 
     @contextmanager
-    def taken(self, *, patient: bool = False) -> Iterator[None]:
+    def held(self, *, patient: bool = False) -> Iterator[None]:
         """Wait for a turn and have it; Unavailable when that takes too long."""
         me = threading.get_ident()
         if self._owner == me:
@@ -62,7 +62,7 @@ class Turns:
         return self._owner is None and ticket == min(self._waiting)
 
 
-class Line:
+class FileLock:
     """Where the processes of one SQLite file line up: one at a time asks SQLite for its lock.
 
     SQLite lets those who wait look again up to ten times a second, and whoever has just written asks again within
@@ -76,7 +76,7 @@ class Line:
         self._file: int | None = None
 
     @contextmanager
-    def first(self) -> Iterator[None]:
+    def held(self) -> Iterator[None]:
         """Wait until nobody stands before us, and stand there; Unavailable when that takes too long."""
         file = self._opened()
         if file is None:

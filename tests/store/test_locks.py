@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from twokey.core.errors import Unavailable
-from twokey.store.turns import Line, Turns
+from twokey.store.locks import FairLock, FileLock
 from twokey.testing.contracts.engine import eventually
 
 
-def waiting(turns: Turns, name: str, came: list[str], *, patient: bool = False) -> threading.Thread:
+def waiting(turns: FairLock, name: str, came: list[str], *, patient: bool = False) -> threading.Thread:
     """Let somebody wait for a turn in a thread."""
 
     def work() -> None:
-        with turns.taken(patient=patient):
+        with turns.held(patient=patient):
             came.append(name)
 
     thread = threading.Thread(target=work)
@@ -24,12 +24,12 @@ def waiting(turns: Turns, name: str, came: list[str], *, patient: bool = False) 
 
 
 def test_one_at_a_time():
-    turns, inside, most = Turns(10), 0, 0
+    turns, inside, most = FairLock(10), 0, 0
 
     def work() -> None:
         nonlocal inside, most
         for _ in range(50):
-            with turns.taken(patient=threading.get_ident() % 2 == 0):
+            with turns.held(patient=threading.get_ident() % 2 == 0):
                 inside += 1
                 most = max(most, inside)
                 time.sleep(0)
@@ -44,8 +44,8 @@ def test_one_at_a_time():
 
 
 def test_a_patient_one_lets_one_that_came_later_go_first():
-    turns, came = Turns(10, patience_s=5), list[str]()
-    with turns.taken():
+    turns, came = FairLock(10, patience_s=5), list[str]()
+    with turns.held():
         first = waiting(turns, "patient", came, patient=True)
         eventually(lambda: len(turns._waiting) == 1)
         second = waiting(turns, "other", came)
@@ -56,8 +56,8 @@ def test_a_patient_one_lets_one_that_came_later_go_first():
 
 
 def test_those_who_wait_come_in_the_order_in_which_they_asked():
-    turns, came, threads = Turns(10), list[str](), []
-    with turns.taken():
+    turns, came, threads = FairLock(10), list[str](), []
+    with turns.held():
         for number in range(5):
             threads.append(waiting(turns, str(number), came))
             eventually(lambda: len(turns._waiting) == len(threads))
@@ -67,11 +67,11 @@ def test_those_who_wait_come_in_the_order_in_which_they_asked():
 
 
 def test_a_patient_one_does_not_starve():
-    turns, came, over = Turns(10), list[str](), threading.Event()
+    turns, came, over = FairLock(10), list[str](), threading.Event()
 
     def busy() -> None:
         while not over.is_set():
-            with turns.taken():
+            with turns.held():
                 time.sleep(0.002)
 
     others = [threading.Thread(target=busy) for _ in range(3)]
@@ -85,35 +85,35 @@ def test_a_patient_one_does_not_starve():
 
 
 def test_who_waits_too_long_is_told():
-    turns = Turns(0.05)
+    turns = FairLock(0.05)
     faults: list[Unavailable] = []
 
     def work() -> None:
-        with pytest.raises(Unavailable) as fault, turns.taken():
+        with pytest.raises(Unavailable) as fault, turns.held():
             pass
         faults.append(fault.value)
 
-    with turns.taken():
+    with turns.held():
         thread = threading.Thread(target=work)
         thread.start()
         thread.join(10)
     assert len(faults) == 1
     assert turns._waiting == []
-    with turns.taken():
+    with turns.held():
         pass
 
 
 def test_a_change_inside_a_change_is_a_programming_error():
-    turns = Turns(1)
-    with turns.taken(), pytest.raises(RuntimeError, match="inside a change"), turns.taken():
+    turns = FairLock(1)
+    with turns.held(), pytest.raises(RuntimeError, match="inside a change"), turns.held():
         pass
 
 
 def test_one_process_at_a_time_stands_first(tmp_path: Path):
-    one, other = Line(str(tmp_path / "record.db"), 10), Line(str(tmp_path / "record.db"), 0.05)
-    with one.first(), pytest.raises(Unavailable, match="locked"), other.first():
+    one, other = FileLock(str(tmp_path / "record.db"), 10), FileLock(str(tmp_path / "record.db"), 0.05)
+    with one.held(), pytest.raises(Unavailable, match="locked"), other.held():
         pytest.fail("two stand first")
-    with other.first():
+    with other.held():
         pass
     one.close()
     other.close()
@@ -121,7 +121,7 @@ def test_one_process_at_a_time_stands_first(tmp_path: Path):
 
 def test_where_there_can_be_no_line_nobody_waits(tmp_path: Path):
     """Then SQLite's own waiting is what there is."""
-    nowhere = Line(str(tmp_path / "not made" / "record.db"), 10)
-    with nowhere.first(), nowhere.first():
+    nowhere = FileLock(str(tmp_path / "not made" / "record.db"), 10)
+    with nowhere.held(), nowhere.held():
         pass
     nowhere.close()

@@ -19,7 +19,7 @@ class _Folder(NamedTuple):
     changed_ns: int
 
 
-class Files:
+class DatabaseFiles:
     """The database's file and its WAL, told by device and inode: a file that was deleted can still be written."""
 
     def __init__(self, path: str) -> None:
