@@ -23,7 +23,7 @@ Facts: TypeAlias = dict[str, Fact]
 
 
 @dataclass(frozen=True)
-class Words:
+class PageWords:
     """One language and one local zone."""
 
     language: str
@@ -106,7 +106,7 @@ class Words:
             self._actors[actor.id] = shown
         return self._actors[actor.id]
 
-    def said(self, sentence: Message | None) -> Markup | None:
+    def message(self, sentence: Message | None) -> Markup | None:
         """Return a message in this language, its parameters escaped."""
         if sentence is None:
             return None
