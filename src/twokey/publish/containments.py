@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from twokey.core.executions import undoable
-from twokey.core.postmortems import Containment, Metric
+from twokey.core.postmortems import ContainmentRecord, Metric
 from twokey.core.runbooks import PlanState, Step
 from twokey.publish.markdown import code, md
 from twokey.publish.timeline import what_happened
@@ -28,7 +28,7 @@ def metric(one: Metric, words: PageWords) -> Facts:
     }
 
 
-def containment(number: int, kept: Containment, words: PageWords) -> Facts:
+def containment(number: int, kept: ContainmentRecord, words: PageWords) -> Facts:
     """Return one plan as it went: asked, turned, foreseen against real, and whether it was taken back."""
     plan = kept.plan
     return {
@@ -92,7 +92,7 @@ def containment(number: int, kept: Containment, words: PageWords) -> Facts:
     }
 
 
-def _step(step: Step, kept: Containment, words: PageWords) -> Facts:
+def _step(step: Step, kept: ContainmentRecord, words: PageWords) -> Facts:
     row = next((row for row in kept.journal if row.step_id == step.id), None)
     observed = kept.plan.observed.get(step.id)
     before = words.pairs(observed) if isinstance(observed, dict) else None
@@ -110,7 +110,7 @@ def _step(step: Step, kept: Containment, words: PageWords) -> Facts:
     }
 
 
-def _undo(kept: Containment, words: PageWords) -> Markup:
+def _undo(kept: ContainmentRecord, words: PageWords) -> Markup:
     plan = kept.plan
     if plan.undo_of:
         return words.label("undo", "is-undo") or Markup("")

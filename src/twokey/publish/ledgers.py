@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from twokey.core.errors import Json
-from twokey.core.ledgers import Impact, Ledger, Row
+from twokey.core.ledgers import Impact, Ledger, LedgerRow
 from twokey.core.responsibility import Origin
 from twokey.core.texts import printable, visible
 from twokey.publish.render import TemplateRenderer
@@ -46,7 +46,7 @@ def heading(name: str, language: str) -> str:
     return word_or(f"report.{name}", language, name)
 
 
-def cells(row: Row, language: str) -> tuple[str, ...]:
+def cells(row: LedgerRow, language: str) -> tuple[str, ...]:
     """Return a row of the table; text of notifications is made visible and short."""
     return (
         heading(f"side.{row.side.value}", language),

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from twokey.core.executions import undoable
 from twokey.core.incidents import Severity, State, Times
-from twokey.core.postmortems import Containment, Metric, Record, has_contained, metrics
+from twokey.core.postmortems import ContainmentRecord, Metric, Record, has_contained, metrics
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
 from twokey.core.runbooks import PlanState
 from twokey.publish.containments import metric
@@ -209,7 +209,7 @@ def _region(region: str) -> str:
     return squeezed if squeezed in _AZURE_REGIONS else ""
 
 
-def _containment(kept: Containment) -> PublicContainment:
+def _containment(kept: ContainmentRecord) -> PublicContainment:
     kinds = Counter(touch.kind if touch.kind in _TOUCHES else "other" for touch in kept.plan.touches)
     return PublicContainment(
         requested_at=kept.plan.requested_at,
