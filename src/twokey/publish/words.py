@@ -53,7 +53,7 @@ class PageWords:
         known = self._has.get((kind, value))
         if known is None:
             known = bool(word_or(f"postmortem.{kind}.{value}", self.language, ""))
-            if len(self._has) < _MOST_KNOWN:  # values can be an attacker's, and as many as he likes
+            if len(self._has) < _MOST_KNOWN:  # values can be an attacker's, and as many as they like
                 self._has[kind, value] = known
         return known
 
