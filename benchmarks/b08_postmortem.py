@@ -17,7 +17,7 @@ from measure import Figures, Outcome, Size, at_most, compared, timed
 from twokey import settings
 from twokey.core.people import Person, Roster, system
 from twokey.flow.review.record import gather
-from twokey.publish.render import Renderer
+from twokey.publish.render import PostmortemRenderer
 from twokey.store import SqlStore
 from twokey.testing.builders import an_incident
 
@@ -46,7 +46,7 @@ def _kinds(number: int) -> tuple[str, dict[str, object]]:
     )[number % 4]
 
 
-def drafted(store: SqlStore, renderer: Renderer, page: Path) -> None:
+def drafted(store: SqlStore, renderer: PostmortemRenderer, page: Path) -> None:
     """Do what the program does: read the record, make the page, write it."""
     with store.read() as look:
         found = gather(look, "INC-1", PEOPLE, NOW)
@@ -66,7 +66,7 @@ def peak(home: Path) -> float:
 
 
 def _grow(home: Path) -> None:
-    renderer = Renderer(settings.data_folder("templates"))
+    renderer = PostmortemRenderer(settings.data_folder("templates"))
     with programs.folder() as small, record(small) as store:  # imports and templates are loaded beforehand
         written(store, 20)
         drafted(store, renderer, small / "page.md")
@@ -91,7 +91,7 @@ def run(size: Size) -> Outcome:
     ]
     with programs.folder() as home, record(home) as store:
         written(store, entries)
-        renderer = Renderer(settings.data_folder("templates"))
+        renderer = PostmortemRenderer(settings.data_folder("templates"))
         drafted(store, renderer, home / "page.md")
         gc.freeze()  # as the program does when all is loaded
         sides = {

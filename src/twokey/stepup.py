@@ -67,7 +67,7 @@ def read_secrets(path: Path) -> dict[str, str]:
         if not line.strip() or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line.rstrip())
-        # The line itself is never told: it holds a secret, or half of one.
+        # The line itself is never shown: it holds a secret, or half of one.
         if not match or not _is_strong(match["secret"]) or match["person"] in found:
             raise Refused("refused.step_up_file_faulty", file=path, line=number)
         found[match["person"]] = match["secret"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twokey.catalog.runbooks import Reading, read_runbook
+from twokey.catalog.runbooks import ParseResult, read_runbook
 from twokey.ports import Cloud
 
 QUARANTINE, KEY = "demo.quarantine-account", "demo.disable-key"
@@ -121,7 +121,7 @@ CASES: tuple[Case, ...] = (
 )  # fmt: skip
 
 
-def _read(runbook_id: str, text: str, folder: Path, clouds: Mapping[str, Cloud]) -> Reading:
+def _read(runbook_id: str, text: str, folder: Path, clouds: Mapping[str, Cloud]) -> ParseResult:
     return read_runbook(text, f"runbooks/{runbook_id}.yaml", folder, clouds)
 
 

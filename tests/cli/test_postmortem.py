@@ -3,34 +3,27 @@
 import os
 import pwd
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+from twokey.app import build_review
 from twokey.cli.postmortem import app
 from twokey.core.errors import NotFound, Refused
 from twokey.core.people import system
-from twokey.flow.review.drafts import Review
-from twokey.publish.publishers import publishers
+from twokey.settings import load
 from twokey.testing.builders import a_roster, an_incident, at
 from twokey.testing.clocks import SettableClock
 from twokey.testing.memory import MemoryStore
-
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 
 @pytest.fixture
 def review(tmp_path, monkeypatch):
     clock = SettableClock(at(120))
     store = MemoryStore(clock)
-    made = Review(
-        store,
-        clock,
-        SimpleNamespace(current=a_roster),
-        publishers(TEMPLATES, tmp_path / "out", zone="Asia/Tokyo"),
-    )
+    settings = load({"TWOKEY_POSTMORTEMS_DIR": str(tmp_path / "out"), "TWOKEY_TIMEZONE": "Asia/Tokyo"})
+    made = build_review(settings, store, clock, SimpleNamespace(current=a_roster))
     with store.change() as tx:
         tx.add(an_incident())
         tx.append(system("intake"), "opened", incident_id="INC-12")

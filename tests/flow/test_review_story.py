@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from twokey.app import build_review
 from twokey.core.errors import Refused
 from twokey.core.incidents import State
 from twokey.flow.review.drafts import Review
-from twokey.publish.publishers import publishers
+from twokey.settings import load
 from twokey.testing.people import the_team
 from twokey.testing.world import World
-
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 
 @pytest.fixture
@@ -30,8 +29,13 @@ def told(tmp_path):
     world.works_on()
     world.response.change_state(incident.id, State.MONITORING, world.who("ana"))
     world.response.change_state(incident.id, State.RESOLVED, world.who("ana"))
-    place = publishers(TEMPLATES, tmp_path / "out", zone="Asia/Tokyo")
-    return world, Review(world.store, world.clock, world.rosters, place), plan
+    return world, reviewed(world, tmp_path / "out"), plan
+
+
+def reviewed(world: World, folder: Path) -> Review:
+    """Make the review as the program does, with its own templates."""
+    settings = load({"TWOKEY_POSTMORTEMS_DIR": str(folder), "TWOKEY_TIMEZONE": "Asia/Tokyo"})
+    return build_review(settings, world.store, world.clock, world.rosters)
 
 
 def test_the_record_of_the_story_holds_the_keys_the_steps_and_both_durations(told):
@@ -73,7 +77,7 @@ def test_the_story_is_published_once_and_the_public_page_names_nobody(told, tmp_
 
 def test_reviewing_never_stands_in_the_way_of_closing(told, tmp_path):
     world, _, _ = told
-    broken = Review(world.store, world.clock, world.rosters, publishers(TEMPLATES, tmp_path / "file"))
+    broken = reviewed(world, tmp_path / "file")
     (tmp_path / "file").write_text("in the way")
     broken.draft("1", world.trail()[-1].actor)
     with pytest.raises(Exception, match="cannot_write"):

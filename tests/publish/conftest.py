@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from twokey.publish.render import Renderer
+from twokey.publish.render import PostmortemRenderer, TemplateRenderer
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 
 @pytest.fixture
-def renderer() -> Renderer:
-    return Renderer(TEMPLATES, zone="Asia/Tokyo")
+def renderer() -> PostmortemRenderer:
+    return PostmortemRenderer(TEMPLATES, zone="Asia/Tokyo")
 
 
 @pytest.fixture
@@ -22,6 +22,6 @@ def with_template(tmp_path):
         folder = tmp_path / "templates"
         folder.mkdir(exist_ok=True)
         (folder / "page.md.j2").write_text(source, "utf-8")
-        return Renderer(folder).fill("page.md.j2", facts, "not recorded")
+        return TemplateRenderer(folder).render("page.md.j2", facts, "not recorded")
 
     return fill

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from twokey.publish.facts import internal_facts
 from twokey.publish.public import public_facts
 from twokey.publish.sandbox import Sandbox
-from twokey.publish.words import Words
+from twokey.publish.words import PageWords
 from twokey.testing.builders import a_record
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -17,7 +17,7 @@ def test_the_how_to_names_every_fact_that_templates_get():
     page = (DOCS / "how-to" / "change-a-template.md").read_text("utf-8")
     words = set(re.findall(r"[a-z_]+", page))
     record = a_record()
-    shown = Words("en", ZoneInfo("UTC"), record.names)
+    shown = PageWords("en", ZoneInfo("UTC"), record.names)
     inside, outside = internal_facts(record, shown), public_facts(record, shown)
     assert set(inside) | {"not_recorded"} <= words
     assert set(outside) <= words

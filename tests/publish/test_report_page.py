@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from twokey.core.errors import Invalid, NotFound
-from twokey.core.ledgers import Ended, Impact, Ledger, Proof, Row
+from twokey.core.ledgers import Ended, Impact, Ledger, LedgerRow, Proof
 from twokey.core.responsibility import Label, Origin
 from twokey.publish.ledgers import TEMPLATE, to_html
 from twokey.publish.sandbox import MAX_BYTES
@@ -43,7 +43,7 @@ def a_ledger(rows: int, impacts: int, text: str) -> Ledger:
     every = []
     for row in range(rows):
         found = tuple(an_impact(row * impacts + number, text) for number in range(1, impacts + 1))
-        every.append(Row(Origin.PROVIDER, "aws", text, text, text, 30.0, 0.0, 0.0, found))
+        every.append(LedgerRow(Origin.PROVIDER, "aws", text, text, text, 30.0, 0.0, 0.0, found))
     return Ledger(T0, T0 + timedelta(days=1), tuple(every), (7, "a" * 64), 0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from markupsafe import Markup
 
 from twokey.core.errors import Invalid, NotFound, TwokeyError
-from twokey.publish.render import Renderer
+from twokey.publish.render import PostmortemRenderer, TemplateRenderer
 from twokey.publish.sandbox import MAX_BYTES, MAX_SECONDS
 
 ESCAPES = {
@@ -112,9 +112,9 @@ def test_s10_a_bomb_is_stopped_within_the_limits_and_named(with_template, source
 def test_s10_a_slow_template_is_stopped_by_the_clock_alone(tmp_path):
     (tmp_path / "page.md.j2").write_text("{% for a in items %}{{ a }}{% endfor %}")
     seconds = iter(range(10_000))
-    renderer = Renderer(tmp_path, tick=lambda: float(next(seconds)))
+    renderer = TemplateRenderer(tmp_path, tick=lambda: float(next(seconds)))
     with pytest.raises(Invalid) as raised:
-        renderer.fill("page.md.j2", {"items": [1] * 1000}, "-")
+        renderer.render("page.md.j2", {"items": [1] * 1000}, "-")
     assert "time is over" in raised.value.message.params["problem"]
 
 
@@ -138,11 +138,11 @@ def test_s10_nothing_outside_the_folder_is_a_template(tmp_path, name):
     (folder / "page.md").write_text("secret")
     os.symlink(tmp_path / "secret.j2", folder / "link.md.j2")
     (folder / "page.md.j2").write_text("{% include name %}")
-    renderer = Renderer(folder)
+    renderer = TemplateRenderer(folder)
     with pytest.raises(NotFound):
-        renderer.fill(name, {}, "-")
+        renderer.render(name, {}, "-")
     with pytest.raises(Invalid) as raised:
-        renderer.fill("page.md.j2", {"name": name}, "-")
+        renderer.render("page.md.j2", {"name": name}, "-")
     assert raised.value.message.params["template"] == "page.md.j2"
     assert raised.value.message.params["problem"].endswith("not a template of this folder")
 
@@ -200,7 +200,7 @@ def test_a_fault_names_the_template_and_the_line(with_template):
 def test_a_file_that_is_no_text_is_named_with_its_line(tmp_path):
     (tmp_path / "page.md.j2").write_bytes(b"one\ntwo \xff\n")
     with pytest.raises(Invalid) as raised:
-        Renderer(tmp_path).fill("page.md.j2", {}, "-")
+        TemplateRenderer(tmp_path).render("page.md.j2", {}, "-")
     assert raised.value.message.params == {"template": "page.md.j2", "line": "2", "problem": "not UTF-8"}
 
 
@@ -218,15 +218,15 @@ def test_what_templates_need_works(with_template):
 def test_a_changed_template_is_read_again(tmp_path):
     page = tmp_path / "page.md.j2"
     page.write_text("one")
-    renderer = Renderer(tmp_path)
-    assert renderer.fill("page.md.j2", {}, "-") == "one"
+    renderer = TemplateRenderer(tmp_path)
+    assert renderer.render("page.md.j2", {}, "-") == "one"
     page.write_text("two")
     os.utime(page, ns=(1, 1))
-    assert renderer.fill("page.md.j2", {}, "-") == "two"
+    assert renderer.render("page.md.j2", {}, "-") == "two"
 
 
 def test_a_missing_folder_and_an_unknown_zone_are_named_at_start(tmp_path):
     with pytest.raises(NotFound):
-        Renderer(Path(tmp_path / "nowhere"))
+        TemplateRenderer(Path(tmp_path / "nowhere"))
     with pytest.raises(Invalid):
-        Renderer(tmp_path, zone="Mars/Olympus")
+        PostmortemRenderer(tmp_path, zone="Mars/Olympus")

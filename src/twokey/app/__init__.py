@@ -150,15 +150,15 @@ def build_response(settings: Settings) -> Response:
 
 def build_review(settings: Settings, record: Store, clock: Clock, rosters: Rosters) -> Review:
     """Make only what writes post-mortems."""
-    from twokey.publish.folder import Folder
+    from twokey.publish.folder import PostmortemFolder
     from twokey.publish.git import GitRepository
-    from twokey.publish.publishers import Publishers
-    from twokey.publish.render import Renderer
+    from twokey.publish.render import PostmortemRenderer
+    from twokey.publish.targets import PostmortemPublisher
 
     folder = settings.postmortems_dir
-    place = GitRepository(folder) if settings.postmortems_git else Folder(folder)
-    renderer = Renderer(settings.templates_dir, zone=settings.timezone)
-    return Review(record, clock, rosters, Publishers(renderer, [place]))
+    target = GitRepository(folder) if settings.postmortems_git else PostmortemFolder(folder)
+    renderer = PostmortemRenderer(settings.templates_dir, zone=settings.timezone)
+    return Review(record, clock, rosters, PostmortemPublisher(renderer, [target]))
 
 
 def build_rosters(settings: Settings) -> Rosters:

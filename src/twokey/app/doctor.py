@@ -79,9 +79,9 @@ def _rules(settings: Settings) -> str:
 
 
 def _templates(settings: Settings) -> str:
-    from twokey.publish.render import Renderer
+    from twokey.publish.render import PostmortemRenderer
 
-    Renderer(settings.templates_dir, zone=settings.timezone)
+    PostmortemRenderer(settings.templates_dir, zone=settings.timezone)
     return f"{settings.templates_dir}, times also in {settings.timezone}"
 
 

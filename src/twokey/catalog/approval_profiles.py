@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twokey.catalog.references import Scope, check_references, whole
+from twokey.catalog.references import ReferenceScope, check_references, whole
 from twokey.catalog.schema import Part, shown
 from twokey.core.approvals import CRITICAL_EXPIRES_S, OTHER_EXPIRES_S
 from twokey.core.runbooks import ApprovalProfile, Risk
@@ -22,7 +22,7 @@ _ORDER = tuple(Risk)
 _KEYS = "profile min_approvals requester_may_approve expires_in typed_confirmation step_up"
 
 
-def read_approval(part: Part | None, risk: Risk, scope: Scope) -> ApprovalProfile:
+def read_approval(part: Part | None, risk: Risk, scope: ReferenceScope) -> ApprovalProfile:
     """Return what the risk asks for, tightened by the runbook; note every line that would loosen it."""
     if part is None:
         return PROFILES[risk]
@@ -37,7 +37,9 @@ def read_approval(part: Part | None, risk: Risk, scope: Scope) -> ApprovalProfil
     return _tightened(profile, found, risk, scope)
 
 
-def _tightened(profile: ApprovalProfile, found: dict[str, Part], risk: Risk, scope: Scope) -> ApprovalProfile:
+def _tightened(
+    profile: ApprovalProfile, found: dict[str, Part], risk: Risk, scope: ReferenceScope
+) -> ApprovalProfile:
     if "min_approvals" in found:
         count = found["min_approvals"].integer(0, 9)
         if count < profile.min_approvals:
@@ -59,19 +61,16 @@ def _tightened(profile: ApprovalProfile, found: dict[str, Part], risk: Risk, sco
             _looser(found["step_up"], "none", risk)
         profile = replace(profile, step_up="totp" if word == "totp" else profile.step_up)
     if "typed_confirmation" in found:
-        profile = replace(profile, typed_confirmation=_typed(found["typed_confirmation"], scope))
+        part = found["typed_confirmation"]
+        if isinstance(part.value, dict):
+            part = part.fields(required="approver").get("approver", part)
+        text = part.text()
+        check_references(part, scope.fixed())
+        # The approver types the target: a constant can be typed without looking.
+        if text and not whole(text.removeprefix("last4:")).startswith("params."):
+            part.fault("runbook.typed_not_target", value=shown(text))
+        profile = replace(profile, typed_confirmation=text)
     return profile
-
-
-def _typed(part: Part, scope: Scope) -> str:
-    """Read what the approver types: the target, because a constant can be typed without looking."""
-    if isinstance(part.value, dict):
-        part = part.fields(required="approver").get("approver", part)
-    text = part.text()
-    check_references(part, scope.fixed())
-    if text and not whole(text.removeprefix("last4:")).startswith("params."):
-        part.fault("runbook.typed_not_target", value=shown(text))
-    return text
 
 
 def _looser(part: Part, value: str, risk: Risk) -> None:

@@ -47,7 +47,16 @@ def playbook(runbook: Runbook, *, created: str) -> dict[str, Json]:
         "workflow_start": start,
         "workflow": workflow,
         "agent_definitions": {agent: {"type": "group", "name": ", ".join(runbook.owners) or "responders"}},
-        "extension_definitions": {extension: _extension(creator)},
+        "extension_definitions": {
+            extension: {
+                "type": "extension-definition",
+                "name": "twokey step",
+                "description": "The step as twokey has it: inputs, checks before and after, undo, retry.",
+                "created_by": creator,
+                "schema": "One object, twokey_step: a step as in twokey's docs/reference/runbook-schema.md",
+                "version": "1.0.0",
+            }
+        },
     }
     if runbook.params:
         made["playbook_variables"] = {
@@ -61,9 +70,9 @@ def playbook(runbook: Runbook, *, created: str) -> dict[str, Json]:
 
 def _action(step: Step, agent: str, extension: str, after: str) -> Json:
     inputs = json.dumps(dict(step.inputs), sort_keys=True, ensure_ascii=False)
-    told = f"{step.action} with {inputs}"
+    command = f"{step.action} with {inputs}"
     if step.verify:
-        told += f"; then check {step.verify.check}"
+        command += f"; then check {step.verify.check}"
     content = cast("Json", json.loads(json.dumps(asdict(step))))  # enumerations and tuples become plain JSON
     return {
         "type": "action",
@@ -71,20 +80,9 @@ def _action(step: Step, agent: str, extension: str, after: str) -> Json:
         "description": f"{step.phase}: {step.action} ({step.effect.value})",
         "on_completion": after,
         "timeout": int(step.timeout_s * 1000),
-        "commands": [{"type": "manual", "command": told, "playbook_activity": _ACTIVITY[step.phase]}],
+        "commands": [{"type": "manual", "command": command, "playbook_activity": _ACTIVITY[step.phase]}],
         "agent": agent,
         "step_extensions": {extension: {"twokey_step": content}},
-    }
-
-
-def _extension(creator: str) -> Json:
-    return {
-        "type": "extension-definition",
-        "name": "twokey step",
-        "description": "The step as twokey has it: inputs, checks before and after, undo, retry.",
-        "created_by": creator,
-        "schema": "One object, twokey_step: a step as in twokey's docs/reference/runbook-schema.md",
-        "version": "1.0.0",
     }
 
 

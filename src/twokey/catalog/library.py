@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twokey.catalog.lock import NAME, LockLine, named, read_lock
+from twokey.catalog.lock import NAME, LockLine, read_lock, short_path
 from twokey.catalog.runbook_documents import content_of
-from twokey.catalog.runbooks import ID, Reading, read_runbook
+from twokey.catalog.runbooks import ID, ParseResult, read_runbook
 from twokey.catalog.schema import where
 from twokey.catalog.strict_yaml import MAX_BYTES
 from twokey.core.errors import Invalid, NotFound, Refused
@@ -29,7 +29,7 @@ class FileLibrary:
 
     folder: Path
     clouds: Mapping[str, Cloud]
-    _parsed: dict[str, tuple[str, Reading]] = field(default_factory=dict, repr=False, compare=False)
+    _parsed: dict[str, tuple[str, ParseResult]] = field(default_factory=dict, repr=False, compare=False)
 
     def runbook(self, runbook_id: str) -> Runbook:
         """Return an approved runbook; Refused when faulty or not approved as it is, NotFound otherwise."""
@@ -37,8 +37,11 @@ class FileLibrary:
         if reading.runbook is None:
             first = where(reading.faults[0])
             raise Refused("runbook.faulty", id=runbook_id, faults=len(reading.faults), first=first)
-        self._approved(reading.runbook, self._lock())
-        return reading.runbook
+        runbook = reading.runbook
+        if not _is_approved(runbook, self._lock()):
+            command = f"twokey runbook approve {runbook.id} --by NAME"
+            raise Refused("runbook.not_approved", id=runbook.id, digest=runbook.digest, command=command)
+        return runbook
 
     def approved(self) -> list[Runbook]:
         """Return every runbook that may be proposed; a faulty one does not take the others down."""
@@ -50,23 +53,23 @@ class FileLibrary:
         """Return every fault of every file in the folder, the lock's included, for those who mend them."""
         found = [fault for reading in self.readings() for fault in reading.faults]
         for path in self._files("*.yml"):
-            found.append(Invalid("runbook.file_name", file=named(path), line=1, key=""))
+            found.append(Invalid("runbook.file_name", file=short_path(path), line=1, key=""))
         try:
             ids = {reading.runbook.id for reading in self.readings() if reading.runbook}
             files = {path.stem for path in self._files("*.yaml")}
             for entry in read_lock(self.folder).values():
                 if entry.id not in ids | files:
-                    place = named(self.folder / NAME)
+                    place = short_path(self.folder / NAME)
                     found.append(Invalid("lock.no_such_runbook", file=place, line=1, key=entry.id))
         except Invalid as fault:
             found.append(fault)
         return found
 
-    def readings(self) -> list[Reading]:
+    def readings(self) -> list[ParseResult]:
         """Return every runbook file as read, with its faults."""
         return [self._read(path) for path in self._files("*.yaml")]
 
-    def reading(self, runbook_id: str) -> Reading:
+    def reading(self, runbook_id: str) -> ParseResult:
         """Return one runbook file as read, approved or not; NotFound when there is none."""
         known = [path.stem for path in self._files("*.yaml")]
         if not re.fullmatch(ID, runbook_id) or runbook_id not in known:
@@ -94,19 +97,14 @@ class FileLibrary:
         except Invalid as fault:
             raise Refused("runbook.lock_faulty", place=where(fault)) from None
 
-    def _approved(self, runbook: Runbook, lock: Mapping[str, LockLine]) -> None:
-        if not _is_approved(runbook, lock):
-            command = f"twokey runbook approve {runbook.id} --by NAME"
-            raise Refused("runbook.not_approved", id=runbook.id, digest=runbook.digest, command=command)
-
-    def _read(self, path: Path) -> Reading:
-        name = named(path)
+    def _read(self, path: Path) -> ParseResult:
+        name = short_path(path)
         try:
             with path.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
         except OSError as error:
             fault = Invalid("runbook.unreadable", file=name, line=1, key="", problem=error.strerror or "?")
-            return Reading(name, None, (fault,))
+            return ParseResult(name, None, (fault,))
         kept = self._parsed.get(name)
         if kept and kept[1].runbook:
             now = {path: content_of(path, self.folder) for path in kept[1].runbook.documents}

@@ -36,7 +36,7 @@ class LockLine:
         return f"{self.id} {self.version} sha256:{self.digest} {self.by} {self.date}"
 
 
-def named(path: Path) -> str:
+def short_path(path: Path) -> str:
     """Return a file's name with its folder's: what people need, without the machine's own paths."""
     return f"{path.parent.name}/{path.name}" if path.parent.name else path.name
 
@@ -49,8 +49,8 @@ def read_lock(folder: Path) -> dict[str, LockLine]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid("lock.unreadable", file=named(path), line=1, key="", problem=error) from None
-    return parse_lock(text, named(path))
+        raise Invalid("lock.unreadable", file=short_path(path), line=1, key="", problem=error) from None
+    return parse_lock(text, short_path(path))
 
 
 def parse_lock(text: str, name: str) -> dict[str, LockLine]:

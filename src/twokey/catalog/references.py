@@ -39,7 +39,7 @@ class StepShape:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ReferenceScope:
     """What is known where a reference stands."""
 
     params: Mapping[str, str]  # name -> type
@@ -51,7 +51,7 @@ class Scope:
     has_item: bool = False
     step_references: bool = True
 
-    def fixed(self) -> Scope:
+    def fixed(self) -> ReferenceScope:
         """Return the scope of what must be known when the plan is shown: no step has run by then."""
         return replace(self, step_references=False)
 
@@ -62,7 +62,7 @@ def whole(value: object) -> str:
     return match[1] if match else ""
 
 
-def check_references(part: Part, scope: Scope) -> None:
+def check_references(part: Part, scope: ReferenceScope) -> None:
     """Note every reference in a value, however deep, that is not plain or names what is not there."""
     value = part.value
     if isinstance(value, dict):
@@ -74,21 +74,17 @@ def check_references(part: Part, scope: Scope) -> None:
         for index, item in enumerate(value):
             check_references(part.at(index, item), scope)
     elif isinstance(value, str) and "${{" in value:
-        _check_text(part, value, scope)
+        if "${{" in _ANY.sub("", value):
+            part.fault("runbook.reference_not_plain", reference=shown(value))
+        for inside in _ANY.findall(value):
+            match = _PATH.fullmatch(inside)
+            if match:
+                _check_path(part, match[1], scope)
+            else:
+                part.fault("runbook.reference_not_plain", reference=shown(inside.strip()))
 
 
-def _check_text(part: Part, text: str, scope: Scope) -> None:
-    if "${{" in _ANY.sub("", text):
-        part.fault("runbook.reference_not_plain", reference=shown(text))
-    for inside in _ANY.findall(text):
-        match = _PATH.fullmatch(inside)
-        if not match:
-            part.fault("runbook.reference_not_plain", reference=shown(inside.strip()))
-            continue
-        _check_path(part, match[1], scope)
-
-
-def _check_path(part: Part, path: str, scope: Scope) -> None:
+def _check_path(part: Part, path: str, scope: ReferenceScope) -> None:
     root, _, rest = path.partition(".")
     if root == "params":
         if rest not in scope.params:
@@ -104,7 +100,7 @@ def _check_path(part: Part, path: str, scope: Scope) -> None:
         part.fault("runbook.reference_unknown", reference=shown(path))
 
 
-def _check_step(part: Part, path: str, scope: Scope) -> None:
+def _check_step(part: Part, path: str, scope: ReferenceScope) -> None:
     names = path.split(".")
     if not scope.step_references:
         part.fault("runbook.reference_too_early", reference=shown(path))

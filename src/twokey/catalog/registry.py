@@ -50,22 +50,18 @@ class Registry:
         if has_reference(part.value) and isinstance(part.value, str):
             return part.value
         if isinstance(part.value, list) and kind != "json":
-            return self._list(part, kind)
+            item_kind = "text" if kind == "list" else kind.removesuffix("s")
+            is_list = kind not in self.types and (item_kind == "text" or item_kind in self.types)
+            if kind != "list" and not is_list:
+                part.fault("runbook.value_type", type=kind, value=shown(part.value))
+                return None
+            return [self.literal(item, item_kind) for item in part.items()]
         if kind in ("mapping", "json"):
             return cast("Json", part.value)  # text all through: the digest does not know what was in quotes
         if not isinstance(part.value, str):
             part.fault("runbook.value_type", type=kind, value=shown(part.value))
             return None
         return self._scalar(part, part.value, kind)
-
-    def _list(self, part: Part, kind: str) -> Json:
-        if kind == "list":
-            return [self.literal(item, "text") for item in part.items()]
-        item_kind = kind.removesuffix("s")
-        if kind in self.types or (item_kind not in self.types and item_kind != "text"):
-            part.fault("runbook.value_type", type=kind, value=shown(part.value))
-            return None
-        return [self.literal(item, item_kind) for item in part.items()]
 
     def _scalar(self, part: Part, text: str, kind: str) -> Json:
         if kind == "bool" and text in ("true", "false"):

@@ -43,7 +43,7 @@ def read_roster(text: str | bytes, name: str) -> tuple[Roster, list[Invalid]]:
     found = top(doc, faults).fields("people")
     parts = found["people"].items() if "people" in found and found["people"].value != "" else []
     people = tuple(_person(part) for part in parts)
-    _refuse_doubles(parts, people)
+    _note_duplicates(parts, people)
     faults.sort(key=lambda fault: int(fault.message.params["line"]))
     return (Roster() if faults else Roster(people, digest)), faults
 
@@ -51,10 +51,18 @@ def read_roster(text: str | bytes, name: str) -> tuple[Roster, list[Invalid]]:
 def _person(part: Part) -> Person:
     found = part.fields(_PERSON, _PERSON_OPTIONAL)
     step_up = found["step_up"].choice("totp", "none") if "step_up" in found else "none"
+    accounts = []
+    for item in found["slack"].items() if "slack" in found else ():
+        account = item.fields("team user")
+        team = account["team"].text(TEAM) if "team" in account else ""
+        user = account["user"].text(USER) if "user" in account else ""
+        accounts.append(ChatAccount(team, user))
+    if not accounts and "slack" in found and isinstance(found["slack"].value, list):
+        found["slack"].fault("roster.no_account")
     return Person(
         id=found["id"].text(PERSON_ID) if "id" in found else "",
         name=found["name"].text(r"[^\x00-\x1f]{1,80}") if "name" in found else "",
-        accounts=_accounts(found["slack"]) if "slack" in found else (),
+        accounts=tuple(accounts),
         roles=frozenset(item.one_of(Role) for item in found["roles"].items())
         if "roles" in found
         else frozenset(),
@@ -64,19 +72,7 @@ def _person(part: Part) -> Person:
     )
 
 
-def _accounts(part: Part) -> tuple[ChatAccount, ...]:
-    accounts = []
-    for item in part.items():
-        found = item.fields("team user")
-        team = found["team"].text(TEAM) if "team" in found else ""
-        user = found["user"].text(USER) if "user" in found else ""
-        accounts.append(ChatAccount(team, user))
-    if not accounts and isinstance(part.value, list):
-        part.fault("roster.no_account")
-    return tuple(accounts)
-
-
-def _refuse_doubles(parts: list[Part], people: tuple[Person, ...]) -> None:
+def _note_duplicates(parts: list[Part], people: tuple[Person, ...]) -> None:
     """Note one id for two people and one account for two people: two keys are compared by these.
 
     Ids that differ only in the size of their letters are one id, because directories treat them so.
@@ -89,8 +85,8 @@ def _refuse_doubles(parts: list[Part], people: tuple[Person, ...]) -> None:
             part.at("id", person.id).fault("roster.duplicate_person", person=person.id)
         ids[folded] = person.id
         for index, account in enumerate(person.accounts):
-            place = part.at("slack", None).at(index, None)
             if account.user and account in owners:
+                place = part.at("slack", None).at(index, None)
                 place.fault("roster.duplicate_account", user=account.user, person=shown(owners[account]))
             owners[account] = person.id
 

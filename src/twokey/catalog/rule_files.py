@@ -102,12 +102,19 @@ def read(paths: Iterable[Path]) -> Contents:
     models: dict[tuple[str, str], str] = {}
     for path in _files(paths):
         document = load(path.read_bytes(), path.name)
-        kind = _header(document)
-        if kind == "Rules":
-            rules.extend(_rules(document))
+        if _kind(document) == "Rules":
+            listed, compile_when = document.get(("rules",)), _When()
+            assert isinstance(listed, list)
+            rules.extend(_Reader(document, index).rule(compile_when) for index in range(len(listed)))
         else:
             models.update(_models(document))
-    _refuse_twins(rules)
+    first: dict[str, Rule] = {}
+    for rule in rules:
+        earlier = first.setdefault(rule.id, rule)
+        if earlier is not rule:
+            place = f"{earlier.file}:{earlier.line}"
+            where = {"file": rule.file, "line": rule.line, "key": "id"}
+            raise Invalid("rules.duplicate_id", **where, rule=rule.id, first=place)
     return Contents(tuple(sorted(rules, key=lambda rule: rule.order)), models)
 
 
@@ -121,7 +128,8 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def _header(document: Document) -> str:
+def _kind(document: Document) -> str:
+    """Return what a file holds, Rules or ServiceModels; refuse one whose outermost keys are not those of its kind."""
     data = document.data
     if not isinstance(data, dict) or data.get("apiVersion") != API_VERSION:
         raise document.fault("rules.version", ("apiVersion",), version=API_VERSION)
@@ -135,29 +143,6 @@ def _header(document: Document) -> str:
     if not isinstance(data.get(listed), list if kind == "Rules" else dict):
         raise document.fault("rules.missing", (listed,), name=listed)
     return str(kind)
-
-
-def _refuse_twins(rules: list[Rule]) -> None:
-    first: dict[str, Rule] = {}
-    for rule in rules:
-        earlier = first.setdefault(rule.id, rule)
-        if earlier is not rule:
-            raise Invalid(
-                "rules.duplicate_id",
-                file=rule.file,
-                line=rule.line,
-                key="id",
-                rule=rule.id,
-                first=f"{earlier.file}:{earlier.line}",
-            )
-
-
-def _rules(document: Document) -> Iterable[Rule]:
-    assert isinstance(document.data, dict)
-    listed = document.data["rules"]
-    assert isinstance(listed, list)
-    compile_when = _When()
-    return [_Reader(document, index).rule(compile_when) for index in range(len(listed))]
 
 
 class _Reader:
@@ -315,7 +300,10 @@ class _When:
 
         def refuses(document: Mapping[str, Json]) -> Message | None:
             data = {"signal": document.get("signal"), "raw": document.get("raw")}
-            _foresee(data, loops)
+            # The most that loops in loops over the longest list can be: what would take too long is not begun.
+            values, longest, text = size(data)
+            if values > LARGE or longest**loops * max(1, text // 1000) > _MOST_STEPS:
+                raise TooMuchWork
             try:
                 result = program.eval(data=data)
                 answer, kind = result.value(), result.type()
@@ -328,13 +316,6 @@ class _When:
             return message("rules.when_failed", problem=f"{kind}: {str(answer)[:200]}")
 
         return refuses
-
-
-def _foresee(data: Mapping[str, Json], loops: int) -> None:
-    """Refuse to begin what would take too long: the most that loops in loops over the longest list can be."""
-    values, longest, text = size(data)
-    if values > LARGE or longest**loops * max(1, text // 1000) > _MOST_STEPS:
-        raise TooMuchWork
 
 
 def _models(document: Document) -> dict[tuple[str, str], str]:

@@ -55,7 +55,7 @@ class Tried:
     matched: bool
     fields: Mapping[str, Json] = field(default_factory=dict)
     miss: Miss | None = None
-    reason: Message | None = None  # why `when` said no
+    reason: Message | None = None  # why `when` does not hold
 
 
 class Rules:
@@ -84,24 +84,37 @@ class Rules:
                 fields = rule.matched(document, trail)
             except TooMuchWork:
                 aside.append(rule.id)
-                self._too_much(rule, document, spent=trail.left < 0)
+                self._set_aside(rule, document, spent=trail.left < 0)
                 fields = None
             left -= given - trail.left
             if fields is not None:
-                return _without(self._judged(signal, rule, fields, document), aside)
-        return _without(self._nobody(signal), aside)
+                return _without(self._verdict_by(signal, rule, fields, document), aside)
+        decided = _shown({"signal.family": signal.family, "signal.type": signal.type})
+        unknown = Verdict(
+            label=Label.UNKNOWN,
+            origin=Origin.UNDETERMINED,
+            plan=Planned.NOT_APPLICABLE,
+            action_owner=ActionOwner.BOTH,
+            confidence=Confidence.LOW,
+            rule=NO_RULE,
+            reason="No rule knows this: a person has to look.",
+            service_model=self._service_model(signal),
+            fields=decided,
+            opens_incident=self._may_open(signal, decided),
+        )
+        return _without(unknown, aside)
 
-    def _too_much(self, rule: Rule, document: Mapping[str, Json], *, spent: bool) -> None:
+    def _set_aside(self, rule: Rule, document: Mapping[str, Json], *, spent: bool) -> None:
         """Disable a rule whose pattern is too much work on an ordinary event; else it only sits this event out.
 
         A monstrous event is its sender's fault: nobody can send one that turns a rule off for the next.
         """
         at_fault = spent and size(document)[0] <= ORDINARY
         code = "rules.disabled" if at_fault else "rules.set_aside"
-        said = message(code, rule=rule.id, place=f"{rule.file}:{rule.line}")
-        log.warning("%s", said)
+        reason = message(code, rule=rule.id, place=f"{rule.file}:{rule.line}")
+        log.warning("%s", reason)
         if at_fault:
-            self.disabled[rule.id] = said
+            self.disabled[rule.id] = reason
 
     def explain(self, signal: Signal, raw: RawNotification | Json = None) -> list[Tried]:
         """Return every rule in its turn up to the one that matched, with why it did or did not."""
@@ -123,22 +136,20 @@ class Rules:
 
     def check(self) -> list[Message]:
         """Run every rule's examples; return what is wrong, with file, line and rule."""
-        return [fault for rule in self.rules for fault in self._check(rule)]
-
-    def _check(self, rule: Rule) -> Iterable[Message]:
-        for number, example in enumerate(rule.examples, 1):
+        faults: list[Message] = []
+        every = ((rule, *numbered) for rule in self.rules for numbered in enumerate(rule.examples, 1))
+        for rule, number, example in every:
             place = {"file": rule.file, "line": example.line, "rule": rule.id, "example": number}
             matched = rule.matched(example.given) is not None
             if matched is not example.matches:
                 miss = rule.pattern.why_not(example.given)
-                at = miss.path if miss else ""
-                yield message(
-                    "rules.example_missed" if example.matches else "rules.example_matched", **place, path=at
-                )
+                code = "rules.example_missed" if example.matches else "rules.example_matched"
+                faults.append(message(code, **place, path=miss.path if miss else ""))
             elif matched:
                 first = next(other for other in self.rules if other.matched(example.given) is not None)
                 if first.id != rule.id:
-                    yield message("rules.example_shadowed", **place, by=first.id)
+                    faults.append(message("rules.example_shadowed", **place, by=first.id))
+        return faults
 
     def _document(self, signal: Signal, raw: RawNotification | Json) -> _Document:
         if isinstance(raw, RawNotification):
@@ -147,18 +158,16 @@ class Rules:
         payload = raw
         return _Document(signal, lambda: payload)
 
-    def _judged(
+    def _verdict_by(
         self, signal: Signal, rule: Rule, fields: Mapping[str, Json], document: Mapping[str, Json]
     ) -> Verdict:
         found = dict(fields)
         for path in rule.fields:
-            value = found.get(path) or _at(document, path)
+            value = found.get(path) or _value_at(document, path)
             if value is not None:
                 found[path] = value
         decided = _shown(found)
-        opens = rule.opens
-        if opens:
-            opens = self._may_open(signal, decided)
+        opens = rule.opens and self._may_open(signal, decided)
         return Verdict(
             label=rule.label,
             origin=rule.origin,
@@ -182,21 +191,6 @@ class Rules:
         if signal.status is SignalStatus.RESOLVED:
             decided["status"] = signal.status.value
         return not (signal.is_test or signal.is_muted or signal.status is SignalStatus.RESOLVED)
-
-    def _nobody(self, signal: Signal) -> Verdict:
-        decided: dict[str, Json] = dict(_shown({"signal.family": signal.family, "signal.type": signal.type}))
-        return Verdict(
-            label=Label.UNKNOWN,
-            origin=Origin.UNDETERMINED,
-            plan=Planned.NOT_APPLICABLE,
-            action_owner=ActionOwner.BOTH,
-            confidence=Confidence.LOW,
-            rule=NO_RULE,
-            reason="No rule knows this: a person has to look.",
-            service_model=self._service_model(signal),
-            fields=decided,
-            opens_incident=self._may_open(signal, decided),
-        )
 
     def _service_model(self, signal: Signal) -> str:
         """Look a service up by its name, then by what stands before a division or a remark: `Sql/servers`."""
@@ -276,7 +270,7 @@ def signal_view(signal: Signal) -> dict[str, Json]:
     }
 
 
-def _at(document: Mapping[str, Json], path: str) -> Json:
+def _value_at(document: Mapping[str, Json], path: str) -> Json:
     root, *rest = path.split(".")
     found: Json = document.get(root)
     for name in rest:
@@ -286,11 +280,9 @@ def _at(document: Mapping[str, Json], path: str) -> Json:
 
 def _shown(fields: Mapping[str, Json]) -> dict[str, Json]:
     """Return deciding fields under the names people know, cut to a length that can be shown."""
-    return {_name(path): _cut(value) for path, value in fields.items()}
-
-
-def _name(path: str) -> str:
-    return path.removeprefix("signal.").removeprefix("facts.")
+    return {
+        path.removeprefix("signal.").removeprefix("facts."): _cut(value) for path, value in fields.items()
+    }
 
 
 def _cut(value: Json) -> Json:

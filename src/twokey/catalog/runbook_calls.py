@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from twokey.catalog.references import Scope, check_references, whole
+from twokey.catalog.references import ReferenceScope, check_references, whole
 from twokey.catalog.registry import Registry
 from twokey.catalog.runbook_documents import read_document
 from twokey.catalog.schema import Part
@@ -17,7 +17,7 @@ GUARD_ID = r"[a-z][a-z0-9_-]{0,63}"
 
 
 @dataclass
-class Calls:
+class CallReader:
     """Reads the calls of one runbook, and keeps the documents that they name."""
 
     registry: Registry
@@ -30,7 +30,7 @@ class Calls:
         return self._known(part, self.registry.actions, "runbook.action_unknown")
 
     def action_inputs(
-        self, found: Mapping[str, Part], holder: Part, action: str, scope: Scope
+        self, found: Mapping[str, Part], holder: Part, action: str, scope: ReferenceScope
     ) -> dict[str, Json]:
         """Return an action's inputs from `with`; `template` and `values` stand for its `document`."""
         if not action:
@@ -40,11 +40,17 @@ class Calls:
         out: dict[str, Json] = {}
         # An undo runs long after people looked: it takes the document that was captured, never a template.
         if "document" in declared and "template" in given and not scope.has_prior:
-            out |= self._document(given.pop("template"), given.pop("values", None), scope)
+            name, content = read_document(given.pop("template"), given.get("values"), self.folder)
+            if content:
+                self.documents[name] = content
+            out["template"] = name
+            if values := given.pop("values", None):
+                check_references(values, scope.fixed())  # all of a document is known when the plan is shown
+                out["values"] = {key: self.registry.literal(item, "text") for key, item in values.entries()}
             declared.pop("document")
         return out | self._inputs(given, found.get("with", holder), declared, scope)
 
-    def check(self, part: Part, scope: Scope, *, required: str = "check") -> CheckCall:
+    def check(self, part: Part, scope: ReferenceScope, *, required: str = "check") -> CheckCall:
         """Return a call of a check; `or_skip` may stand beside the check's inputs too."""
         found = part.fields(required, "with or_skip within")
         name = self._known(found.get("check"), self.registry.checks, "runbook.check_unknown")
@@ -61,7 +67,7 @@ class Calls:
             within_s=found["within"].duration(3600.0) if "within" in found else 0.0,
         )
 
-    def guard(self, part: Part, scope: Scope) -> CheckCall:
+    def guard(self, part: Part, scope: ReferenceScope) -> CheckCall:
         """Return a guard: a check with an id that is asked before anything runs; its no always is a no."""
         call = self.check(part, scope.fixed(), required="id check")
         if call.or_skip or call.within_s:
@@ -80,7 +86,7 @@ class Calls:
         return name
 
     def _inputs(
-        self, given: Mapping[str, Part], holder: Part, declared: Mapping[str, str], scope: Scope
+        self, given: Mapping[str, Part], holder: Part, declared: Mapping[str, str], scope: ReferenceScope
     ) -> dict[str, Json]:
         """Return inputs with their types; one whose declared type ends in `?` may be absent."""
         out: dict[str, Json] = {}
@@ -95,19 +101,8 @@ class Calls:
                 holder.fault("runbook.input_missing", missing=key)
         return out
 
-    def _document(self, template: Part, values: Part | None, scope: Scope) -> dict[str, Json]:
-        """Return a document's template and values: all of it is known when the plan is shown."""
-        name, content = read_document(template, values, self.folder)
-        if content:
-            self.documents[name] = content
-        out: dict[str, Json] = {"template": name}
-        if values is not None:
-            check_references(values, scope.fixed())
-            out["values"] = {key: self.registry.literal(item, "text") for key, item in values.entries()}
-        return out
 
-
-def refuse_open_attach(part: Part, action: str, inputs: Mapping[str, Json], scope: Scope) -> None:
+def refuse_open_attach(part: Part, action: str, inputs: Mapping[str, Json], scope: ReferenceScope) -> None:
     """Note an attachment or a move to what was not created by this very runbook: the accident this prevents
     was a Deny policy attached to the organisation's Root although two people had looked."""
     parts = action.split(".")
@@ -122,12 +117,8 @@ def refuse_open_attach(part: Part, action: str, inputs: Mapping[str, Json], scop
     names = whole(inputs.get(goes_to)).split(".")
     made = scope.steps.get(names[1]) if len(names) == 4 and names[0] == "steps" else None
     if not (made and names[2] == "outputs" and made.is_create and "organizations" in made.action.split(".")):
-        _place(part, "with", goes_to).fault("runbook.attach_not_created", action=action)
-
-
-def _place(part: Part, *names: str) -> Part:
-    for name in names:
-        if not isinstance(part.value, dict) or name not in part.value:
-            return part
-        part = part.at(name, part.value[name])
-    return part
+        for name in ("with", goes_to):  # as near to it as the file goes
+            if not isinstance(part.value, dict) or name not in part.value:
+                break
+            part = part.at(name, part.value[name])
+        part.fault("runbook.attach_not_created", action=action)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from twokey.catalog.references import Scope, StepShape, check_references, whole
-from twokey.catalog.runbook_calls import Calls, refuse_open_attach
+from twokey.catalog.references import ReferenceScope, StepShape, check_references, whole
+from twokey.catalog.runbook_calls import CallReader, refuse_open_attach
 from twokey.catalog.schema import Part, shown
 from twokey.core.runbooks import ActionCall, Effect, OnFailure, Retry, Step
 
@@ -25,8 +25,8 @@ _IDEMPOTENCY = "find_by adopt_if_empty require_equal already_done_error"
 class StepReader:
     """Reads the steps in their order: a step may refer to those before it, and to itself once it has run."""
 
-    calls: Calls
-    scope: Scope
+    calls: CallReader
+    scope: ReferenceScope
 
     def steps(self, part: Part) -> tuple[Step, ...]:
         """Return the steps; note what is wrong with each, and with their order."""
@@ -48,7 +48,7 @@ class StepReader:
             steps.append(step)
         return tuple(steps)
 
-    def step(self, part: Part, scope: Scope) -> Step:
+    def step(self, part: Part, scope: ReferenceScope) -> Step:
         """Return one step."""
         found = part.fields(_STEP, _STEP_OPTIONAL)
         own_id = found["id"].text(STEP_ID) if "id" in found else ""
@@ -67,25 +67,35 @@ class StepReader:
         if step.id == "self":
             found["id"].fault("schema.not_matching", value="self", pattern=STEP_ID)
         refuse_open_attach(part, step.action, step.inputs, scope)
-        step = self.surrounded(step, found, scope)
-        _can_be_seen_and_undone(part, found, step)
+        step = self.with_checks(step, found, scope)
+        _require_verify_and_undo(part, found, step)
         for item in (
             found["idempotency"].fields(optional=_IDEMPOTENCY).values() if "idempotency" in found else ()
         ):
             item.text()  # says how the action recognises a repeat; the action itself sees to it
         return step
 
-    def surrounded(self, step: Step, found: dict[str, Part], scope: Scope) -> Step:
+    def with_checks(self, step: Step, found: dict[str, Part], scope: ReferenceScope) -> Step:
         """Return the step with what holds before and after it, and what happens when that fails."""
         after = replace(scope, own=_shape(step))
         pre = found["pre"].items() if "pre" in found else []
-        return replace(
+        step = replace(
             step,
             pre=tuple(self.calls.check(item, scope) for item in pre),
             verify=self.calls.check(found["verify"], after) if "verify" in found else None,
             undo=self.undo(found["undo"], replace(after, has_prior=True)) if "undo" in found else None,
             irreversible=_irreversible(found.get("irreversible"), found.get("reason")),
-            retry=_retry(found["retry"]) if "retry" in found else step.retry,
+        )
+        if "retry" in found:
+            retry = found["retry"].fields("max_attempts", "backoff retry_on")
+            attempts = retry["max_attempts"].integer(1, 10) if "max_attempts" in retry else 1
+            backoff = retry["backoff"].duration(600.0) if "backoff" in retry else 2.0
+            kinds = retry["retry_on"].items() if "retry_on" in retry else []
+            step = replace(
+                step, retry=Retry(attempts, backoff, tuple(kind.choice(*RETRY_ON) for kind in kinds))
+            )
+        return replace(
+            step,
             timeout_s=found["timeout"].duration(4 * 3600.0) if "timeout" in found else step.timeout_s,
             on_failure=found["on_failure"].one_of(OnFailure) if "on_failure" in found else step.on_failure,
         )
@@ -112,7 +122,7 @@ class StepReader:
             out[name] = key
         return out
 
-    def undo(self, part: Part, scope: Scope) -> ActionCall:
+    def undo(self, part: Part, scope: ReferenceScope) -> ActionCall:
         """Return the call that takes a step back, from what was captured before it."""
         found = part.fields("action", "with requires")
         if "requires" in found:  # an undo is a plan with its own keys, whether this is written here or not
@@ -125,7 +135,7 @@ class StepReader:
         return ActionCall(action, inputs)
 
 
-def _can_be_seen_and_undone(part: Part, found: dict[str, Part], step: Step) -> None:
+def _require_verify_and_undo(part: Part, found: dict[str, Part], step: Step) -> None:
     """Note a write without undo or reason, or that nobody verifies; and a read that claims an effect."""
     if not step.action:
         return
@@ -157,7 +167,7 @@ def _shape(step: Step) -> StepShape:
     )
 
 
-def _plain(part: Part | None, scope: Scope) -> str:
+def _plain(part: Part | None, scope: ReferenceScope) -> str:
     """Return a `when` or `for_each`: one plain reference to something known when the plan is shown."""
     if part is None:
         return ""
@@ -184,11 +194,3 @@ def _irreversible(part: Part | None, reason: Part | None) -> str:
     if len(text) < 10:
         part.fault("runbook.irreversible_no_reason")
     return text
-
-
-def _retry(part: Part) -> Retry:
-    found = part.fields("max_attempts", "backoff retry_on")
-    attempts = found["max_attempts"].integer(1, 10) if "max_attempts" in found else 1
-    backoff = found["backoff"].duration(600.0) if "backoff" in found else 2.0
-    kinds = found["retry_on"].items() if "retry_on" in found else []
-    return Retry(attempts, backoff, tuple(kind.choice(*RETRY_ON) for kind in kinds))

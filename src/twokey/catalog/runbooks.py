@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twokey.catalog.approval_profiles import read_approval
-from twokey.catalog.references import INCIDENT_FACTS, Scope
+from twokey.catalog.references import INCIDENT_FACTS, ReferenceScope
 from twokey.catalog.registry import Registry
-from twokey.catalog.runbook_calls import Calls
+from twokey.catalog.runbook_calls import CallReader
 from twokey.catalog.runbook_documents import ROOT_ID
 from twokey.catalog.runbook_steps import StepReader
 from twokey.catalog.schema import Part, shown, top
@@ -32,6 +32,7 @@ _SPEC = "provider risk reversible steps"
 _SPEC_OPTIONAL = (
     "applies_to evidence break_glass triggers params approval blast_radius guards undo description"
 )
+_SOURCE = re.compile(rf"incident\.({'|'.join(sorted(INCIDENT_FACTS))})|config(\.{NAME})+")
 # References are looked for where the flow resolves them, and refused everywhere else.
 _MAY_REFER = re.compile(
     r"spec\.(steps\[\d+\]\.(with|pre|verify|undo|when|for_each)"
@@ -41,7 +42,7 @@ _MAY_REFER = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParseResult:
     """A runbook file as read: the runbook when nothing was wrong, else every fault."""
 
     name: str
@@ -57,17 +58,17 @@ def load_runbook(text: str | bytes, name: str, folder: Path, clouds: Mapping[str
     return reading.runbook
 
 
-def read_runbook(text: str | bytes, name: str, folder: Path, clouds: Mapping[str, Cloud]) -> Reading:
+def read_runbook(text: str | bytes, name: str, folder: Path, clouds: Mapping[str, Cloud]) -> ParseResult:
     """Read a runbook file, named by its path; `folder` holds the `documents` that it may name."""
     try:
         doc = load(text, name)
     except Invalid as error:
-        return Reading(name, None, (error,))
+        return ParseResult(name, None, (error,))
     faults: list[Invalid] = []
     whole = top(doc, faults)
     runbook = _Reader(whole, Registry(clouds), folder).runbook()
     faults.sort(key=lambda fault: int(fault.message.params["line"]))
-    return Reading(name, None if faults else runbook, tuple(faults))
+    return ParseResult(name, None if faults else runbook, tuple(faults))
 
 
 class _Reader:
@@ -118,8 +119,8 @@ class _Reader:
         params = (
             tuple(self.param(name, p) for name, p in spec["params"].entries()) if "params" in spec else ()
         )
-        scope = Scope({param.name: param.type for param in params})
-        calls = Calls(self.registry, self.folder, provider)
+        scope = ReferenceScope({param.name: param.type for param in params})
+        calls = CallReader(self.registry, self.folder, provider)
         steps = StepReader(calls, scope).steps(spec["steps"]) if "steps" in spec else ()
         blast_scope, blast_max = self.blast(spec.get("blast_radius"), steps)
         mode, budget = self.evidence(spec.get("evidence"))
@@ -181,15 +182,16 @@ class _Reader:
             found["type"].unknown("runbook.type_unknown", kind, self.registry.param_types())
             kind = ""
         source = found["from"].text() if "from" in found else ""
-        if source and not _is_source(source):
-            found["from"].fault("runbook.source_unknown", value=shown(source))
+        if source and not _SOURCE.fullmatch(source):
+            facts = ", ".join(sorted(INCIDENT_FACTS))
+            found["from"].fault("runbook.source_unknown", value=shown(source), facts=facts)
         default: Json = None
         if "default" in found and kind:
             default = self.registry.literal(found["default"], kind)
         required = found["required"].boolean() if "required" in found else False
         return Param(name, kind, required, default, source)
 
-    def guards(self, part: Part | None, calls: Calls, scope: Scope) -> tuple[CheckCall, ...]:
+    def guards(self, part: Part | None, calls: CallReader, scope: ReferenceScope) -> tuple[CheckCall, ...]:
         guards: list[CheckCall] = []
         for item in part.items() if part else []:
             guard = calls.guard(item, scope)
@@ -252,13 +254,6 @@ def is_organisation_wide(action: str) -> bool:
     """Say whether an action changes the organisation's own tree or policies, by its name."""
     service = action.split(".")[1] if action.count(".") >= 2 else ""
     return service.replace("_", "") in ("organizations", "managementgroups")
-
-
-def _is_source(source: str) -> bool:
-    root, _, rest = source.partition(".")
-    if root == "incident":
-        return rest in INCIDENT_FACTS
-    return root == "config" and bool(re.fullmatch(rf"{NAME}(\.{NAME})*", rest))
 
 
 def _reference(part: Part) -> str:

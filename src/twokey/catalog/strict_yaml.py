@@ -97,17 +97,6 @@ def dotted(path: Path) -> str:
 
 def load(text: str | bytes, name: str) -> Document:
     """Read one YAML document; refuse the ambiguous, hidden, shared or too big (Invalid, with the line)."""
-    readable = _checked_text(text, name)
-    try:
-        return _Builder(name).build(yaml.parse(readable, Loader=_Loader))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise Invalid("yaml.syntax", file=name, line=line, key="", problem=problem) from None
-
-
-def _checked_text(text: str | bytes, name: str) -> str:
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
         raise Invalid("yaml.too_large", file=name, line=1, key="", limit=MAX_BYTES)
@@ -119,10 +108,15 @@ def _checked_text(text: str | bytes, name: str) -> str:
     found = _hidden_character(readable)
     if found is not None:
         line = readable.count("\n", 0, found) + 1
-        raise Invalid(
-            "yaml.character", file=name, line=line, key="", character=f"U+{ord(readable[found]):04X}"
-        )
-    return readable
+        character = f"U+{ord(readable[found]):04X}"
+        raise Invalid("yaml.character", file=name, line=line, key="", character=character)
+    try:
+        return _Builder(name).build(yaml.parse(readable, Loader=_Loader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise Invalid("yaml.syntax", file=name, line=line, key="", problem=problem) from None
 
 
 def _hidden_character(text: str) -> int | None:

@@ -6,31 +6,31 @@ import sys
 
 import typer
 
-from twokey.cli.lazily import Lazily, Line
+from twokey.cli.lazily import LazyCommand, LazyGroup
 
 
-class Commands(Lazily):
+class Commands(LazyGroup):
     """Every command and group, as `twokey --help` lists them."""
 
     lines = (
-        Line("demo", "demo:demo", "Tell the whole story on this machine, without accounts."),
-        Line("serve", "serve:serve", "Run the bot: Slack, the web door, the queues and the work."),
-        Line("worker", "serve:worker", "Run owed work only, beside a bot on Postgres."),
-        Line("classify", "classify:classify", "Say whose side each event is on, and why."),
-        Line("replay", "replay:replay", "Put recorded notifications into the record."),
-        Line("migrate", "migrate:migrate", "Create the tables, or bring them forward."),
-        Line("doctor", "doctor:doctor", "Look at the settings, the files and the database."),
-        Line("rules", "rules:app", "Classification rules: check, test, explain."),
-        Line("incidents", "incidents:app", "What the bot knows about incidents."),
-        Line("runbook", "runbook:app", "Containments written down: review, check, approve."),
-        Line("roster", "roster:app", "The people who may act."),
-        Line("postmortem", "postmortem:app", "Post-mortems: draft, revise, publish."),
-        Line("audit", "audit:app", "The audit trail: what was done, by whom, and its proof."),
-        Line("aws", "aws:app", "What twokey needs in AWS."),
-        Line("azure", "azure:app", "Azure's side of the notifications."),
-        Line("report", "report:app", "What the record says about a period."),
-        Line("slack", "slack:app", "What Slack has to be told about the bot."),
-        Line("permissions", "permissions:app", "Least-privilege policies, made from the actions."),
+        LazyCommand("demo", "demo:demo", "Tell the whole story on this machine, without accounts."),
+        LazyCommand("serve", "serve:serve", "Run the bot: Slack, the web door, the queues and the work."),
+        LazyCommand("worker", "serve:worker", "Run owed work only, beside a bot on Postgres."),
+        LazyCommand("classify", "classify:classify", "Say whose side each event is on, and why."),
+        LazyCommand("replay", "replay:replay", "Put recorded notifications into the record."),
+        LazyCommand("migrate", "migrate:migrate", "Create the tables, or bring them forward."),
+        LazyCommand("doctor", "doctor:doctor", "Look at the settings, the files and the database."),
+        LazyCommand("rules", "rules:app", "Classification rules: check, test, explain."),
+        LazyCommand("incidents", "incidents:app", "What the bot knows about incidents."),
+        LazyCommand("runbook", "runbook:app", "Containments written down: review, check, approve."),
+        LazyCommand("roster", "roster:app", "The people who may act."),
+        LazyCommand("postmortem", "postmortem:app", "Post-mortems: draft, revise, publish."),
+        LazyCommand("audit", "audit:app", "The audit trail: what was done, by whom, and its proof."),
+        LazyCommand("aws", "aws:app", "What twokey needs in AWS."),
+        LazyCommand("azure", "azure:app", "Azure's side of the notifications."),
+        LazyCommand("report", "report:app", "What the record says about a period."),
+        LazyCommand("slack", "slack:app", "What Slack has to be told about the bot."),
+        LazyCommand("permissions", "permissions:app", "Least-privilege policies, made from the actions."),
     )
 
 

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 
-class Line(NamedTuple):
+class LazyCommand(NamedTuple):
     """A command or group: its name, where it is (module of twokey.cli and attribute), and its line in --help."""
 
     name: str
@@ -18,10 +18,10 @@ class Line(NamedTuple):
     about: str
 
 
-class Lazily(TyperGroup):
-    """The group of `lines`."""
+class LazyGroup(TyperGroup):
+    """The group of `lines`: `--help` lists them without importing any."""
 
-    lines: ClassVar[tuple[Line, ...]] = ()
+    lines: ClassVar[tuple[LazyCommand, ...]] = ()
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
@@ -30,14 +30,14 @@ class Lazily(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the lines, without loading anything."""
         with formatter.section("Commands"):
-            formatter.write_dl([(line.name, line.about) for line in self.lines])
+            formatter.write_dl([(command.name, command.about) for command in self.lines])
 
 
 class _Loaded(Mapping[str, Any]):
     """Commands by name; each is made when somebody asks for it."""
 
-    def __init__(self, lines: tuple[Line, ...]) -> None:
-        self._where = {line.name: line.where for line in lines}
+    def __init__(self, commands: tuple[LazyCommand, ...]) -> None:
+        self._where = {command.name: command.where for command in commands}
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -56,13 +56,9 @@ def _made(name: str, where: str) -> Any:
     module, _, attribute = where.partition(":")
     found = getattr(import_module(f"twokey.cli.{module}"), attribute)
     around = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-    around.callback()(_nothing)  # with one, a lone command stays a command with a name
+    around.callback()(lambda: None)  # with one, a lone command stays a command with a name
     if isinstance(found, typer.Typer):
         around.add_typer(found, name=name)
     else:
         around.command(name)(found)
     return typer.main.get_group(around).commands[name]
-
-
-def _nothing() -> None:
-    """Be there."""

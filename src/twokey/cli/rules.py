@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from twokey.catalog.rules import Tried
     from twokey.core.errors import Json
     from twokey.core.patterns import Miss
-    from twokey.core.responsibility import Verdict
-    from twokey.core.signals import Signal
 
 app = typer.Typer(help="Classification rules.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -109,32 +107,34 @@ def explain(
             unreadable += 1
             typer.echo(told_fault(reading), err=True)
             continue
-        typer.echo(printable(f"{reading.file}#{reading.index}: {reading.signal.title}"))
-        typer.echo(printable(f"  read as {_read_as(reading.signal)}"))
-        tried = loaded.explain(reading.signal, reading.raw)
+        signal = reading.signal
+        typer.echo(printable(f"{reading.file}#{reading.index}: {signal.title}"))
+        read = (
+            signal.provider,
+            signal.family,
+            signal.type,
+            signal.service,
+            signal.region,
+            signal.status.value,
+        )
+        marks = (name for name in ("is_test", "is_muted") if getattr(signal, name))
+        typer.echo(printable("  read as " + " · ".join([*filter(None, read), *marks])))
+        tried = loaded.explain(signal, reading.raw)
         for line in _explained(tried):
             typer.echo(printable(line))
         if not tried or not tried[-1].matched:
             typer.echo("  => unknown: no rule knows this")
-        verdict = loaded.verdict(reading.signal, reading.raw)
-        typer.echo(printable(f"     {_ends(verdict)}; {len(tried)} of {len(loaded.rules)} rules were asked"))
+        verdict = loaded.verdict(signal, reading.raw)
+        opens = "opens an incident" if verdict.opens_incident else "opens no incident"
+        typer.echo(
+            printable(
+                f"     origin {verdict.origin.value}, {verdict.plan.value}, to act: {verdict.action_owner.value}, "
+                f"{verdict.service_model or 'no known service'}, confidence {verdict.confidence.value}; {opens}; "
+                f"{len(tried)} of {len(loaded.rules)} rules were asked"
+            )
+        )
     if unreadable:
         raise typer.Exit(2)
-
-
-def _read_as(signal: Signal) -> str:
-    """Say what the rules are asked about, in one line."""
-    marks = [name for name in ("is_test", "is_muted") if getattr(signal, name)]
-    parts = (signal.provider, signal.family, signal.type, signal.service, signal.region, signal.status.value)
-    return " · ".join([*(part for part in parts if part), *marks])
-
-
-def _ends(verdict: Verdict) -> str:
-    opens = "opens an incident" if verdict.opens_incident else "opens no incident"
-    return (
-        f"origin {verdict.origin.value}, {verdict.plan.value}, to act: {verdict.action_owner.value}, "
-        f"{verdict.service_model or 'no known service'}, confidence {verdict.confidence.value}; {opens}"
-    )
 
 
 def _explained(tried: list[Tried]) -> Iterator[str]:

@@ -45,7 +45,7 @@ def show(
 ) -> None:
     """Show one runbook: what it asks of people, and every step with its undo."""
     library = _library()
-    book = _faultless(library, runbook_id)
+    book = _require_faultless(library, runbook_id)
     if json_:
         from dataclasses import asdict
 
@@ -95,7 +95,7 @@ def check(
         library = _library()
         faults, count = library.faults(), len(library.readings())
     for fault in faults:
-        typer.echo(_told(fault))
+        typer.echo(_fault_line(fault))
     if faults:
         typer.echo(f"{len(faults)} faults in {count} files", err=True)
         raise typer.Exit(2)
@@ -151,12 +151,12 @@ def approve(runbook_id: str = typer.Argument(..., metavar="ID"), by: str = _BY) 
     from twokey.core.errors import Invalid
 
     library = _library()
-    book = _faultless(library, runbook_id)
+    book = _require_faultless(library, runbook_id)
     entry = LockLine(book.id, book.version, book.digest, by, time.strftime("%Y-%m-%d", time.gmtime()))
     try:
         before = write_line(library.folder, entry)
     except Invalid as fault:
-        typer.echo(_told(fault), err=True)
+        typer.echo(_fault_line(fault), err=True)
         raise typer.Exit(2) from None
     if before:
         typer.echo(f"- {before}")
@@ -174,22 +174,18 @@ def export(
 ) -> None:
     """Export one runbook for other tools; what is exported is read there, never executed by us."""
     from twokey.catalog.cacao import playbook
+    from twokey.catalog.lock import read_lock
 
     if not cacao:
         typer.echo("say which format: --cacao", err=True)
         raise typer.Exit(2)
     library = _library()
-    book = _faultless(library, runbook_id)
-    typer.echo(json.dumps(playbook(book, created=_created(library, book)), indent=2, ensure_ascii=False))
-
-
-def _created(library: FileLibrary, book: Runbook) -> str:
-    """Return the day of the approval, so that the same runbook exports to the same bytes."""
-    from twokey.catalog.lock import read_lock
-
+    book = _require_faultless(library, runbook_id)
+    # The day of the approval: the same runbook exports to the same bytes.
     entry = read_lock(library.folder).get(book.id)
     day = entry.date if entry and entry.digest == book.digest else time.strftime("%Y-%m-%d", time.gmtime())
-    return f"{day}T00:00:00.000Z"
+    made = playbook(book, created=f"{day}T00:00:00.000Z")
+    typer.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
 def _library() -> FileLibrary:
@@ -200,16 +196,16 @@ def _library() -> FileLibrary:
     return FileLibrary(load().runbooks_dir, clouds_for_checking())
 
 
-def _faultless(library: FileLibrary, runbook_id: str) -> Runbook:
+def _require_faultless(library: FileLibrary, runbook_id: str) -> Runbook:
     reading = library.reading(runbook_id)
     if reading.runbook is None:
         for fault in reading.faults:
-            typer.echo(_told(fault), err=True)
+            typer.echo(_fault_line(fault), err=True)
         raise typer.Exit(2)
     return reading.runbook
 
 
-def _told(fault: Invalid) -> str:
+def _fault_line(fault: Invalid) -> str:
     from twokey.catalog.schema import where
     from twokey.core.texts import visible
     from twokey.words import say

@@ -1,4 +1,4 @@
-"""`twokey serve` and `twokey worker`: the bot, and more hands for it on Postgres."""
+"""`twokey serve` and `twokey worker`: the bot, and more workers for it on Postgres."""
 
 from __future__ import annotations
 

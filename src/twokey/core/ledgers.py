@@ -61,7 +61,7 @@ class Impact:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LedgerRow:
     """What one side answers for in one place: minutes in which at least one impact lasted, none counted twice."""
 
     side: Origin
@@ -86,7 +86,7 @@ class Ledger:
 
     since: datetime
     until: datetime
-    rows: tuple[Row, ...]
+    rows: tuple[LedgerRow, ...]
     head: tuple[int, str]
     left_out: int  # incidents of the period without an impact: advisories, information, cancelled ones
 
@@ -164,10 +164,10 @@ def ledger(incidents: Iterable[Incident], since: datetime, until: datetime, head
     return Ledger(since, until, tuple(rows), head, left_out)
 
 
-def _row(place: tuple[Origin, str, str, str, str], impacts: Sequence[Impact]) -> Row:
+def _row(place: tuple[Origin, str, str, str, str], impacts: Sequence[Impact]) -> LedgerRow:
     proven = [one for one in impacts if one.proof is not Proof.STATED]
     minutes = union_minutes(impacts)
-    return Row(
+    return LedgerRow(
         *place,
         minutes=minutes,
         planned_minutes=union_minutes([one for one in impacts if one.is_planned]),

@@ -56,7 +56,7 @@ def metrics(times: Times) -> tuple[Metric, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Containment:
+class ContainmentRecord:
     """One plan as it went: who proposed it, who turned keys, what was foreseen and what happened."""
 
     plan: Plan
@@ -76,7 +76,7 @@ class Containment:
         return self.ended_at if self.plan.state is PlanState.DONE else None
 
 
-def plan_metrics(containment: Containment) -> tuple[Metric, Metric]:
+def plan_metrics(containment: ContainmentRecord) -> tuple[Metric, Metric]:
     """Return approval latency (approved - requested) and execution (done - approved) of one plan."""
     approved, plan = containment.approved_at, containment.plan
     return (
@@ -113,7 +113,7 @@ class Record:
     incident: Incident
     entries: tuple[AuditEntry, ...]
     metrics: tuple[Metric, ...]
-    containments: tuple[Containment, ...]
+    containments: tuple[ContainmentRecord, ...]
     names: Mapping[str, str] = field(default_factory=dict)  # person id -> name
     head: tuple[int, str] | None = None  # of the audit trail when it was drafted
     sources: tuple[str, ...] = ()  # ids of the source notifications
@@ -236,7 +236,7 @@ def _iso(at: datetime) -> str:
     return at.isoformat(timespec="seconds")
 
 
-def has_contained(kept: Containment) -> bool:
+def has_contained(kept: ContainmentRecord) -> bool:
     """Say whether a plan's write is verified: the world is different for it. An undo contains nothing."""
     writes = {step.id for step in kept.plan.writes}
     return not kept.plan.undo_of and any(
@@ -247,7 +247,7 @@ def has_contained(kept: Containment) -> bool:
 # -- what was not kept, and what must not be said outside -------------------------------------------------
 
 
-def missing_evidence(kept: Containment) -> tuple[tuple[Step, str], ...]:
+def missing_evidence(kept: ContainmentRecord) -> tuple[tuple[Step, str], ...]:
     """Return the evidence steps of a run that gave nothing, with why: failed, skipped or never reached."""
     if kept.started_at is None and not kept.journal:
         return ()

@@ -5,17 +5,17 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from twokey.core.executions import undoable
-from twokey.core.postmortems import Containment, Metric
+from twokey.core.postmortems import ContainmentRecord, Metric
 from twokey.core.runbooks import PlanState, Step
 from twokey.publish.markdown import code, md
 from twokey.publish.timeline import what_happened
-from twokey.publish.words import Facts, Words
+from twokey.publish.words import Facts, PageWords
 
 MOST_RESOURCES = 50
 MOST_EVENTS = 20
 
 
-def metric(one: Metric, words: Words) -> Facts:
+def metric(one: Metric, words: PageWords) -> Facts:
     """Return one duration with both its ends."""
     return {
         "name": words.label("metric", one.name),
@@ -28,7 +28,7 @@ def metric(one: Metric, words: Words) -> Facts:
     }
 
 
-def containment(number: int, kept: Containment, words: Words) -> Facts:
+def containment(number: int, kept: ContainmentRecord, words: PageWords) -> Facts:
     """Return one plan as it went: asked, turned, foreseen against real, and whether it was taken back."""
     plan = kept.plan
     return {
@@ -70,8 +70,15 @@ def containment(number: int, kept: Containment, words: Words) -> Facts:
         "steps": [_step(step, kept, words) for step in plan.steps],
         "undo": _undo(kept, words),
         "undo_of": code(plan.undo_of[:24]) if plan.undo_of else None,
-        "reason": words.said(plan.reason),
-        "break_glass": _break_glass(kept, words),
+        "reason": words.message(plan.reason),
+        "break_glass": {
+            "by": words.person(plan.break_glass_by),
+            "reason": md(plan.break_glass_reason) if plan.break_glass_reason else None,
+            "confirmed_by": words.person(plan.confirmed_by),
+            "confirm_by": words.utc(plan.confirm_by),
+        }
+        if plan.break_glass_by
+        else None,
         "events": [
             {
                 "utc": words.utc(entry.at),
@@ -85,7 +92,7 @@ def containment(number: int, kept: Containment, words: Words) -> Facts:
     }
 
 
-def _step(step: Step, kept: Containment, words: Words) -> Facts:
+def _step(step: Step, kept: ContainmentRecord, words: PageWords) -> Facts:
     row = next((row for row in kept.journal if row.step_id == step.id), None)
     observed = kept.plan.observed.get(step.id)
     before = words.pairs(observed) if isinstance(observed, dict) else None
@@ -99,11 +106,11 @@ def _step(step: Step, kept: Containment, words: Words) -> Facts:
         "result": words.label("step", row.state.value if row else "not-reached"),
         "seen": seen or Markup("–"),
         "attempts": row.attempt if row else 0,
-        "error": words.said(row.error) if row else None,
+        "error": words.message(row.error) if row else None,
     }
 
 
-def _undo(kept: Containment, words: Words) -> Markup:
+def _undo(kept: ContainmentRecord, words: PageWords) -> Markup:
     plan = kept.plan
     if plan.undo_of:
         return words.label("undo", "is-undo") or Markup("")
@@ -115,15 +122,3 @@ def _undo(kept: Containment, words: Words) -> Markup:
         asked = words.label("undo", "asked") or Markup("")
         return asked + Markup(" ") + (words.label("plan", kept.undo_state.value) or Markup(""))
     return words.label("undo", "ready" if ready else "nothing") or Markup("")
-
-
-def _break_glass(kept: Containment, words: Words) -> Facts | None:
-    plan = kept.plan
-    if not plan.break_glass_by:
-        return None
-    return {
-        "by": words.person(plan.break_glass_by),
-        "reason": md(plan.break_glass_reason) if plan.break_glass_reason else None,
-        "confirmed_by": words.person(plan.confirmed_by),
-        "confirm_by": words.utc(plan.confirm_by),
-    }

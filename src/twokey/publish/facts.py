@@ -11,7 +11,7 @@ from twokey.publish.containments import MOST_RESOURCES, containment, metric
 from twokey.publish.markdown import code, md, ready, yaml_text
 from twokey.publish.public import public_facts
 from twokey.publish.timeline import action_items, timeline
-from twokey.publish.words import Fact, Facts, Words
+from twokey.publish.words import Fact, Facts, PageWords
 from twokey.words import reason_of, sides_of
 
 # The outbox' book-keeping: two entries for each message that went well bury what happened.
@@ -19,11 +19,11 @@ _ROUTINE = ("notice.sending", "notice.sent")
 MOST_PLANS = 30
 
 
-def internal_facts(record: Record, words: Words) -> Facts:
+def internal_facts(record: Record, words: PageWords) -> Facts:
     """Return everything the internal template prints."""
     incident = record.incident
-    told = [entry for entry in record.entries if entry.action not in _ROUTINE]
-    rows, left_out = timeline(told, words)
+    entries = [entry for entry in record.entries if entry.action not in _ROUTINE]
+    rows, left_out = timeline(entries, words)
     shown = record.containments[:MOST_PLANS]
     plans = [containment(number, kept, words) for number, kept in enumerate(shown, start=1)]
     return {
@@ -39,7 +39,7 @@ def internal_facts(record: Record, words: Words) -> Facts:
         "plans_left_out": len(record.containments) - len(shown),
         "timeline": cast("list[Fact]", rows),
         "timeline_left_out": left_out,
-        "timeline_routine": len(record.entries) - len(told),
+        "timeline_routine": len(record.entries) - len(entries),
         "metrics": [metric(one, words) for one in record.metrics],
         "plan_metrics": [metric(one, words) for kept in shown for one in plan_metrics(kept)],
         "action_items": list(action_items(record.entries, words)),
@@ -69,7 +69,7 @@ def internal_facts(record: Record, words: Words) -> Facts:
     }
 
 
-def _front(record: Record, words: Words) -> list[Fact]:
+def _front(record: Record, words: PageWords) -> list[Fact]:
     incident = record.incident
     front: list[tuple[str, str]] = [
         ("id", incident.id),
@@ -102,7 +102,7 @@ def _review_by(incident: Incident) -> str:
     return day.isoformat()
 
 
-def _incident(incident: Incident, words: Words) -> Facts:
+def _incident(incident: Incident, words: PageWords) -> Facts:
     return {
         "id": md(incident.id),
         "title": md(incident.title, 300),
@@ -131,7 +131,7 @@ def _incident(incident: Incident, words: Words) -> Facts:
     }
 
 
-def _responsibility(incident: Incident, words: Words) -> Facts:
+def _responsibility(incident: Incident, words: PageWords) -> Facts:
     verdict = incident.verdict
     return {
         "label": words.label("label", verdict.label.value),
@@ -152,7 +152,7 @@ def _responsibility(incident: Incident, words: Words) -> Facts:
     }
 
 
-def _impact(record: Record, words: Words) -> Facts:
+def _impact(record: Record, words: PageWords) -> Facts:
     incident = record.incident
     duration = next((one.value for one in record.metrics if one.name == "ttr"), None)
     shown = incident.resources[:MOST_RESOURCES]
@@ -171,7 +171,7 @@ def _impact(record: Record, words: Words) -> Facts:
     }
 
 
-def _supporting(record: Record, words: Words) -> Facts:
+def _supporting(record: Record, words: PageWords) -> Facts:
     posted: list[Fact] = [
         {
             "seq": head.seq,

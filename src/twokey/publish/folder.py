@@ -24,7 +24,7 @@ def file_name(postmortem: Postmortem) -> str:
     return ".".join((*parts, "md"))
 
 
-class Folder:
+class PostmortemFolder:
     """Writes post-mortems into `<root>/internal` and `<root>/public`, whole or not at all.
 
     A page that is replaced is kept in `earlier/`: somebody may have written into it.
@@ -36,42 +36,42 @@ class Folder:
 
     def path(self, postmortem: Postmortem) -> Path:
         """Return where a post-mortem belongs; refuse a folder that a link leads elsewhere."""
-        place = self.root / postmortem.audience / file_name(postmortem)
-        if place.parent.resolve().parent != self.root.resolve() or place.is_symlink():
-            raise Refused("publish.outside", path=place)
-        return place
+        path = self.root / postmortem.audience / file_name(postmortem)
+        if path.parent.resolve().parent != self.root.resolve() or path.is_symlink():
+            raise Refused("publish.outside", path=path)
+        return path
 
     def publish(self, postmortem: Postmortem) -> str:
         """Write the file and return its path; the same text again changes nothing."""
-        place, text = self.path(postmortem), postmortem.text.encode("utf-8", "replace")
+        path, text = self.path(postmortem), postmortem.text.encode("utf-8", "replace")
         try:
-            before = place.read_bytes() if place.is_file() else None
+            before = path.read_bytes() if path.is_file() else None
             if before is not None and before != text and self._keep_earlier:
                 digest = hashlib.sha256(before).hexdigest()[:12]
-                _write(place.parent / "earlier" / f"{place.stem}.{digest}.md", before)
+                _write(path.parent / "earlier" / f"{path.stem}.{digest}.md", before)
             if before != text:
-                _write(place, text)
+                _write(path, text)
         except OSError as fault:
-            raise Unavailable("publish.cannot_write", path=place, problem=fault.strerror or fault) from fault
-        return str(place)
+            raise Unavailable("publish.cannot_write", path=path, problem=fault.strerror or fault) from fault
+        return str(path)
 
 
-def _write(place: Path, text: bytes) -> None:
+def _write(path: Path, text: bytes) -> None:
     """Write beside and rename: a reader sees the old page or the new one, also after a power cut."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         Path(beside).chmod(0o644)
-        os.replace(beside, place)
+        os.replace(beside, path)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(beside)
         raise
-    folder = os.open(place.parent, os.O_RDONLY)
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import fcntl
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from twokey.core.errors import Refused, Unavailable
-from twokey.core.postmortems import Postmortem, text_digest
-from twokey.publish.folder import Folder
+from twokey.core.postmortems import AUDIENCES, Postmortem, text_digest
+from twokey.publish.folder import PostmortemFolder
 
 AUTHOR = "twokey"
 EMAIL = "twokey@localhost"
@@ -45,17 +43,22 @@ class GitRepository:
     """Commits post-mortems into the repository around `folder`."""
 
     def __init__(self, folder: Path, *, seconds: float = SECONDS) -> None:
-        self._folder = Folder(folder, keep_earlier=False)  # the history keeps them
+        self._folder = PostmortemFolder(folder, keep_earlier=False)  # the history keeps them
         self._seconds = seconds
         self._program = shutil.which("git")
 
     def publish(self, postmortem: Postmortem) -> str:
         """Write and commit, and return `<path>@<commit>`; a text that is committed makes no second one."""
         root = self._work_tree()
-        with self._alone(root):
-            self._refuse_unready(root)
+        with (self._state_folder(root) / "twokey.lock").open("w") as lock:
+            # Two publications of ours wait for each other; git's own lock would make the second one fail.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._require_idle(root)
             path = self._folder.path(postmortem).resolve().relative_to(root).as_posix()
-            self._refuse_edited(root, path, postmortem)
+            text, file = postmortem.text.encode("utf-8", "replace"), root / path
+            is_changed = file.is_file() and file.read_bytes() != text
+            if is_changed and self._git(root, "status", "--porcelain", "--", path):
+                raise Refused("publish.file_edited", path=file)  # a person's words are in no commit yet
             self._folder.publish(postmortem)
             self._git(root, "add", "--force", "--", path)
             if self._git(root, "diff", "--cached", "--name-only", "-z", "--", path):
@@ -69,7 +72,7 @@ class GitRepository:
 
     def _work_tree(self) -> Path:
         folder = self._folder.root.resolve()
-        start = next(place for place in (folder, *folder.parents) if place.is_dir())
+        start = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
         try:
             found = self._git(start, "rev-parse", "--show-toplevel").strip()
         except Unavailable as fault:
@@ -80,7 +83,7 @@ class GitRepository:
             raise Refused("publish.not_a_repository", path=folder)
         return Path(found).resolve()
 
-    def _refuse_unready(self, root: Path) -> None:
+    def _require_idle(self, root: Path) -> None:
         """Refuse when a commit of ours would mix with work of other people's."""
         state = self._state_folder(root)
         for name, what in _BUSY.items():
@@ -89,34 +92,14 @@ class GitRepository:
         staged = [
             name for name in self._git(root, "diff", "--cached", "--name-only", "-z").split("\0") if name
         ]
-        ours = {self._place_in(root, audience) for audience in ("internal", "public")}
+        folder = self._folder.root.resolve().relative_to(root)
+        ours = {(folder / audience).as_posix() + "/" for audience in AUDIENCES}
         foreign = [name for name in staged if not any(name.startswith(prefix) for prefix in ours)]
         if foreign:
             raise Refused("publish.index_dirty", path=root, files=", ".join(foreign[:5]))
 
-    def _refuse_edited(self, root: Path, path: str, postmortem: Postmortem) -> None:
-        """Refuse to write over words of a person's that are in no commit yet."""
-        text = postmortem.text.encode("utf-8", "replace")
-        file = root / path
-        if (
-            file.is_file()
-            and file.read_bytes() != text
-            and self._git(root, "status", "--porcelain", "--", path)
-        ):
-            raise Refused("publish.file_edited", path=file)
-
-    def _place_in(self, root: Path, audience: str) -> str:
-        return (self._folder.root.resolve() / audience).relative_to(root).as_posix() + "/"
-
     def _state_folder(self, root: Path) -> Path:
         return (root / self._git(root, "rev-parse", "--git-dir").strip()).resolve()
-
-    @contextmanager
-    def _alone(self, root: Path) -> Iterator[None]:
-        """Let two publications of ours wait for each other; git's own lock makes the second one fail."""
-        with (self._state_folder(root) / "twokey.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _git(self, where: Path, *arguments: str) -> str:
         if self._program is None:

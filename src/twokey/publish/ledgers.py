@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -13,10 +14,10 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from twokey.core.errors import Json
-from twokey.core.ledgers import Impact, Ledger, Row
+from twokey.core.ledgers import Impact, Ledger, LedgerRow
 from twokey.core.responsibility import Origin
 from twokey.core.texts import printable, visible
-from twokey.publish.filling import Filler
+from twokey.publish.render import TemplateRenderer
 from twokey.words import word_or
 
 TEMPLATE = "report.responsibility.html.j2"
@@ -45,20 +46,16 @@ def heading(name: str, language: str) -> str:
     return word_or(f"report.{name}", language, name)
 
 
-def cells(row: Row, language: str) -> tuple[str, ...]:
+def cells(row: LedgerRow, language: str) -> tuple[str, ...]:
     """Return a row of the table; text of notifications is made visible and short."""
     return (
         heading(f"side.{row.side.value}", language),
-        _cloud(row.provider, language),
+        word_or(f"chat.cloud.{row.provider}", language, visible(row.provider)[:80] or "-"),
         *(visible(text)[:80] or "-" for text in (row.service, row.region, row.account)),
         *(f"{round(minutes):,}" for minutes in (row.minutes, row.planned_minutes, row.stated_minutes)),
         ", ".join(one.incident_id for one in row.impacts[:5]) + ("…" if len(row.impacts) > 5 else ""),
         ", ".join(visible(one.rpartition("/")[2])[:40] for one in row.tracking_ids[:2]) or "-",
     )
-
-
-def _cloud(provider: str, language: str) -> str:
-    return word_or(f"chat.cloud.{provider}", language, visible(provider)[:80] or "-")
 
 
 def to_csv(ledger: Ledger) -> str:
@@ -68,14 +65,10 @@ def to_csv(ledger: Ledger) -> str:
     writer.writerow(_IMPACT_NAMES)
     for row in ledger.rows:
         for impact in row.impacts:
-            writer.writerow([_harmless(str(value)) for value in _impact(impact).values()])
+            texts = [visible(str(value)) for value in _impact(impact).values()]
+            # A spreadsheet runs what begins like a formula: titles and ids may be an attacker's.
+            writer.writerow([f"'{text}" if text.startswith(_FORMULA) else text for text in texts])
     return out.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """A spreadsheet runs what begins like a formula: titles and ids may be an attacker's."""
-    shown = visible(text)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def to_json(ledger: Ledger) -> str:
@@ -132,11 +125,6 @@ _IMPACT_NAMES = (
 )
 
 
-def to_html(ledger: Ledger, templates: Path, language: str, zone: ZoneInfo) -> str:
-    """Return a page of its own: one chart, the table, and every incident behind it. Everything is escaped."""
-    return Filler(templates, escaped=_escaped).fill(TEMPLATE, _facts(ledger, language, zone), "-")
-
-
 def _escaped(text: str) -> Markup:
     return escape(printable(text))
 
@@ -151,17 +139,17 @@ def _fitting(lines: list[_Line], texts: Callable[[_Line], Iterable[str]]) -> lis
     return lines
 
 
-def _facts(ledger: Ledger, language: str, zone: ZoneInfo) -> dict[str, Any]:
-    def when(impact: Impact) -> str:
-        return (
-            f"{impact.start.astimezone(zone):%Y-%m-%d %H:%M} - {impact.end.astimezone(zone):%Y-%m-%d %H:%M}"
-        )
+def to_html(ledger: Ledger, templates: Path, language: str, zone: ZoneInfo) -> str:
+    """Return a page of its own: one chart, the table, and every incident behind it. Everything is escaped."""
+
+    def local(moment: datetime) -> str:
+        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
 
     rows = [(row.side.value, cells(row, language)) for row in ledger.rows]
     impacts = [
         {
             **{name: visible(str(value))[:200] for name, value in _impact(impact).items()},
-            "when": when(impact),
+            "when": f"{local(impact.start)} - {local(impact.end)}",
             "minutes": f"{round(impact.minutes):,}",
             "proof": heading(f"proof.{impact.proof.value}", language),
             "ended": heading(f"ended.{impact.ended.value.replace(' ', '_')}", language),
@@ -172,11 +160,11 @@ def _facts(ledger: Ledger, language: str, zone: ZoneInfo) -> dict[str, Any]:
     ]
     shown_rows = _fitting(rows, lambda line: line[1])
     shown_impacts = _fitting(impacts, lambda line: line.values())
-    return {
+    facts: dict[str, Any] = {
         "language": language,
         "zone": str(zone),
-        "since": f"{ledger.since.astimezone(zone):%Y-%m-%d %H:%M}",
-        "until": f"{ledger.until.astimezone(zone):%Y-%m-%d %H:%M}",
+        "since": local(ledger.since),
+        "until": local(ledger.until),
         "words": {name: heading(name, language) for name in _WORDS},
         "totals": [
             (side.value, heading(f"side.{side.value}", language), f"{round(ledger.total(side)):,}")
@@ -192,6 +180,7 @@ def _facts(ledger: Ledger, language: str, zone: ZoneInfo) -> dict[str, Any]:
         "head": {"seq": ledger.head[0], "hash": ledger.head[1]},
         "left_out": ledger.left_out,
     }
+    return TemplateRenderer(templates, escaped=_escaped).render(TEMPLATE, facts, "-")
 
 
 _WORDS = (

@@ -89,9 +89,5 @@ def _escaped(text: str) -> str:
 
 
 def _start(text: str) -> str:
-    return _START.sub(lambda found: _opened(found[0]), text)
-
-
-def _opened(mark: str) -> str:
     # `- `, `+ `, `===` and `12.` would open a list or a heading at the start of a line.
-    return mark + "\\" if mark.isdecimal() else "\\" + mark
+    return _START.sub(lambda mark: mark[0] + "\\" if mark[0].isdecimal() else "\\" + mark[0], text)

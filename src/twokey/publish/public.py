@@ -11,13 +11,13 @@ from markupsafe import Markup
 
 from twokey.core.executions import undoable
 from twokey.core.incidents import Severity, State, Times
-from twokey.core.postmortems import Containment, Metric, Record, has_contained, metrics
+from twokey.core.postmortems import ContainmentRecord, Metric, Record, has_contained, metrics
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
 from twokey.core.runbooks import PlanState
 from twokey.publish.containments import metric
 from twokey.publish.markdown import ready, yaml_text
 from twokey.publish.redact import without_names
-from twokey.publish.words import Fact, Facts, Words
+from twokey.publish.words import Fact, Facts, PageWords
 from twokey.words import sides_of
 
 _INCIDENT = re.compile(r"[A-Z]{2,6}-[0-9]{1,9}")
@@ -137,7 +137,7 @@ _TOUCHES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PublicContainment:
-    """One containment, told without names: when, how many people agreed, what kind of things it touched."""
+    """One containment without names: when, how many people agreed, what kind of things it touched."""
 
     requested_at: datetime | None
     approved_at: datetime | None
@@ -209,7 +209,7 @@ def _region(region: str) -> str:
     return squeezed if squeezed in _AZURE_REGIONS else ""
 
 
-def _containment(kept: Containment) -> PublicContainment:
+def _containment(kept: ContainmentRecord) -> PublicContainment:
     kinds = Counter(touch.kind if touch.kind in _TOUCHES else "other" for touch in kept.plan.touches)
     return PublicContainment(
         requested_at=kept.plan.requested_at,
@@ -226,46 +226,44 @@ def _containment(kept: Containment) -> PublicContainment:
     )
 
 
-def public_facts(record: Record, words: Words) -> Facts:
+def public_facts(record: Record, words: PageWords) -> Facts:
     """Return everything the public template prints, from the sanitised record alone."""
     public = public_record(record)
     times = public.times
-    return _swept(
-        {
-            "id": public.incident_id or None,
-            "front": _front(public, words),
-            "title": words.label("public_title", public.label.value),
-            "severity": public.severity.value,
-            "state": words.label("state", public.state.value),
-            "label": words.label("label", public.label.value),
-            "label_code": public.label.value,
-            "origin": words.label("origin", public.origin.value),
-            "plan": words.label("planned", public.planned.value),
-            "action_owner": words.label("action_owner", public.action_owner.value),
-            "confidence": words.label("confidence", public.confidence.value),
-            "service_model": public.service_model or None,
-            "sides": sides_of(public.service_model, words.language) or None,
-            "provider": public.provider or None,
-            "service": public.service or None,
-            "region": public.region or None,
-            "tracking_id": public.tracking_id or None,
-            "ours": words.label("ours", public.label.value),
-            "resources": public.resources,
-            "times": {name: words.utc(getattr(times, name)) for name in times.__dataclass_fields__},
-            "duration": words.duration(
-                next((one.value for one in public.metrics if one.name == "ttr"), None)
-            ),
-            "metrics": [{**metric(one, words), "plan": None} for one in public.metrics],
-            "timeline": _timeline(public, words),
-            "plans": [_plan(number, kept, words) for number, kept in enumerate(public.containments, start=1)],
-            "emergency": any(kept.broke_glass for kept in public.containments),
-            "emergency_open": any(kept.broke_glass and not kept.confirmed for kept in public.containments),
-            "took_effect": sum(kept.took_effect for kept in public.containments),
-        }
-    )
+    facts: Facts = {
+        "id": public.incident_id or None,
+        "front": _front(public, words),
+        "title": words.label("public_title", public.label.value),
+        "severity": public.severity.value,
+        "state": words.label("state", public.state.value),
+        "label": words.label("label", public.label.value),
+        "label_code": public.label.value,
+        "origin": words.label("origin", public.origin.value),
+        "plan": words.label("planned", public.planned.value),
+        "action_owner": words.label("action_owner", public.action_owner.value),
+        "confidence": words.label("confidence", public.confidence.value),
+        "service_model": public.service_model or None,
+        "sides": sides_of(public.service_model, words.language) or None,
+        "provider": public.provider or None,
+        "service": public.service or None,
+        "region": public.region or None,
+        "tracking_id": public.tracking_id or None,
+        "ours": words.label("ours", public.label.value),
+        "resources": public.resources,
+        "times": {name: words.utc(getattr(times, name)) for name in times.__dataclass_fields__},
+        "duration": words.duration(next((one.value for one in public.metrics if one.name == "ttr"), None)),
+        "metrics": [{**metric(one, words), "plan": None} for one in public.metrics],
+        "timeline": _timeline(public, words),
+        "plans": [_plan(number, kept, words) for number, kept in enumerate(public.containments, start=1)],
+        "emergency": any(kept.broke_glass for kept in public.containments),
+        "emergency_open": any(kept.broke_glass and not kept.confirmed for kept in public.containments),
+        "took_effect": sum(kept.took_effect for kept in public.containments),
+    }
+    # A second net under the first: names and addresses are taken out of every text that is left.
+    return {name: _sweep(value) for name, value in facts.items()}
 
 
-def _front(public: PublicRecord, words: Words) -> list[Fact]:
+def _front(public: PublicRecord, words: PageWords) -> list[Fact]:
     front = [
         ("id", public.incident_id),
         ("title", str(words.label("public_title", public.label.value) or "")),
@@ -279,7 +277,7 @@ def _front(public: PublicRecord, words: Words) -> list[Fact]:
     return [{"key": ready(key), "value": yaml_text(value or words.not_recorded)} for key, value in front]
 
 
-def _timeline(public: PublicRecord, words: Words) -> list[Fact]:
+def _timeline(public: PublicRecord, words: PageWords) -> list[Fact]:
     moments = [
         (getattr(public.times, name), words.label("public_moment", name))
         for name in Times.__dataclass_fields__
@@ -296,7 +294,7 @@ def _timeline(public: PublicRecord, words: Words) -> list[Fact]:
     return [{"utc": words.utc(at), "local": words.local(at), "what": ready(what)} for at, what in known]
 
 
-def _plan(number: int, kept: PublicContainment, words: Words) -> Facts:
+def _plan(number: int, kept: PublicContainment, words: PageWords) -> Facts:
     touched: list[Fact] = [
         {"kind": words.label("touch", kind), "count": count} for kind, count in kept.touched
     ]
@@ -311,11 +309,6 @@ def _plan(number: int, kept: PublicContainment, words: Words) -> Facts:
         "approved": words.utc(kept.approved_at),
         "done": words.utc(kept.done_at),
     }
-
-
-def _swept(facts: Facts) -> Facts:
-    """Take names and addresses out of every text that is left: a second net under the first."""
-    return {name: _sweep(value) for name, value in facts.items()}
 
 
 def _sweep(value: Fact) -> Fact:

@@ -78,7 +78,7 @@ class Budget:
             raise TooMuchError("the time is over")
 
 
-class Folder(BaseLoader):
+class TemplateFolder(BaseLoader):
     """Templates of one folder: a plain file name, and the file must really lie in that folder."""
 
     def __init__(self, root: Path) -> None:
@@ -122,7 +122,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
 
     def __init__(self, root: Path, unknown: Callable[[], str], escaped: Callable[[str], Markup] = md) -> None:
-        self._folder = Folder(root)
+        self._folder = TemplateFolder(root)
         super().__init__(
             loader=self._folder,
             undefined=StrictUndefined,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TypeAlias
 
@@ -11,67 +11,54 @@ from markupsafe import Markup
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message
 from twokey.publish.markdown import code, md, ready
-from twokey.publish.words import Facts, Words
+from twokey.publish.words import Facts, PageWords
 from twokey.words import say, word_or
 
-Row: TypeAlias = dict[str, Markup]
+TimelineRow: TypeAlias = dict[str, Markup]
+"""One row: its parts, and `cells`, the parts in the usual order, joined here for speed."""
 
 _ROWS_BYTES = 1_400_000  # of the timeline: the page must stay under the renderer's limit
 
 
-def timeline(entries: Iterable[AuditEntry], words: Words) -> tuple[list[Row], int]:
+def timeline(entries: Iterable[AuditEntry], words: PageWords) -> tuple[list[TimelineRow], int]:
     """Return the rows of the timeline and how many entries did not fit.
 
     A run of entries in which one part of twokey did the same thing again and again is one row: a storm of
     findings must not bury what people did. Every row keeps the numbers of its entries.
     """
-    rows: list[Row] = []
+
+    def run_of(entry: AuditEntry) -> object:
+        is_repeated = entry.action in ("joined", "reminded") and entry.actor.id.startswith("system:")
+        return (entry.actor.id, entry.action) if is_repeated else entry.seq
+
+    rows: list[TimelineRow] = []
     used = left_out = 0
-    for _, run in groupby(entries, key=_run_key):
+    for _, run in groupby(entries, key=run_of):
         first, *more = run
         if used > _ROWS_BYTES:
             left_out += 1 + len(more)
             continue
-        row = _row(first, words, more)
+        who, what = words.actor(first.actor), words.label("did", first.action) or Markup("")
+        detail, seq = _detail(first.data, words), ready(str(first.seq))
+        utc, local = words.both(first.at)
+        if more:
+            utc += Markup(" – ") + (words.utc(more[-1].at) or "")
+            what += ready(f" ×{1 + len(more)}")
+            seq += ready(f"–{more[-1].seq}")
+        row = {"utc": utc, "local": local, "who": who, "what": what, "detail": detail, "seq": seq}
+        row["cells"] = ready(" | ".join(row.values()))
         used += len(row["cells"].encode())
         rows.append(row)
     return rows, left_out
 
 
-def _run_key(entry: AuditEntry) -> object:
-    if entry.action in ("joined", "reminded") and entry.actor.id.startswith("system:"):
-        return (entry.actor.id, entry.action)
-    return entry.seq
-
-
-def _row(entry: AuditEntry, words: Words, more: Sequence[AuditEntry] = ()) -> Row:
-    """Return one row: its parts, and `cells`, the parts in the usual order, joined here for speed."""
-    who, what = words.actor(entry.actor), words.label("did", entry.action) or Markup("")
-    detail, seq = _detail(entry.data, words), ready(str(entry.seq))
-    utc, local = words.both(entry.at)
-    if more:
-        utc += Markup(" – ") + (words.utc(more[-1].at) or "")
-        what += ready(f" ×{1 + len(more)}")
-        seq += ready(f"–{more[-1].seq}")
-    cells = ready(" | ".join((utc, local, who, what, detail, seq)))
-    return {
-        "utc": utc,
-        "local": local,
-        "who": who,
-        "what": what,
-        "detail": detail,
-        "seq": seq,
-        "cells": cells,
-    }
-
-
-def what_happened(entry: AuditEntry, words: Words) -> Facts:
+def what_happened(entry: AuditEntry, words: PageWords) -> Facts:
     """Return what an entry says that was done, and its details."""
     what = words.label("did", entry.action)
     return {"what": what, "detail": _detail(entry.data, words)}
 
 
-def _detail(data: Mapping[str, Json], words: Words) -> Markup:
+def _detail(data: Mapping[str, Json], words: PageWords) -> Markup:
     """Return what an entry says: a reason code in words, a note as written, the rest as name and value."""
     if not data:
         return Markup("")
@@ -92,18 +79,19 @@ def _detail(data: Mapping[str, Json], words: Words) -> Markup:
             for name, value in data.items()
             if name != "text" and value not in (None, "", [], {})
         ]
-        parts += [_named(name, value, words) for name, value in rest[:6]]
+        parts += [_detail_of(name, value, words) for name, value in rest[:6]]
     return ready(" · ".join(parts))
 
 
-_CLOSED = {"state": "state", "label": "label", "before": "label", "after": "label"}
+# Recorded values of a closed set, by the kind of word that they have.
+_KIND = {"state": "state", "label": "label", "before": "label", "after": "label"}
 
 
-def _named(name: str, value: Json, words: Words) -> str:
+def _detail_of(name: str, value: Json, words: PageWords) -> str:
     """Return one recorded value with its name, fit to print: people by name, digests short, sets in words."""
     shown = words.value(value)
     if isinstance(value, str):
-        kind = "key" if name == "role" and words.has("key", value) else _CLOSED.get(name, name)
+        kind = "key" if name == "role" and words.has("key", value) else _KIND.get(name, name)
         if name in ("person", "owner"):
             shown = words.person(value) or shown
         elif name in ("digest", "sha256"):
@@ -117,7 +105,7 @@ def _named(name: str, value: Json, words: Words) -> str:
     return f"{key or md(name, 60)}: {shown}"
 
 
-def action_items(entries: Iterable[AuditEntry], words: Words) -> Iterator[Facts]:
+def action_items(entries: Iterable[AuditEntry], words: PageWords) -> Iterator[Facts]:
     """Give the action items that people wrote down (`action` in the chat), in order."""
     for entry in entries:
         if entry.action != "action.added":

@@ -23,7 +23,7 @@ Facts: TypeAlias = dict[str, Fact]
 
 
 @dataclass(frozen=True)
-class Words:
+class PageWords:
     """One language and one local zone."""
 
     language: str
@@ -53,7 +53,7 @@ class Words:
         known = self._has.get((kind, value))
         if known is None:
             known = bool(word_or(f"postmortem.{kind}.{value}", self.language, ""))
-            if len(self._has) < _MOST_KNOWN:  # values can be an attacker's, and as many as he likes
+            if len(self._has) < _MOST_KNOWN:  # values can be an attacker's, and as many as they like
                 self._has[kind, value] = known
         return known
 
@@ -106,7 +106,7 @@ class Words:
             self._actors[actor.id] = shown
         return self._actors[actor.id]
 
-    def said(self, sentence: Message | None) -> Markup | None:
+    def message(self, sentence: Message | None) -> Markup | None:
         """Return a message in this language, its parameters escaped."""
         if sentence is None:
             return None

@@ -13,7 +13,7 @@ from twokey.core.errors import Json
 from twokey.core.executions import StepRecord, StepState, record_id
 from twokey.core.incidents import Incident, Severity, State, Times
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, Role, Roster, system
-from twokey.core.postmortems import Containment, Postmortem, Record, metrics, postmortem_id
+from twokey.core.postmortems import ContainmentRecord, Postmortem, Record, metrics, postmortem_id
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned, Verdict
 from twokey.core.runbooks import (
     ActionCall,
@@ -260,10 +260,10 @@ def the_story() -> tuple[AuditEntry, ...]:
     return a_trail(told)
 
 
-def a_containment(**changes: Any) -> Containment:
+def a_containment(**changes: Any) -> ContainmentRecord:
     """Make the plan of the leaked key as it went: two keys, one missing log, one verified write."""
     plan = a_plan(state=PlanState.DONE)
-    kept = Containment(
+    kept = ContainmentRecord(
         plan=plan,
         proposer="Aoi Sato",
         keys=(("Aoi Sato", "proposer", at(5)), ("Ben Okafor", "approver", at(11))),

@@ -12,7 +12,7 @@ from twokey.core.executions import Execution, StepRecord
 from twokey.core.incidents import Incident
 from twokey.core.notices import Notice
 from twokey.core.people import Roster
-from twokey.core.postmortems import Containment, PostedHead, Record, Similar, metrics
+from twokey.core.postmortems import ContainmentRecord, PostedHead, Record, Similar, metrics
 from twokey.core.runbooks import Plan
 from twokey.core.sightings import Sighting
 from twokey.flow.lookup import incident_named
@@ -61,7 +61,7 @@ def _entries(look: Reading, incident_id: str) -> tuple[AuditEntry, ...]:
 
 def _containments(
     look: Reading, incident_id: str, entries: Iterable[AuditEntry], names: Mapping[str, str]
-) -> tuple[Containment, ...]:
+) -> tuple[ContainmentRecord, ...]:
     plans = look.find(Plan, incident_id=incident_id)
     undos = {plan.undo_of: plan for plan in plans if plan.undo_of}
     of_plan: dict[str, list[AuditEntry]] = {}
@@ -75,7 +75,7 @@ def _containments(
         trail = of_plan.get(plan.id, [])
         undo = undos.get(plan.id)
         gathered.append(
-            Containment(
+            ContainmentRecord(
                 plan=plan,
                 proposer=names.get(plan.requester, plan.requester),
                 keys=tuple((names.get(key.person_id, key.person_id), key.role, key.at) for key in keys),
