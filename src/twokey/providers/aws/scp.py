@@ -141,9 +141,17 @@ def decide(levels: Sequence[tuple[str, Mapping[str, Sequence[Statement]]]], requ
 
 def matches(statement: Statement, request: Request) -> bool | None:
     """Say whether a statement speaks about a request; None when a condition cannot be decided."""
+    is_about_resource: bool | None
+    if request.resource == "*":
+        # Asked about every resource at once, a statement on some of them decides nothing.
+        is_about_resource = True if "*" in statement.resources else None
+    else:
+        is_about_resource = _about(
+            statement.resources, statement.not_resources, request.resource, ignore_case=False
+        )
     answers = [
         _about(statement.actions, statement.not_actions, request.action, ignore_case=True),
-        _about_resource(statement, request.resource),
+        is_about_resource,
         *(_holds(operator, key, values, request) for operator, key, values in statement.conditions),
     ]
     if False in answers:
@@ -226,13 +234,6 @@ def _about(named: tuple[str, ...], left_out: tuple[str, ...], value: str, *, ign
     return any(like(pattern, value, ignore_case=ignore_case) for pattern in named)
 
 
-def _about_resource(statement: Statement, resource: str) -> bool | None:
-    if resource != "*":
-        return _about(statement.resources, statement.not_resources, resource, ignore_case=False)
-    # Asked about every resource at once, a statement on some of them decides nothing.
-    return True if "*" in statement.resources else None
-
-
 def like(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
     """Match IAM's wildcards: `*` is any text, `?` is one character."""
     return _pattern(pattern, ignore_case).fullmatch(value) is not None
@@ -273,7 +274,7 @@ def _holds(operator: str, key: str, values: tuple[str, ...], request: Request) -
     plain, negated, if_exists = known
     actual = request.value(key)
     # A key that this request may well carry, but which we do not know, decides nothing.
-    if actual is None and not _is_knowable(key):
+    if actual is None and key.lower() not in ("aws:principalarn", "aws:principalaccount"):
         return None
     if plain == "null":
         return ((actual is None) == (values[0].lower() == "true")) if len(values) == 1 else None
@@ -284,10 +285,6 @@ def _holds(operator: str, key: str, values: tuple[str, ...], request: Request) -
     except ValueError:
         return None
     return found != negated
-
-
-def _is_knowable(key: str) -> bool:
-    return key.lower() in ("aws:principalarn", "aws:principalaccount")
 
 
 def _same_arn(actual: str, value: str) -> bool:
