@@ -81,8 +81,14 @@ class SigningKeys:
             return
         try:
             now = self.clock.now()
-            if self._is_wanted(key_id, now):
-                self._read(now)
+            if not self._is_wanted(key_id, now):
+                return
+            try:
+                self._keys = self._published()
+            except (OSError, http.client.HTTPException, ValueError, jwt.PyJWTError):
+                self._not_before = now + self.pause_after_failure  # what was known stays
+            else:
+                self._read_at, self._not_before = now, now + self.pause
         finally:
             self._lock.release()
 
@@ -91,15 +97,6 @@ class SigningKeys:
             return False
         is_old = self._read_at is None or now - self._read_at > self.fresh
         return is_old or key_id not in self._keys
-
-    def _read(self, now: datetime) -> None:
-        """Read the keys again; what was known stays when that fails."""
-        try:
-            self._keys = self._published()
-        except (OSError, http.client.HTTPException, ValueError, jwt.PyJWTError):
-            self._not_before = now + self.pause_after_failure
-        else:
-            self._read_at, self._not_before = now, now + self.pause
 
     def _published(self) -> dict[str, Any]:
         place = f"{self.authority}/{self.tenant}/v2.0/.well-known/openid-configuration"
