@@ -155,7 +155,19 @@ class AzureFacts:
         )
         with translating_errors(resource_id):
             entries = client.activity_logs.list(filter=wanted, select=_LOG_COLUMNS)
-            found = _some(_operation(entry) for entry in entries if entry.event_timestamp)
+            found = _some(
+                Operation(
+                    at=entry.event_timestamp.astimezone(UTC),
+                    caller=_text(entry.caller),
+                    operation=_text(entry.operation_name),
+                    status=_text(entry.status),
+                    ip=_text(entry.http_request.client_ip_address) if entry.http_request else "",
+                    correlation_id=_text(entry.correlation_id),
+                    event_id=_text(entry.event_data_id),
+                )
+                for entry in entries
+                if entry.event_timestamp
+            )
         return sorted(found, key=lambda operation: operation.at, reverse=True)
 
     def reach(self, subscription: str) -> Reach:
@@ -173,7 +185,17 @@ class AzureFacts:
                 found: Any = response.json()
         except TwokeyError as error:
             return Reach(subscription, error.message)
-        return Reach(subscription, _wrong_with(found, self.session.options.tenant, subscription))
+        configured, tenant = self.session.options.tenant, str(found.get("tenantId") or "")
+        if configured and tenant.lower() != configured.lower():
+            problem = message(
+                "azure.other_tenant", subscription=subscription, tenant=tenant or "?", configured=configured
+            )
+            return Reach(subscription, problem)
+        state = str(found.get("state") or "")
+        if state not in ("Enabled", "Warned", "PastDue"):
+            problem = message("azure.subscription_not_enabled", subscription=subscription, state=state or "?")
+            return Reach(subscription, problem)
+        return Reach(subscription)
 
 
 def service_event(event: Any) -> ServiceEvent:
@@ -211,30 +233,6 @@ def _availability(status: Any) -> Availability:
         reported_at=_when(status.reported_time),
         event_ids=_distinct(events),
     )
-
-
-def _operation(entry: Any) -> Operation:
-    return Operation(
-        at=entry.event_timestamp.astimezone(UTC),
-        caller=_text(entry.caller),
-        operation=_text(entry.operation_name),
-        status=_text(entry.status),
-        ip=_text(entry.http_request.client_ip_address) if entry.http_request else "",
-        correlation_id=_text(entry.correlation_id),
-        event_id=_text(entry.event_data_id),
-    )
-
-
-def _wrong_with(found: Any, tenant: str, subscription: str) -> Message | None:
-    actual = str(found.get("tenantId") or "")
-    if tenant and actual.lower() != tenant.lower():
-        return message(
-            "azure.other_tenant", subscription=subscription, tenant=actual or "?", configured=tenant
-        )
-    state = str(found.get("state") or "")
-    if state not in ("Enabled", "Warned", "PastDue"):
-        return message("azure.subscription_not_enabled", subscription=subscription, state=state or "?")
-    return None
 
 
 def _some(items: Iterable[T]) -> list[T]:

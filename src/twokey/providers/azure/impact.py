@@ -45,8 +45,10 @@ class Impacts:
         known = self._known.get(tracking)
         if known and known[0] == updated and now - known[1] < FRESH:
             return known[2]
-        if not self._may_look(now):
+        self._looks = [at for at in self._looks if now - at < timedelta(minutes=1)]
+        if len(self._looks) >= MAX_LOOKS:
             return known[2] if known else {}
+        self._looks.append(now)
         try:
             resources = self._resources(tracking, kind)
             statuses = self._statuses(resources) if kind == "ServiceIssue" else []
@@ -60,13 +62,6 @@ class Impacts:
         while len(self._known) > MAX_KNOWN:
             self._known.pop(next(iter(self._known)))
         return found
-
-    def _may_look(self, now: datetime) -> bool:
-        self._looks = [at for at in self._looks if now - at < timedelta(minutes=1)]
-        if len(self._looks) >= MAX_LOOKS:
-            return False
-        self._looks.append(now)
-        return True
 
     def _resources(self, tracking: str, kind: str) -> list[dict[str, Any]]:
         client = self.session.health(self.subscription)

@@ -105,10 +105,15 @@ class SigningKeys:
         if urlsplit(address)[:2] != urlsplit(self.authority)[:2]:
             raise ValueError("the keys are said to be on another host")
         found = _object(self.fetch(address)).get("keys")
-        listed = [key for key in found[:MAX_KEYS] if _is_usable(key)] if isinstance(found, list) else []
-        if not listed:
+        keys = {
+            key["kid"]: jwt.PyJWK(key, algorithm="RS256").key
+            for key in (found[:MAX_KEYS] if isinstance(found, list) else ())
+            if isinstance(key, dict) and isinstance(key.get("kid"), str)
+            if key.get("kty") == "RSA" and key.get("use", "sig") == "sig"
+        }
+        if not keys:
             raise ValueError("there is no key to check a signature with")
-        return {key["kid"]: jwt.PyJWK(key, algorithm="RS256").key for key in listed}
+        return keys
 
 
 def _object(document: bytes) -> dict[str, Any]:
@@ -116,9 +121,3 @@ def _object(document: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("the document is not an object")
     return found
-
-
-def _is_usable(key: Any) -> bool:
-    if not isinstance(key, dict) or not isinstance(key.get("kid"), str):
-        return False
-    return key.get("kty") == "RSA" and key.get("use", "sig") == "sig"
