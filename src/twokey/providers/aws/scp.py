@@ -3,6 +3,9 @@
 AWS cannot be asked what a policy would do before it is attached, and the emulators do not enforce these
 policies at all. The rules are the IAM reference's: an explicit deny anywhere on the path wins; otherwise
 every level from the Root to the account must hold an allow. What cannot be decided is `UNKNOWN`, never a yes.
+
+https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from ipaddress import ip_address, ip_network
 
 from twokey.core.errors import Invalid, Json, Message, message
 
-MAX_BYTES = 5120  # the size that Organizations accepts everywhere
+# The size that Organizations accepts everywhere:
+# https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
+MAX_BYTES = 5120
 
 
 class Answer(StrEnum):

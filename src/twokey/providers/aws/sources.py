@@ -1,4 +1,7 @@
-"""SQS: notifications are fetched by a long poll, and deleted only when they are stored."""
+"""SQS: notifications are fetched by a long poll, and deleted only when they are stored.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from twokey.providers.azure.session import AzureSession, translating_errors
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
-BATCH = 32  # the most that a queue gives at once
+# The most that a queue gives at once: https://learn.microsoft.com/en-us/rest/api/storageservices/get-messages
+BATCH = 32
 DATA_PERMISSIONS = (
     "Microsoft.Storage/storageAccounts/queueServices/queues/messages/process/action",
     "Microsoft.Storage/storageAccounts/queueServices/queues/messages/read",

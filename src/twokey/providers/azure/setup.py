@@ -1,4 +1,4 @@
-"""What has to stand in a subscription so that Azure tells twokey: an action group and its activity log alerts."""
+"""What a subscription needs so that Azure notifies twokey: an action group and its activity log alerts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The backstop: what Azure would have told is also asked for, as a webhook that failed is not called for 15 minutes."""
+"""The backstop: what Azure would have sent is also polled, as a webhook that failed is not called for 15 minutes.
+
+https://learn.microsoft.com/en-us/azure/azure-monitor/alerts/action-groups
+"""
 
 from __future__ import annotations
 

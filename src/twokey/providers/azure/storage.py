@@ -42,7 +42,8 @@ class Account:
     def may_be_public(self) -> bool:
         """Say whether anonymous readers may get in: only an explicit no is a no.
 
-        Azure's pages read a setting that was never made as yes for older accounts and as no for newer ones.
+        Azure's pages read a setting that was never made as yes for older accounts and as no for newer ones:
+        https://learn.microsoft.com/en-us/azure/storage/blobs/anonymous-read-access-prevent
         """
         return self.allow_blob_public_access is not False
 
@@ -52,7 +53,10 @@ class Account:
         return self.public_network_access or "Enabled"
 
     def has_tag(self, name: str) -> bool:
-        """Say whether it carries a tag; Azure's tag names have no letter case."""
+        """Say whether it carries a tag; Azure's tag names have no letter case.
+
+        https://learn.microsoft.com/en-us/azure/azure-resource-manager/management/tag-resources
+        """
         return name.casefold() in {tag.casefold() for tag in self.tags}
 
     def touch(self) -> Touch:

@@ -1,6 +1,7 @@
-"""Security Hub, asked: findings that their product updated, oldest first.
+"""Security Hub, polled: findings that their product updated, oldest first.
 
-What people change in Security Hub (a workflow status) does not move UpdatedAt: only the pushed event tells that.
+What people change in Security Hub (a workflow status) does not move UpdatedAt: only the pushed event shows that.
+https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_GetFindings.html
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""AWS Health, asked: events that changed, what they say, and what they affect; of one account or of all."""
+"""AWS Health, polled: events that changed, what they say, and what they affect; of one account or of all.
+
+https://docs.aws.amazon.com/health/latest/ug/health-api.html
+"""
 
 from __future__ import annotations
 

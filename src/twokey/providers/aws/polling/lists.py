@@ -1,4 +1,4 @@
-"""One list of AWS's that is asked again and again: from where it was read to, and a little before."""
+"""One list of AWS's that is polled: from where it was read to, and a little before."""
 
 from __future__ import annotations
 
