@@ -42,7 +42,8 @@ def parsed(body: bytes) -> Json:
     except ValueError as fault:
         decoded = _from_base64(text)
         if decoded is None:
-            raise unreadable(f"it is not JSON ({_first_line(fault)})") from None
+            first_line = str(fault).partition("\n")[0][:120]
+            raise unreadable(f"it is not JSON ({first_line})") from None
     try:
         return _loads(decoded)
     except ValueError:
@@ -102,10 +103,6 @@ def _loads(text: bytes) -> Json:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def _first_line(fault: ValueError) -> str:
-    return str(fault).partition("\n")[0][:120]
 
 
 def _from_base64(text: bytes) -> bytes | None:
@@ -227,7 +224,10 @@ def _moment(value: object) -> datetime | None:
         if isinstance(value, str):
             if not 8 <= len(value) <= 40:
                 return None
-            return _utc(datetime.fromisoformat(value)) if value[0].isdigit() else _rfc1123(value)
+            if not value[0].isdigit():
+                return _rfc1123(value)
+            found = datetime.fromisoformat(value)
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
             return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)
     except (ValueError, OverflowError, OSError):
@@ -243,10 +243,6 @@ def _rfc1123(value: str) -> datetime | None:
     if parts is None:
         return None
     return datetime(*parts[:6], tzinfo=UTC) - timedelta(seconds=parts[9] or 0)
-
-
-def _utc(found: datetime) -> datetime:
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def shortened(value: str, limit: int = DESCRIPTION) -> str:

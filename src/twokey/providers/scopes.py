@@ -1,4 +1,7 @@
-"""For whom sources may speak, as people list it: `<source>=<scope>+<scope>`; each cloud says what a scope is."""
+"""Which scopes each source is authorized for, as the settings list it: `<source>=<scope>+<scope>`.
+
+Each cloud says what a scope is.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,20 @@ from twokey.core.signals import RawNotification
 S = TypeVar("S")
 
 ANY = "*"
-_OPERATOR = "file:"  # what somebody feeds in at the shell is vouched for by them
+_OPERATOR = "file:"  # whoever feeds a file in at the shell answers for it
 
 
 @dataclass(frozen=True)
 class Listed(Generic[S]):
-    """The scopes of each source. Without any entry every source may speak for everybody.
+    """The scopes of each source. Without any entry every source is authorized for all.
 
-    As soon as one source is listed, one that is not may speak for nobody.
+    As soon as one source is listed, one that is not is authorized for none.
     """
 
     by_source: Mapping[str, tuple[S, ...]] = field(default_factory=dict)
 
     def of(self, raw: RawNotification) -> tuple[S, ...] | None:
-        """Return for whom a notification's source may speak; None where nothing limits it."""
+        """Return the scopes that a notification's source is authorized for; None where nothing limits it."""
         source = source_of(raw)
         if not self.by_source or source.startswith(_OPERATOR):
             return None

@@ -14,7 +14,8 @@ def owner_refusal(calls: Calls, account: str, bucket: str) -> Message | None:
     """Say why a bucket must not be touched for this account, or None when the account owns it.
 
     Bucket names are global: the account's own list says what is its own, and S3 refuses the rest of the calls
-    itself when `ExpectedBucketOwner` is somebody else.
+    itself when `ExpectedBucketOwner` is somebody else:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
     """
     if not re.fullmatch(PARAMETER_TYPES["aws.bucket_name"], bucket):
         return message("aws.s3.not_a_bucket_name", bucket=bucket)

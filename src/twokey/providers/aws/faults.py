@@ -70,24 +70,24 @@ _MISSING = ("NoSuch", "NotFound", "NonExistent", "DoesNotExist", "404")
 
 def of_response(code: str, status: int, *, action: str, account: str) -> TwokeyError:
     """Return our error for an error code and HTTP status that AWS answered an action with."""
-    told = {"action": action, "account": account}
+    context = {"action": action, "account": account}
     if code in _THROTTLED or status == 429:
-        return Unavailable("aws.throttled", **told)
+        return Unavailable("aws.throttled", **context)
     if code in _NOT_ACCEPTED:
-        return Refused("aws.credentials_not_accepted", **told, error=code)
+        return Refused("aws.credentials_not_accepted", **context, error=code)
     if code in _DENIED:
-        return Refused("aws.access_denied", **told)
+        return Refused("aws.access_denied", **context)
     if code in _BUSY:
-        return Unavailable("aws.concurrent_modification", **told, error=code)
+        return Unavailable("aws.concurrent_modification", **context, error=code)
     if code in _NOT_OFFERED or status == 501:
-        return Refused("aws.not_offered", **told)  # asking again would not help
+        return Refused("aws.not_offered", **context)  # asking again would not help
     if any(sign in code for sign in _MISSING):
-        return NotFound("aws.not_found", **told, error=code)
+        return NotFound("aws.not_found", **context, error=code)
     if status >= 500:
-        return Unavailable("aws.service_error", **told, status=status)
+        return Unavailable("aws.service_error", **context, status=status)
     if status == 403:
-        return Refused("aws.access_denied", **told)
-    return Refused("aws.refused_by_service", **told, error=code)
+        return Refused("aws.access_denied", **context)
+    return Refused("aws.refused_by_service", **context, error=code)
 
 
 def translated(error: Exception, *, action: str, account: str) -> TwokeyError | None:
@@ -96,21 +96,21 @@ def translated(error: Exception, *, action: str, account: str) -> TwokeyError | 
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
 
-    told = {"action": action, "account": account}
+    context = {"action": action, "account": account}
     if isinstance(error, boto.ClientError):
         if error.operation_name == "AssumeRole":
-            told["action"] = "sts:AssumeRole"
+            context["action"] = "sts:AssumeRole"
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return of_response(str(error.response.get("Error", {}).get("Code", "")), status, **told)
+        return of_response(str(error.response.get("Error", {}).get("Code", "")), status, **context)
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.ProfileNotFound):
-        return Refused("aws.no_credentials", **told)
+        return Refused("aws.no_credentials", **context)
     if isinstance(error, boto.CredentialRetrievalError | boto.TokenRetrievalError | boto.SSOError):
-        return Unavailable("aws.no_credentials", **told)
+        return Unavailable("aws.no_credentials", **context)
     if isinstance(error, boto.ParamValidationError):
-        return Invalid("aws.input_not_accepted", **told)
+        return Invalid("aws.input_not_accepted", **context)
     # A page of HTML from something in between is not botocore's own kind of exception.
     if isinstance(error, boto.BotoCoreError | boto.HTTPClientError | ResponseParserError):
-        return Unavailable("aws.unreachable", **told, error=type(error).__name__)
+        return Unavailable("aws.unreachable", **context, error=type(error).__name__)
     return None
 
 

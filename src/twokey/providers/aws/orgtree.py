@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from twokey.core.errors import NotFound, TwokeyError
+from twokey.core.errors import NotFound, Refused, TwokeyError
+from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import (
     CREATED_TAG,
     NEVER_TAG,
@@ -49,6 +50,14 @@ class OrgReader:
         """Call one operation of Organizations."""
         return self.calls.call("organizations", operation, self.account, **given)
 
+    def ensure(self, operation: str, done: str, **given: Any) -> None:
+        """Call an operation whose error code `done` says that its effect is already there."""
+        try:
+            self.call(operation, **given)
+        except Refused as refused:
+            if error_code(refused) != done:
+                raise
+
     def tree(self, *nodes: str) -> OrgTree:
         """Return the part of the organisation that these accounts and units stand in.
 
@@ -65,7 +74,9 @@ class OrgReader:
         for node in nodes:
             tree = self._with_path(tree, node)
             if node in tree.units:
-                tree = self._with_children(tree, node)
+                units = {str(u["Id"]): Unit(str(u["Id"]), node, str(u["Name"])) for u in self._units_of(node)}
+                accounts = {**tree.accounts, **dict.fromkeys(self.accounts_of(node), node)}
+                tree = replace(tree, units={**units, **tree.units}, accounts=accounts)
         return tree
 
     def tags(self, resource_id: str) -> dict[str, str]:
@@ -152,7 +163,10 @@ class OrgReader:
         try:
             parent = self.parent(node)
             if is_unit(node):
-                tree = self._with_unit(tree, node, parent)
+                found = self.call("describe_organizational_unit", OrganizationalUnitId=node)
+                name = str(found["OrganizationalUnit"].get("Name", ""))
+                unit = Unit(node, parent, name, self.tags(node).get(CREATED_TAG, ""))
+                tree = replace(tree, units={**tree.units, node: unit})
             else:
                 tree = replace(tree, accounts={**tree.accounts, node: parent})
                 if NEVER_TAG in self.tags(node):
@@ -160,19 +174,6 @@ class OrgReader:
         except NotFound:
             return tree
         return tree if parent in tree.units else self._with_path(tree, parent)
-
-    def _with_unit(self, tree: OrgTree, unit_id: str, parent: str) -> OrgTree:
-        told = self.calls.call(
-            "organizations", "describe_organizational_unit", self.account, OrganizationalUnitId=unit_id
-        )
-        name = str(told["OrganizationalUnit"].get("Name", ""))
-        unit = Unit(unit_id, parent, name, self.tags(unit_id).get(CREATED_TAG, ""))
-        return replace(tree, units={**tree.units, unit_id: unit})
-
-    def _with_children(self, tree: OrgTree, unit_id: str) -> OrgTree:
-        units = {str(u["Id"]): Unit(str(u["Id"]), unit_id, str(u["Name"])) for u in self._units_of(unit_id)}
-        accounts = dict.fromkeys(self.accounts_of(unit_id), unit_id)
-        return replace(tree, units={**units, **tree.units}, accounts={**tree.accounts, **accounts})
 
     def levels(self, tree: OrgTree, node: str) -> tuple[tuple[str, dict[str, tuple[Statement, ...]]], ...]:
         """Return the policies on every level from the Root to an account, as the evaluator takes them."""

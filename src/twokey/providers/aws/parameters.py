@@ -10,7 +10,9 @@ ACCOUNT_ID = r"[0-9]{12}"
 
 PARAMETER_TYPES: Mapping[str, str] = {
     "aws.account_id": ACCOUNT_ID,
+    # Key prefixes: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
     "aws.access_key_id": r"(AKIA|ASIA)[A-Z0-9]{16}",
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
     "aws.bucket_name": r"(?!xn--|.*\.\.|.*-s3alias$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     "aws.iam_user_name": r"[A-Za-z0-9_+=,.@-]{1,64}",
     "aws.long_term_access_key_id": r"AKIA[A-Z0-9]{16}",  # ASIA is a session: it has no user to contain

@@ -16,8 +16,8 @@ MEMBER, ORGANIZATION, HOME = "member", "organization", "home"
 
 _READS = re.compile(r"[a-z0-9-]+:(Describe|Get|List|Lookup|Simulate|Validate)\w*")
 
-# What the polling backstop asks, where it is turned on (TWOKEY_AWS_POLL_S).
-_ASKED = (
+# What the polling backstop calls, where it is turned on (TWOKEY_AWS_POLL_S).
+_POLLED = (
     "health:DescribeAffectedAccountsForOrganization",
     "health:DescribeAffectedEntities",
     "health:DescribeAffectedEntitiesForOrganization",
@@ -115,7 +115,7 @@ def home_policy(parts: Iterable[Declares], role_name: str = "TwokeyResponder") -
             {
                 "Sid": "AskForNotifications",
                 "Effect": "Allow",
-                "Action": cast("Json", list(_ASKED)),
+                "Action": cast("Json", list(_POLLED)),
                 "Resource": "*",
             },
             {"Sid": "ReadAtHome", "Effect": "Allow", "Action": cast("Json", own), "Resource": "*"},

@@ -125,6 +125,7 @@ def merged(text: str, document: str) -> str:
 
 
 def _is_open(arn: str) -> bool:
+    """Say whether an exemption may spare more than one named role or one of its sessions."""
     parts = arn.split(":", 5)
     if len(parts) != 6 or not parts[4].isdigit():
         return True

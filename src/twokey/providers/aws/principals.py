@@ -6,7 +6,7 @@ import re
 
 from twokey.core.errors import Json, Message, NotFound, message
 from twokey.providers.aws.parameters import PARAMETER_TYPES
-from twokey.providers.aws.session import Calls
+from twokey.providers.aws.session import Calls, call_or_none
 
 KEY_READS = ("iam:GetAccessKeyLastUsed", "iam:ListAccessKeys")
 """What finding a key's user and status takes."""
@@ -77,9 +77,6 @@ def user_tags(calls: Calls, account: str, user_name: str) -> dict[str, str]:
 
 def user_policy(calls: Calls, account: str, user_name: str, policy_name: str) -> Json:
     """Return an inline policy's document as AWS hands it out, None when there is none."""
-    try:
-        found = calls.call("iam", "get_user_policy", account, UserName=user_name, PolicyName=policy_name)
-    except NotFound:
-        return None
-    document: Json = found["PolicyDocument"]
-    return document
+    given = {"UserName": user_name, "PolicyName": policy_name}
+    found = call_or_none(calls, "iam", "get_user_policy", account, **given)
+    return found["PolicyDocument"] if found else None

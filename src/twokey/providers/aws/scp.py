@@ -3,6 +3,9 @@
 AWS cannot be asked what a policy would do before it is attached, and the emulators do not enforce these
 policies at all. The rules are the IAM reference's: an explicit deny anywhere on the path wins; otherwise
 every level from the Root to the account must hold an allow. What cannot be decided is `UNKNOWN`, never a yes.
+
+https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from ipaddress import ip_address, ip_network
 
 from twokey.core.errors import Invalid, Json, Message, message
 
-MAX_BYTES = 5120  # the size that Organizations accepts everywhere
+# The size that Organizations accepts everywhere:
+# https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
+MAX_BYTES = 5120
 
 
 class Answer(StrEnum):
@@ -141,9 +146,17 @@ def decide(levels: Sequence[tuple[str, Mapping[str, Sequence[Statement]]]], requ
 
 def matches(statement: Statement, request: Request) -> bool | None:
     """Say whether a statement speaks about a request; None when a condition cannot be decided."""
+    is_about_resource: bool | None
+    if request.resource == "*":
+        # Asked about every resource at once, a statement on some of them decides nothing.
+        is_about_resource = True if "*" in statement.resources else None
+    else:
+        is_about_resource = _about(
+            statement.resources, statement.not_resources, request.resource, ignore_case=False
+        )
     answers = [
         _about(statement.actions, statement.not_actions, request.action, ignore_case=True),
-        _about_resource(statement, request.resource),
+        is_about_resource,
         *(_holds(operator, key, values, request) for operator, key, values in statement.conditions),
     ]
     if False in answers:
@@ -226,13 +239,6 @@ def _about(named: tuple[str, ...], left_out: tuple[str, ...], value: str, *, ign
     return any(like(pattern, value, ignore_case=ignore_case) for pattern in named)
 
 
-def _about_resource(statement: Statement, resource: str) -> bool | None:
-    if resource != "*":
-        return _about(statement.resources, statement.not_resources, resource, ignore_case=False)
-    # Asked about every resource at once, a statement on some of them decides nothing.
-    return True if "*" in statement.resources else None
-
-
 def like(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
     """Match IAM's wildcards: `*` is any text, `?` is one character."""
     return _pattern(pattern, ignore_case).fullmatch(value) is not None
@@ -273,7 +279,7 @@ def _holds(operator: str, key: str, values: tuple[str, ...], request: Request) -
     plain, negated, if_exists = known
     actual = request.value(key)
     # A key that this request may well carry, but which we do not know, decides nothing.
-    if actual is None and not _is_knowable(key):
+    if actual is None and key.lower() not in ("aws:principalarn", "aws:principalaccount"):
         return None
     if plain == "null":
         return ((actual is None) == (values[0].lower() == "true")) if len(values) == 1 else None
@@ -284,10 +290,6 @@ def _holds(operator: str, key: str, values: tuple[str, ...], request: Request) -
     except ValueError:
         return None
     return found != negated
-
-
-def _is_knowable(key: str) -> bool:
-    return key.lower() in ("aws:principalarn", "aws:principalaccount")
 
 
 def _same_arn(actual: str, value: str) -> bool:

@@ -151,16 +151,11 @@ class AwsSession:
         return self._base
 
     def _session_in(self, account: str) -> Any:
+        from botocore.credentials import DeferredRefreshableCredentials
         from botocore.session import Session
 
         base, session = self._session(), Session()
         session.register_component("data_loader", base.get_component("data_loader"))
-        session._credentials = self._role(account)
-        return session
-
-    def _role(self, account: str) -> Any:
-        from botocore.credentials import DeferredRefreshableCredentials
-
         if account not in self._credentials:
             self._credentials[account] = DeferredRefreshableCredentials(
                 refresh_using=lambda: self._assume(account), method="sts-assume-role"
@@ -168,7 +163,8 @@ class AwsSession:
             if len(self._credentials) > self.options.max_clients:
                 self._credentials.popitem(last=False)
         self._credentials.move_to_end(account)
-        return self._credentials[account]
+        session._credentials = self._credentials[account]
+        return session
 
     def _assume(self, account: str) -> dict[str, str]:
         options = self.options
@@ -195,7 +191,11 @@ class AwsSession:
         options = self.options
         is_organization = bool(account) and account == options.organizations_account
         name = (options.organizations_role_name if is_organization else "") or options.role_name
-        return f"arn:{_partition(options.region)}:iam::{account}:role/{name}"
+        region = options.region
+        partition = (
+            "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
+        )
+        return f"arn:{partition}:iam::{account}:role/{name}"
 
     @contextmanager
     def _answers(self, action: str, account: str) -> Iterator[None]:
@@ -218,11 +218,9 @@ def _action(service: str, operation: str) -> str:
     return f"{service}:{name}"
 
 
-def _partition(region: str) -> str:
-    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"
-
-
-def or_none(calls: Calls, service: str, operation: str, account: str, **given: Any) -> dict[str, Any] | None:
+def call_or_none(
+    calls: Calls, service: str, operation: str, account: str, **given: Any
+) -> dict[str, Any] | None:
     """Call an operation; None when the thing it asks about does not exist."""
     try:
         return calls.call(service, operation, account, **given)

@@ -80,10 +80,17 @@ class Stack:
 
     def apply(self, difference: Difference) -> dict[str, str]:
         """Do what the difference said, wait for its end, and return the stack's outputs."""
-        if difference.change_set:
-            self._call("execute_change_set", StackName=self.name, ChangeSetName=difference.change_set)
-            self._wait_for_end()
-        return self.outputs()
+        if not difference.change_set:
+            return self.outputs()
+        self._call("execute_change_set", StackName=self.name, ChangeSetName=difference.change_set)
+        for _ in range(_WAITS):
+            status = self._status()
+            if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+                return self.outputs()
+            if not status.endswith("_IN_PROGRESS"):
+                raise Refused("aws.setup.failed", stack=self.name, status=status or "-", why=self._reason())
+            self.session.sleep(_WAIT_S)
+        raise Unavailable("aws.setup.slow", stack=self.name)
 
     def discard(self, difference: Difference) -> None:
         """Leave everything as it is; a stack that holds nothing but the change set goes with it."""
@@ -99,8 +106,8 @@ class Stack:
 
     def _changes(self, change_set: str) -> tuple[Change, ...]:
         for _ in range(_WAITS):
-            told = self._call("describe_change_set", StackName=self.name, ChangeSetName=change_set)
-            status, why = str(told.get("Status", "")), str(told.get("StatusReason", ""))
+            answer = self._call("describe_change_set", StackName=self.name, ChangeSetName=change_set)
+            status, why = str(answer.get("Status", "")), str(answer.get("StatusReason", ""))
             if status == "CREATE_COMPLETE":
                 given = {"StackName": self.name, "ChangeSetName": change_set}
                 found = self.session.listed("cloudformation", "describe_change_set", "Changes", "", **given)
@@ -110,16 +117,6 @@ class Stack:
                 if any(words in why for words in _NOTHING):
                     return ()
                 raise Refused("aws.setup.refused", stack=self.name, why=why[:500])
-            self.session.sleep(_WAIT_S)
-        raise Unavailable("aws.setup.slow", stack=self.name)
-
-    def _wait_for_end(self) -> None:
-        for _ in range(_WAITS):
-            status = self._status()
-            if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-                return
-            if not status.endswith("_IN_PROGRESS"):
-                raise Refused("aws.setup.failed", stack=self.name, status=status or "-", why=self._reason())
             self.session.sleep(_WAIT_S)
         raise Unavailable("aws.setup.slow", stack=self.name)
 
@@ -151,16 +148,16 @@ class Stack:
         return self.session.call("cloudformation", operation, "", **given)
 
 
-def _change(told: Mapping[str, Any]) -> Change:
+def _change(raw: Mapping[str, Any]) -> Change:
     parts = {
         str(one.get("Target", {}).get("Name") or one.get("Target", {}).get("Attribute", ""))
-        for one in told.get("Details", [])
+        for one in raw.get("Details", [])
     }
     return Change(
-        str(told.get("Action", "")),
-        str(told.get("LogicalResourceId", "")),
-        str(told.get("ResourceType", "")),
-        str(told.get("Replacement", "False")),
+        str(raw.get("Action", "")),
+        str(raw.get("LogicalResourceId", "")),
+        str(raw.get("ResourceType", "")),
+        str(raw.get("Replacement", "False")),
         tuple(sorted(part for part in parts if part)),
     )
 

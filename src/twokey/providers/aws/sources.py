@@ -1,8 +1,11 @@
-"""SQS: notifications are fetched by a long poll, and deleted only when they are stored."""
+"""SQS: notifications are fetched by a long poll, and deleted only when they are stored.
+
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,17 +53,18 @@ class SqsSource:
             identity = raw_id(self.name, body)
             raws[identity] = RawNotification(identity, self.name, body, now, account=self.queue.account)
             self._handles.setdefault(identity, []).append(str(message["ReceiptHandle"]))
-        self._forget_oldest()
+        while len(self._handles) > _KEPT_HANDLES:
+            self._handles.pop(next(iter(self._handles)))
         return list(raws.values())
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
-        """Delete what is stored. What SQS could not delete is tried again, then told as Unavailable.
+        """Delete what is stored. What SQS could not delete is tried again, then raised as Unavailable.
 
         A handle that has expired is no fault: the message comes once more, and is recognised.
         """
         handles = [handle for raw in notifications for handle in self._handles.pop(raw.id, [])]
-        for batch in _batches(handles):
-            left = batch
+        for start in range(0, len(handles), BATCH):
+            left = handles[start : start + BATCH]
             for _attempt in range(_DELETE_ATTEMPTS):
                 left = self._delete(left)
                 if not left:
@@ -85,15 +89,6 @@ class SqsSource:
     def _call(self, operation: str, **given: Any) -> dict[str, Any]:
         # Our own account in any case: a queue is read where twokey lives.
         return self.session.call("sqs", operation, "", region=self.queue.region, **given)
-
-    def _forget_oldest(self) -> None:
-        while len(self._handles) > _KEPT_HANDLES:
-            self._handles.pop(next(iter(self._handles)))
-
-
-def _batches(handles: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(handles), BATCH):
-        yield handles[start : start + BATCH]
 
 
 def sources(session: AwsSession) -> tuple[SqsSource, ...]:

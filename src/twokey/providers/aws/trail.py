@@ -11,7 +11,10 @@ from twokey.core.errors import Json, Refused, TwokeyError
 from twokey.providers.aws.session import Calls
 
 MAX_EVENTS = 500
-"""Events of one export and Region: the API gives 50 a call and two calls a second; the trail itself stays."""
+"""Events of one export and Region: the API gives 50 a call and two calls a second; the trail itself stays.
+
+https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+"""
 
 
 @dataclass(frozen=True, slots=True)

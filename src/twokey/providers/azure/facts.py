@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from twokey.core.errors import Message, NotFound, TwokeyError, message
 from twokey.ports import Clock
 from twokey.providers.azure.identifiers import subscription_of
-from twokey.providers.azure.session import AzureSession, call, speaking_of
+from twokey.providers.azure.session import AzureSession, call, translating_errors
 
 PERMISSIONS = (
     "Microsoft.Insights/eventtypes/values/read",
@@ -95,7 +95,7 @@ class Reach:
 
 @dataclass(frozen=True)
 class AzureFacts:
-    """Asks Azure. Every list ends after MAX_ITEMS; errors are ours (see session.in_our_words)."""
+    """Asks Azure. Every list ends after MAX_ITEMS; errors are ours (see session.translated)."""
 
     session: AzureSession
     clock: Clock
@@ -113,7 +113,7 @@ class AzureFacts:
     def availability_history(self, resource_id: str) -> list[Availability]:
         """Return a resource's health as far back as Azure keeps it, newest first."""
         client = self.session.health(subscription_of(resource_id))
-        with speaking_of(resource_id):
+        with translating_errors(resource_id):
             return _some(
                 _availability(status.properties)
                 for status in client.availability_statuses.list(resource_id.lstrip("/"))
@@ -122,7 +122,7 @@ class AzureFacts:
     def events_of_resource(self, resource_id: str) -> list[ServiceEvent]:
         """Return Azure's own events that concern a resource, newest first."""
         client = self.session.health(subscription_of(resource_id))
-        with speaking_of(resource_id):
+        with translating_errors(resource_id):
             events = client.events.list_by_single_resource(resource_id.lstrip("/"))
             return _newest_first(_some(service_event(event) for event in events))
 
@@ -130,14 +130,14 @@ class AzureFacts:
         """Return Azure's own events that were updated in the last days, newest first."""
         client = self.session.health(subscription)
         since = (self.clock.now() - timedelta(days=days)).strftime("%m/%d/%Y")
-        with speaking_of(subscription):
+        with translating_errors(subscription):
             events = client.events.list_by_subscription_id(query_start_time=since)
             return _newest_first(_some(service_event(event) for event in events))
 
     def impacted_resources(self, subscription: str, tracking_id: str) -> list[str]:
         """Return the ids of our resources that one of Azure's events concerns."""
         client = self.session.health(subscription)
-        with speaking_of(tracking_id):
+        with translating_errors(tracking_id):
             found = client.impacted_resources.list_by_subscription_id_and_event_id(tracking_id)
             return _some(str(item.target_resource_id) for item in found if item.target_resource_id)
 
@@ -146,17 +146,28 @@ class AzureFacts:
 
         The activity log lags by minutes and holds changes, not reads of data.
         """
-        client = self.session.monitor(
-            subscription_of(resource_id)
-        )  # its check keeps quotes out of the filter
+        # The check of the id keeps quotes out of the filter.
+        client = self.session.monitor(subscription_of(resource_id))
         now = self.clock.now().astimezone(UTC)
         wanted = (
             f"eventTimestamp ge '{_stamp(now - timedelta(hours=hours))}'"
             f" and eventTimestamp le '{_stamp(now)}' and resourceUri eq '{resource_id}'"
         )
-        with speaking_of(resource_id):
+        with translating_errors(resource_id):
             entries = client.activity_logs.list(filter=wanted, select=_LOG_COLUMNS)
-            found = _some(_operation(entry) for entry in entries if entry.event_timestamp)
+            found = _some(
+                Operation(
+                    at=entry.event_timestamp.astimezone(UTC),
+                    caller=_text(entry.caller),
+                    operation=_text(entry.operation_name),
+                    status=_text(entry.status),
+                    ip=_text(entry.http_request.client_ip_address) if entry.http_request else "",
+                    correlation_id=_text(entry.correlation_id),
+                    event_id=_text(entry.event_data_id),
+                )
+                for entry in entries
+                if entry.event_timestamp
+            )
         return sorted(found, key=lambda operation: operation.at, reverse=True)
 
     def reach(self, subscription: str) -> Reach:
@@ -168,74 +179,60 @@ class AzureFacts:
         )
         try:
             client = self.session.storage(subscription)
-            with speaking_of(f"/subscriptions/{subscription}"):
+            with translating_errors(f"/subscriptions/{subscription}"):
                 response = client.send_request(request)
                 response.raise_for_status()
                 found: Any = response.json()
         except TwokeyError as error:
             return Reach(subscription, error.message)
-        return Reach(subscription, _wrong_with(found, self.session.options.tenant, subscription))
+        configured, tenant = self.session.options.tenant, str(found.get("tenantId") or "")
+        if configured and tenant.lower() != configured.lower():
+            problem = message(
+                "azure.other_tenant", subscription=subscription, tenant=tenant or "?", configured=configured
+            )
+            return Reach(subscription, problem)
+        state = str(found.get("state") or "")
+        if state not in ("Enabled", "Warned", "PastDue"):
+            problem = message("azure.subscription_not_enabled", subscription=subscription, state=state or "?")
+            return Reach(subscription, problem)
+        return Reach(subscription)
 
 
 def service_event(event: Any) -> ServiceEvent:
     """Read the SDK's event; text fields are Azure's, but may be anybody's by the time they are shown."""
-    said: Any = event.properties
-    impact = (said.impact if said else None) or []
+    about: Any = event.properties
+    impact = (about.impact if about else None) or []
     regions = [region.impacted_region for item in impact for region in item.impacted_regions or []]
     return ServiceEvent(
         tracking_id=_text(event.name),
-        type=_text(said.event_type) if said else "",
-        status=_text(said.status) if said else "",
-        title=_text(said.title) if said else "",
-        level=_text(said.event_level or said.level) if said else "",
-        sub_type=_text(said.event_sub_type) if said else "",
-        platform_initiated=said.platform_initiated if said else None,
-        started_at=_when(said.impact_start_time) if said else None,
-        mitigated_at=_when(said.impact_mitigation_time) if said else None,
-        updated_at=_when(said.last_update_time) if said else None,
+        type=_text(about.event_type) if about else "",
+        status=_text(about.status) if about else "",
+        title=_text(about.title) if about else "",
+        level=_text(about.event_level or about.level) if about else "",
+        sub_type=_text(about.event_sub_type) if about else "",
+        platform_initiated=about.platform_initiated if about else None,
+        started_at=_when(about.impact_start_time) if about else None,
+        mitigated_at=_when(about.impact_mitigation_time) if about else None,
+        updated_at=_when(about.last_update_time) if about else None,
         services=_distinct(item.impacted_service for item in impact),
         regions=_distinct(regions),
-        tags=_distinct((said.event_tags if said else None) or ()),
+        tags=_distinct((about.event_tags if about else None) or ()),
     )
 
 
-def _availability(said: Any) -> Availability:
-    events = [event.correlation_id for event in (said.service_impacting_events or [])]
+def _availability(status: Any) -> Availability:
+    events = [event.correlation_id for event in (status.service_impacting_events or [])]
     return Availability(
-        state=_text(said.availability_state) or "Unknown",
-        summary=_text(said.summary),
-        reason_type=_text(said.reason_type),
-        cause=_text(said.health_event_cause),
-        context=_text(said.context),
-        category=_text(said.category),
-        occurred_at=_when(said.occured_time),  # Azure spells it with one r
-        reported_at=_when(said.reported_time),
+        state=_text(status.availability_state) or "Unknown",
+        summary=_text(status.summary),
+        reason_type=_text(status.reason_type),
+        cause=_text(status.health_event_cause),
+        context=_text(status.context),
+        category=_text(status.category),
+        occurred_at=_when(status.occured_time),  # Azure spells it with one r
+        reported_at=_when(status.reported_time),
         event_ids=_distinct(events),
     )
-
-
-def _operation(entry: Any) -> Operation:
-    return Operation(
-        at=entry.event_timestamp.astimezone(UTC),
-        caller=_text(entry.caller),
-        operation=_text(entry.operation_name),
-        status=_text(entry.status),
-        ip=_text(entry.http_request.client_ip_address) if entry.http_request else "",
-        correlation_id=_text(entry.correlation_id),
-        event_id=_text(entry.event_data_id),
-    )
-
-
-def _wrong_with(found: Any, tenant: str, subscription: str) -> Message | None:
-    actual = str(found.get("tenantId") or "")
-    if tenant and actual.lower() != tenant.lower():
-        return message(
-            "azure.other_tenant", subscription=subscription, tenant=actual or "?", configured=tenant
-        )
-    state = str(found.get("state") or "")
-    if state not in ("Enabled", "Warned", "PastDue"):
-        return message("azure.subscription_not_enabled", subscription=subscription, state=state or "?")
-    return None
 
 
 def _some(items: Iterable[T]) -> list[T]:

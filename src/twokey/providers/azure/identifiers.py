@@ -1,4 +1,7 @@
-"""Azure's names for things: what is a subscription, a resource, a storage account, and its parts."""
+"""Azure's names for things: what is a subscription, a resource, a storage account, and its parts.
+
+https://learn.microsoft.com/en-us/azure/azure-resource-manager/management/resource-name-rules
+"""
 
 from __future__ import annotations
 

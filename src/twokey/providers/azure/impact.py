@@ -9,13 +9,15 @@ from typing import Any
 
 from twokey.core.errors import NotFound, Refused, TwokeyError, Unavailable
 from twokey.ports import Clock
-from twokey.providers.azure.session import AzureSession, call, speaking_of
+from twokey.providers.azure.session import AzureSession, call, translating_errors
 
 MAX_RESOURCES = 200  # of one event
 MAX_STATUSES = 20  # of one event: each is a call
-MAX_LOOKS = 20  # at one turn: the rest is looked at in the turns that follow
+MAX_LOOKS = 20  # in a minute: the rest is looked at in the polls that follow
+MAX_KNOWN = 500  # events whose resources are remembered
 FRESH = timedelta(minutes=30)
 _NONE = ("Billing", "EmergingIssues")
+_RESOURCE = ("targetResourceId", "targetResourceType", "targetRegion", "resourceName", "resourceGroup")
 _STATUS = ("availabilityState", "context", "category", "reasonType", "healthEventCause", "occuredTime")
 
 
@@ -35,43 +37,30 @@ class Impacts:
 
     def of(self, event: dict[str, Any]) -> dict[str, Any]:
         """Return `impactedResources` and `availabilityStatuses` of an event as the API returned it."""
-        said = event.get("properties") or {}
-        tracking, kind = str(event.get("name") or ""), str(said.get("eventType") or "")
-        if not tracking or said.get("status") != "Active" or kind in _NONE:
+        about = event.get("properties") or {}
+        tracking, kind = str(event.get("name") or ""), str(about.get("eventType") or "")
+        if not tracking or about.get("status") != "Active" or kind in _NONE:
             return {}
-        updated, now = str(said.get("lastUpdateTime") or ""), self.clock.now()
+        updated, now = str(about.get("lastUpdateTime") or ""), self.clock.now()
         known = self._known.get(tracking)
         if known and known[0] == updated and now - known[1] < FRESH:
             return known[2]
-        if not self._may_look(now):
-            return known[2] if known else {}
-        try:
-            found = self._look(tracking, kind)
-        except (Unavailable, Refused, NotFound):
-            return known[2] if known else {}
-        self._keep(tracking, (updated, now, found))
-        return found
-
-    def _may_look(self, now: datetime) -> bool:
         self._looks = [at for at in self._looks if now - at < timedelta(minutes=1)]
         if len(self._looks) >= MAX_LOOKS:
-            return False
+            return known[2] if known else {}
         self._looks.append(now)
-        return True
-
-    def _keep(self, tracking: str, found: tuple[str, datetime, dict[str, Any]]) -> None:
-        self._known.pop(tracking, None)
-        self._known[tracking] = found
-        while len(self._known) > 500:
-            self._known.pop(next(iter(self._known)))
-
-    def _look(self, tracking: str, kind: str) -> dict[str, Any]:
-        resources = self._resources(tracking, kind)
-        found: dict[str, Any] = {}
-        if resources:
-            found["impactedResources"] = resources
-        if kind == "ServiceIssue" and (statuses := self._statuses(resources)):
+        try:
+            resources = self._resources(tracking, kind)
+            statuses = self._statuses(resources) if kind == "ServiceIssue" else []
+        except (Unavailable, Refused, NotFound):
+            return known[2] if known else {}
+        found = {"impactedResources": resources} if resources else {}
+        if statuses:
             found["availabilityStatuses"] = statuses
+        self._known.pop(tracking, None)
+        self._known[tracking] = (updated, now, found)
+        while len(self._known) > MAX_KNOWN:
+            self._known.pop(next(iter(self._known)))
         return found
 
     def _resources(self, tracking: str, kind: str) -> list[dict[str, Any]]:
@@ -82,13 +71,18 @@ class Impacts:
             if kind == "SecurityAdvisory"
             else client.impacted_resources
         )
-        with speaking_of(tracking):
+        with translating_errors(tracking):
             if self.of_tenant:
                 listed = lists.list_by_tenant_id_and_event_id(tracking)
             else:
                 listed = lists.list_by_subscription_id_and_event_id(tracking)
             items = [item.as_dict() for item in islice(listed, MAX_RESOURCES)]
-        return sorted((_named(item) for item in items), key=lambda item: str(item.get("targetResourceId")))
+        # Other fields may change with every answer, and say nothing new.
+        named = [
+            {name: fields[name] for name in _RESOURCE if fields.get(name)}
+            for fields in (item.get("properties") or item for item in items)
+        ]
+        return sorted(named, key=lambda item: str(item.get("targetResourceId")))
 
     def _statuses(self, resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return how the affected resources of this subscription are now; a resource without health has none."""
@@ -107,10 +101,3 @@ class Impacts:
             kept = {name: status[name] for name in _STATUS if status.get(name)}
             found.append({"resource": resource, **kept})
         return found
-
-
-def _named(item: dict[str, Any]) -> dict[str, Any]:
-    """Keep what names a resource; other fields may change with every answer, and say nothing new."""
-    said = item.get("properties") or item
-    wanted = ("targetResourceId", "targetResourceType", "targetRegion", "resourceName", "resourceGroup")
-    return {name: said[name] for name in wanted if said.get(name)}

@@ -14,12 +14,13 @@ from azure.core import exceptions as az
 from twokey.core.errors import Invalid
 from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock
-from twokey.providers.azure.session import AzureSession, speaking_of
+from twokey.providers.azure.session import AzureSession, translating_errors
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
-BATCH = 32  # the most that a queue gives at once
+# The most that a queue gives at once: https://learn.microsoft.com/en-us/rest/api/storageservices/get-messages
+BATCH = 32
 DATA_PERMISSIONS = (
     "Microsoft.Storage/storageAccounts/queueServices/queues/messages/process/action",
     "Microsoft.Storage/storageAccounts/queueServices/queues/messages/read",
@@ -56,8 +57,14 @@ class StorageQueue:
 
     def receive(self) -> list[RawNotification]:
         """Return up to 32 messages; a queue has no long poll, so an empty one is left alone for a while."""
-        with speaking_of(self.name):
-            messages = self._messages()
+        with translating_errors(self.name):
+            answer = self._queue().receive_messages(
+                messages_per_page=BATCH, visibility_timeout=self.invisible_s
+            )
+            pages = answer.by_page()
+            # Receipts of what came before are of no use any more: those messages come with new ones.
+            self._receipts.clear()
+            messages: list[Any] = list(next(pages, ()))
         now = self.clock.now()
         raws: dict[str, RawNotification] = {}
         for message in messages:
@@ -78,7 +85,7 @@ class StorageQueue:
         """Delete what is stored; one that has come back meanwhile is somebody else's now, and is recognised."""
         for raw in notifications:
             for message, receipt in self._receipts.pop(raw.id, []):
-                with speaking_of(self.name):
+                with translating_errors(self.name):
                     try:
                         self._queue().delete_message(message, receipt)
                     except az.ResourceNotFoundError:
@@ -86,16 +93,6 @@ class StorageQueue:
                     except az.HttpResponseError as error:
                         if getattr(error, "error_code", "") != "PopReceiptMismatch":
                             raise
-
-    def _messages(self) -> list[Any]:
-        pages = (
-            self._queue()
-            .receive_messages(messages_per_page=BATCH, visibility_timeout=self.invisible_s)
-            .by_page()
-        )
-        # Receipts of what came before are of no use any more: those messages come with new ones.
-        self._receipts.clear()
-        return list(next(pages, ()))
 
     def _queue(self) -> QueueClient:
         if self._client is None:

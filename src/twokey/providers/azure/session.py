@@ -1,4 +1,4 @@
-"""The way to Azure: credential, clients per subscription, and Azure's errors in our words."""
+"""The way to Azure: credential, clients per subscription, and Azure's errors translated into ours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PUBLIC_CLOUD = "https://management.azure.com"
-MAX_PATIENCE_S = 3.0  # how long a Retry-After may be for a read to wait for it in the worker thread
+MAX_RETRY_AFTER_S = 3.0  # how long a Retry-After may be for a read to wait for it in the worker thread
 MAX_CLIENTS = 64
 
 
@@ -130,7 +130,7 @@ class AzureSession:
             policies.UserAgentPolicy(base_user_agent="twokey"),
             policies.ContentDecodePolicy(),
             OnlyThisHost(options.base_url),
-            ShortPatience(),
+            BriefReadRetry(),
             ARMChallengeAuthenticationPolicy(credential, scope),
         ]
         return make(
@@ -171,7 +171,7 @@ class OnlyThisHost(policies.SansIOHTTPPolicy[Any, Any]):
             raise az.ServiceRequestError("the request would leave the configured Resource Manager")
 
 
-class ShortPatience(policies.RetryPolicy[Any, Any]):
+class BriefReadRetry(policies.RetryPolicy[Any, Any]):
     """Try reads again briefly, and writes never: whoever writes reads back first.
 
     The SDK's own policy repeats a PATCH after a 500 and sleeps for as long as Retry-After says.
@@ -184,7 +184,7 @@ class ShortPatience(policies.RetryPolicy[Any, Any]):
         """Say whether an answer is worth asking again for."""
         if response.http_request.method.upper() != "GET":
             return False
-        if (self.get_retry_after(response) or 0.0) > MAX_PATIENCE_S:
+        if (self.get_retry_after(response) or 0.0) > MAX_RETRY_AFTER_S:
             return False
         return bool(super().is_retry(settings, response))
 
@@ -195,22 +195,22 @@ class ShortPatience(policies.RetryPolicy[Any, Any]):
 
 
 @contextmanager
-def speaking_of(resource: str) -> Iterator[None]:
-    """Turn Azure's errors inside the block into ours, naming the resource they are about."""
+def translating_errors(resource: str) -> Iterator[None]:
+    """Translate Azure's errors inside the block into ours, naming the resource they are about."""
     try:
         yield
     except az.AzureError as error:
-        raise in_our_words(error, resource) from error
+        raise translated(error, resource) from error
 
 
 def call(resource: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call the SDK and return its answer, errors in our words."""
-    with speaking_of(resource):
+    """Call the SDK and return its answer, errors translated."""
+    with translating_errors(resource):
         return partial(function, *args, **kwargs)()
 
 
-def in_our_words(error: az.AzureError, resource: str) -> TwokeyError:
-    """Say what an Azure error means to us: not allowed, not there, not understood, or worth another try."""
+def translated(error: az.AzureError, resource: str) -> TwokeyError:
+    """Return our error for one of Azure's: not allowed, not there, not understood, or worth another try."""
     if isinstance(error, az.ClientAuthenticationError):
         return Unavailable("azure.sign_in_failed", reason=type(error).__name__)
     if isinstance(error, az.ServiceRequestError):
@@ -220,12 +220,12 @@ def in_our_words(error: az.AzureError, resource: str) -> TwokeyError:
         and not isinstance(error, az.DecodeError)
         and error.status_code
     ):
-        return _answered(error, error.status_code, resource)
+        return _of_response(error, error.status_code, resource)
     # Sent, but not (wholly) answered: a write may have been done. Whoever wrote must read back.
     return Unavailable("azure.answer_lost", resource=resource)
 
 
-def _answered(error: az.HttpResponseError, status: int, resource: str) -> TwokeyError:
+def _of_response(error: az.HttpResponseError, status: int, resource: str) -> TwokeyError:
     code = (error.error.code if error.error else "") or ""
     if status == 403 and code.startswith("RequestDisallowed"):
         return Refused("azure.denied_by_policy", resource=resource)
@@ -239,16 +239,13 @@ def _answered(error: az.HttpResponseError, status: int, resource: str) -> Twokey
     if status in (409, 412):
         return Unavailable("azure.concurrent_modification", resource=resource, reason=code)
     if status == 429:
-        return Unavailable("azure.throttled", resource=resource, seconds=_retry_after(error))
+        headers = getattr(error.response, "headers", None) or {}
+        retry_after = str(headers.get("Retry-After", ""))
+        seconds = retry_after if re.fullmatch(r"\d{1,6}", retry_after) else "?"
+        return Unavailable("azure.throttled", resource=resource, seconds=seconds)
     if status >= 500 or status == 408:
         return Unavailable("azure.server_error", resource=resource, status=status)
     return Invalid("azure.request_refused", resource=resource, status=status, reason=code)
-
-
-def _retry_after(error: az.HttpResponseError) -> str:
-    headers = getattr(error.response, "headers", None) or {}
-    said = str(headers.get("Retry-After", ""))
-    return said if re.fullmatch(r"\d{1,6}", said) else "?"
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -1,4 +1,4 @@
-"""What has to stand in a subscription so that Azure tells twokey: an action group and its activity log alerts."""
+"""What a subscription needs so that Azure notifies twokey: an action group and its activity log alerts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import Invalid, NotFound, Refused, Unavailable
 from twokey.providers.azure.identifiers import GROUP, GUID, is_same
-from twokey.providers.azure.session import AzureSession, call, speaking_of
+from twokey.providers.azure.session import AzureSession, call, translating_errors
 
 if TYPE_CHECKING:
     from azure.mgmt.monitor.models import ActionGroupResource, ActivityLogAlertResource, WebhookReceiver
@@ -136,7 +136,7 @@ class Setup:
             raise Refused("azure.setup_first", name=self.wanted.name, subscription=self.subscription)
         groups = self.session.monitor(self.subscription).action_groups
         body = NotificationRequestBody(alert_type=alert_type, webhook_receivers=[self._receiver()])
-        with speaking_of(self.wanted.name):
+        with translating_errors(self.wanted.name):
             poller = groups.begin_create_notifications_at_action_group_resource_level(
                 self.wanted.resource_group, self.wanted.name, body, polling_interval=2
             )
@@ -145,8 +145,8 @@ class Setup:
                 raise Unavailable("azure.setup_test_open", seconds=int(TEST_WITHIN_S))
             result = poller.result()
         details = result.action_details or []
-        said = {str(one.name or "?"): f"{one.status} {one.sub_state or ''}".strip() for one in details}
-        return {"state": str(result.state), **said}
+        states = {str(one.name or "?"): f"{one.status} {one.sub_state or ''}".strip() for one in details}
+        return {"state": str(result.state), **states}
 
     def _group(self) -> tuple[Change, ActionGroupResource]:
         from azure.mgmt.monitor.models import ActionGroupResource
@@ -187,7 +187,11 @@ class Setup:
         condition = models.AlertRuleAllOfCondition(
             all_of=[models.AlertRuleAnyOfOrLeafCondition(field=on, equals=value) for on, value in KINDS[kind]]
         )
-        scope, group = f"/subscriptions/{self.subscription}", self._group_id()
+        scope = f"/subscriptions/{self.subscription}"
+        group = (
+            f"{scope}/resourceGroups/{self.wanted.resource_group}"
+            f"/providers/Microsoft.Insights/actionGroups/{self.wanted.name}"
+        )
         if found is None:
             made = models.ActivityLogAlertResource(
                 location="Global",
@@ -200,7 +204,7 @@ class Setup:
             )
             new = Difference("condition", "", _condition(condition))
             return Change("create", "alert rule", name, self.subscription, (new,)), made
-        told = list(found.actions.action_groups or []) if found.actions else []
+        groups = list(found.actions.action_groups or []) if found.actions else []
         differences = []
         if not found.enabled:
             differences.append(Difference("enabled", "false", "true"))
@@ -209,11 +213,12 @@ class Setup:
             found.scopes = [*(found.scopes or []), scope]
         if _condition(found.condition) != _condition(condition):
             differences.append(Difference("condition", _condition(found.condition), _condition(condition)))
-        if not any(is_same(one.action_group_id, group) for one in told):
-            differences.append(Difference("action groups", ", ".join(t.action_group_id for t in told), group))
-            told.append(models.ActionGroup(action_group_id=group))
+        if not any(is_same(one.action_group_id, group) for one in groups):
+            before = ", ".join(one.action_group_id for one in groups)
+            differences.append(Difference("action groups", before, group))
+            groups.append(models.ActionGroup(action_group_id=group))
         found.enabled, found.condition = True, condition
-        found.actions = models.ActionList(action_groups=told)
+        found.actions = models.ActionList(action_groups=groups)
         return self._change("alert rule", name, differences), found
 
     def _existing(self, kind: str, read: Any, name: str) -> Any:
@@ -244,12 +249,6 @@ class Setup:
             object_id=secure.object_id if secure else None,
             identifier_uri=secure.audience if secure else None,
             tenant_id=secure.tenant if secure else None,
-        )
-
-    def _group_id(self) -> str:
-        return (
-            f"/subscriptions/{self.subscription}/resourceGroups/{self.wanted.resource_group}"
-            f"/providers/Microsoft.Insights/actionGroups/{self.wanted.name}"
         )
 
 

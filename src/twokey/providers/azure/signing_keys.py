@@ -81,8 +81,14 @@ class SigningKeys:
             return
         try:
             now = self.clock.now()
-            if self._is_wanted(key_id, now):
-                self._read(now)
+            if not self._is_wanted(key_id, now):
+                return
+            try:
+                self._keys = self._published()
+            except (OSError, http.client.HTTPException, ValueError, jwt.PyJWTError):
+                self._not_before = now + self.pause_after_failure  # what was known stays
+            else:
+                self._read_at, self._not_before = now, now + self.pause
         finally:
             self._lock.release()
 
@@ -92,15 +98,6 @@ class SigningKeys:
         is_old = self._read_at is None or now - self._read_at > self.fresh
         return is_old or key_id not in self._keys
 
-    def _read(self, now: datetime) -> None:
-        """Read the keys again; what was known stays when that fails."""
-        try:
-            self._keys = self._published()
-        except (OSError, http.client.HTTPException, ValueError, jwt.PyJWTError):
-            self._not_before = now + self.pause_after_failure
-        else:
-            self._read_at, self._not_before = now, now + self.pause
-
     def _published(self) -> dict[str, Any]:
         place = f"{self.authority}/{self.tenant}/v2.0/.well-known/openid-configuration"
         configuration = _object(self.fetch(place))
@@ -108,10 +105,15 @@ class SigningKeys:
         if urlsplit(address)[:2] != urlsplit(self.authority)[:2]:
             raise ValueError("the keys are said to be on another host")
         found = _object(self.fetch(address)).get("keys")
-        listed = [key for key in found[:MAX_KEYS] if _is_usable(key)] if isinstance(found, list) else []
-        if not listed:
+        keys = {
+            key["kid"]: jwt.PyJWK(key, algorithm="RS256").key
+            for key in (found[:MAX_KEYS] if isinstance(found, list) else ())
+            if isinstance(key, dict) and isinstance(key.get("kid"), str)
+            if key.get("kty") == "RSA" and key.get("use", "sig") == "sig"
+        }
+        if not keys:
             raise ValueError("there is no key to check a signature with")
-        return {key["kid"]: jwt.PyJWK(key, algorithm="RS256").key for key in listed}
+        return keys
 
 
 def _object(document: bytes) -> dict[str, Any]:
@@ -119,9 +121,3 @@ def _object(document: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("the document is not an object")
     return found
-
-
-def _is_usable(key: Any) -> bool:
-    if not isinstance(key, dict) or not isinstance(key.get("kid"), str):
-        return False
-    return key.get("kty") == "RSA" and key.get("use", "sig") == "sig"

@@ -1,4 +1,7 @@
-"""The backstop: what Azure would have told is also asked for, as a webhook that failed is not called for 15 minutes."""
+"""The backstop: what Azure would have sent is also polled, as a webhook that failed is not called for 15 minutes.
+
+https://learn.microsoft.com/en-us/azure/azure-monitor/alerts/action-groups
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from twokey.core.errors import Unavailable
 from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock, Cursors
 from twokey.providers.azure.impact import Impacts
-from twokey.providers.azure.session import AzureSession, speaking_of
+from twokey.providers.azure.session import AzureSession, translating_errors
 from twokey.providers.azure.turns import Portions, Turns
 
 PERMISSIONS = (
@@ -64,7 +67,8 @@ class ServiceHealthEvents:
         if not self._turns.is_mine():
             return []
         with self._turns.taken() as now:
-            found = [self._raw(event, now) for event in self._events(now)]
+            account = "" if self.of_tenant else self.subscription
+            found = [_notification(self.name, one, now, account, self.tenant) for one in self._events(now)]
         self._portions.put(found)
         self._read_to = now.date().isoformat()
         if not found:
@@ -80,7 +84,7 @@ class ServiceHealthEvents:
         since = min(_moment(self.cursors.position(self.name), now) - timedelta(days=1), now - self.look_back)
         wanted = {"query_start_time": max(since, now - KEPT).strftime("%m/%d/%Y")}
         client = self.session.health(self.subscription).events
-        with speaking_of(self.name):
+        with translating_errors(self.name):
             listed = (
                 client.list_by_tenant_id(**wanted)
                 if self.of_tenant
@@ -88,9 +92,6 @@ class ServiceHealthEvents:
             )
             events = [event.as_dict() for event in islice(listed, MAX_EVENTS)]
         return [event | self._impacts.of(event) for event in events]
-
-    def _raw(self, event: Any, now: datetime) -> RawNotification:
-        return _notification(self.name, event, now, "" if self.of_tenant else self.subscription, self.tenant)
 
 
 @dataclass
@@ -127,7 +128,8 @@ class ActivityLog:
         if not self._turns.is_mine():
             return []
         with self._turns.taken() as now:
-            found = [self._raw(entry, now) for entry in self._entries(now)]
+            entries = self._entries(now)
+            found = [_notification(self.name, one, now, self.subscription, self.tenant) for one in entries]
         self._portions.put(found)
         self._read_to = now
         if not found:
@@ -149,7 +151,7 @@ class ActivityLog:
         wanted = f"eventTimestamp ge '{_stamp(since)}' and eventTimestamp le '{_stamp(now)}'"
         categories = {category.casefold() for category in self.categories}
         found: list[dict[str, Any]] = []
-        with speaking_of(self.name):
+        with translating_errors(self.name):
             for number, entry in enumerate(
                 self.session.monitor(self.subscription).activity_logs.list(wanted)
             ):
@@ -159,9 +161,6 @@ class ActivityLog:
                 if entry.category and str(entry.category.value).casefold() in categories:
                     found.append(dict(entry.serialize(keep_readonly=True)))
         return found
-
-    def _raw(self, entry: Any, now: datetime) -> RawNotification:
-        return _notification(self.name, entry, now, self.subscription, self.tenant)
 
 
 def _notification(

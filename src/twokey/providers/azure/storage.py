@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from twokey.core.errors import Invalid, Json, Message, Refused, message
 from twokey.core.runbooks import Preview, Target, Touch, references
 from twokey.providers.azure.identifiers import StorageAccountId, is_same, storage_account_id
-from twokey.providers.azure.session import AzureSession, call, speaking_of
+from twokey.providers.azure.session import AzureSession, call, translating_errors
 
 if TYPE_CHECKING:
     from azure.mgmt.storage.models import StorageAccount
@@ -42,7 +42,8 @@ class Account:
     def may_be_public(self) -> bool:
         """Say whether anonymous readers may get in: only an explicit no is a no.
 
-        Azure's pages read a setting that was never made as yes for older accounts and as no for newer ones.
+        Azure's pages read a setting that was never made as yes for older accounts and as no for newer ones:
+        https://learn.microsoft.com/en-us/azure/storage/blobs/anonymous-read-access-prevent
         """
         return self.allow_blob_public_access is not False
 
@@ -52,7 +53,10 @@ class Account:
         return self.public_network_access or "Enabled"
 
     def has_tag(self, name: str) -> bool:
-        """Say whether it carries a tag; Azure's tag names have no letter case."""
+        """Say whether it carries a tag; Azure's tag names have no letter case.
+
+        https://learn.microsoft.com/en-us/azure/azure-resource-manager/management/tag-resources
+        """
         return name.casefold() in {tag.casefold() for tag in self.tags}
 
     def touch(self) -> Touch:
@@ -109,7 +113,7 @@ def public_containers(session: AzureSession, at: StorageAccountId) -> PublicCont
     client = session.storage(at.subscription)
     names: list[str] = []
     looked_at = 0
-    with speaking_of(at.id):
+    with translating_errors(at.id):
         containers = iter(client.blob_containers.list(at.group, at.name))
         for container in islice(containers, MAX_CONTAINERS):
             looked_at += 1
@@ -126,21 +130,11 @@ def refusal(account: Account) -> Message | None:
     return None
 
 
-def refuse(account: Account) -> None:
-    """Raise the reason why an account must never be changed, if there is one."""
+def require_containable(account: Account) -> None:
+    """Raise Refused with the reason why an account must never be changed, if there is one."""
     reason = refusal(account)
     if reason:
         raise Refused(reason.code, **reason.params)
-
-
-def seen(session: AzureSession, target: Target, value: Json) -> Account | Preview:
-    """Read the account that a step names; or return the preview of one named later, or not for us."""
-    if references(value):
-        return Preview(notes=(message("azure.known_when_it_runs", reference=value),))
-    try:
-        return look(session, within(target, value))
-    except Refused as error:
-        return Preview(refusal=error.message)
 
 
 def readable(target: Target, value: Json) -> Preview:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from twokey.core.errors import Json, Refused
 from twokey.core.runbooks import Target
 from twokey.providers.aws.actions.cloudtrail_export_events import duration
 from twokey.providers.aws.actions.reads import Reads
 from twokey.providers.aws.session import text
-from twokey.providers.aws.trail import Event, events, regions_for
+from twokey.providers.aws.trail import events, regions_for
 
 MAX_WATCH = timedelta(minutes=2)
 """A run is not held up longer. CloudTrail tells after 5 to 15 minutes: only what it tells by then is seen."""
@@ -34,21 +34,18 @@ class AssertNoSuccess(Reads):
         since = began + timedelta(seconds=1)
         end = began + min(duration(text(inputs, "for")), MAX_WATCH)
         while True:
-            seen = self._successes(target, key_id, since)
-            if seen:
-                names = ", ".join(sorted({event.name for event in seen})[:10])
-                raise Refused("aws.cloudtrail.still_used", key=key_id, count=len(seen), names=names)
+            found, _more = events(
+                self.calls,
+                target.account,
+                regions_for(self.calls, target.region),
+                since=since,
+                until=self.calls.clock.now() + timedelta(minutes=1),
+                key_id=key_id,
+            )
+            successes = [event for event in found if not event.error]
+            if successes:
+                names = ", ".join(sorted({event.name for event in successes})[:10])
+                raise Refused("aws.cloudtrail.still_used", key=key_id, count=len(successes), names=names)
             if self.calls.clock.now() >= end:
                 return {"successes": 0, "watched_s": int((self.calls.clock.now() - began).total_seconds())}
             self.calls.sleep(_EVERY_S)
-
-    def _successes(self, target: Target, key_id: str, since: datetime) -> list[Event]:
-        found, _more = events(
-            self.calls,
-            target.account,
-            regions_for(self.calls, target.region),
-            since=since,
-            until=self.calls.clock.now() + timedelta(minutes=1),
-            key_id=key_id,
-        )
-        return [event for event in found if not event.error]

@@ -40,9 +40,13 @@ class PutUserPolicy:
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Name the user and say what the policy denies."""
-        user = self._user(target, inputs)
-        if not user:
+        key_id = inputs.get("access_key_id")
+        if isinstance(key_id, str) and key_id and not is_later(key_id):
+            user = owner_of(self.calls, target.account, key_id)
+        elif is_later(inputs.get("user_name")):
             return Preview(counts={"principals": 1})
+        else:
+            user = text(inputs, "user_name")
         if refusal := self._refusal(target, inputs, user):
             return Preview(refusal=refusal)
         there = self._there(target, inputs, user)
@@ -84,12 +88,6 @@ class PutUserPolicy:
         if not has_same_meaning(there, text(inputs, "document")):
             return Lookup(Found.CANNOT_TELL)
         return Lookup(Found.DONE, self._outputs(inputs, user))
-
-    def _user(self, target: Target, inputs: Mapping[str, Json]) -> str:
-        key_id = inputs.get("access_key_id")
-        if isinstance(key_id, str) and key_id and not is_later(key_id):
-            return owner_of(self.calls, target.account, key_id)
-        return "" if is_later(inputs.get("user_name")) else text(inputs, "user_name")
 
     def _refusal(self, target: Target, inputs: Mapping[str, Json], user: str) -> Message | None:
         if problem := next(iter(scp.problems(text(inputs, "document"))), None):

@@ -38,16 +38,19 @@ class SimulateDenied(Reads):
         account = text(inputs, "account_id")
         actions = [str(action) for action in cast("list[Json]", inputs.get("actions") or [])]
         principal = str(inputs.get("principal_arn") or "")
-        answers = self._by_aws(account, actions, principal) if principal else None
+        answers = self._simulated(account, actions, principal) if principal else None
         used = "iam.simulate_principal_policy" if answers is not None else "twokey.scp"
         if answers is None:
-            answers = self._by_ourselves(account, actions, principal)
+            answers = self._evaluated(account, actions, principal)
         still = sorted(action for action, answer in answers.items() if answer is not scp.Answer.DENIED)
         if still or not actions:
             raise Refused("aws.scp.not_denied", account=account, actions=", ".join(still) or "-", used=used)
         return {"denied": cast("Json", sorted(actions)), "used": used}
 
-    def _by_aws(self, account: str, actions: Sequence[str], principal: str) -> dict[str, scp.Answer] | None:
+    def _simulated(
+        self, account: str, actions: Sequence[str], principal: str
+    ) -> dict[str, scp.Answer] | None:
+        """Ask AWS's simulator; None when its answer does not cover every action."""
         try:
             results = self.calls.listed(
                 "iam",
@@ -68,12 +71,13 @@ class SimulateDenied(Reads):
             answers[str(result["EvalActionName"])] = scp.Answer.ALLOWED if allowed else scp.Answer.DENIED
         return answers if set(answers) == set(actions) else None
 
-    def _by_ourselves(self, account: str, actions: Sequence[str], principal: str) -> dict[str, scp.Answer]:
+    def _evaluated(self, account: str, actions: Sequence[str], principal: str) -> dict[str, scp.Answer]:
+        """Evaluate the policies on the account's path ourselves."""
         reader = OrgReader(self.calls)
         tree = reader.tree(account)
         if account not in tree.accounts:
             raise Refused("aws.org.account_not_in_organization", account=account)
         levels = reader.levels(tree, account)
-        # Nobody in particular: a principal that no exemption was written for.
-        somebody = principal or f"arn:aws:iam::{account}:role/anybody-else"
-        return {action: scp.decide(levels, scp.Request(action, somebody)).answer for action in actions}
+        # Without a principal, one that no exemption was written for.
+        caller = principal or f"arn:aws:iam::{account}:role/anybody-else"
+        return {action: scp.decide(levels, scp.Request(action, caller)).answer for action in actions}

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from typing import cast
 
-from twokey.core.errors import Json, NotFound, TwokeyError
+from twokey.core.errors import Json, TwokeyError
 from twokey.core.runbooks import Target, canonical
 from twokey.providers.aws.actions.reads import Reads
 from twokey.providers.aws.policies import as_text
 from twokey.providers.aws.principals import statuses, user_policy, user_tags
-from twokey.providers.aws.session import text
+from twokey.providers.aws.session import call_or_none, text
 
 
 class SnapshotUser(Reads):
@@ -64,9 +64,10 @@ class SnapshotUser(Reads):
             return [str(one[item] if item else one) for one in found]
 
         inline = cast("list[str]", names("list_user_policies", "PolicyNames", ""))
+        login = call_or_none(self.calls, "iam", "get_login_profile", account, UserName=user)
         snapshot: dict[str, Json] = {
             "keys": cast("Json", keys),
-            "has_password": self._has_password(account, user),
+            "has_password": login is not None,
             "mfa_devices": names("list_mfa_devices", "MFADevices", "SerialNumber"),
             "groups": names("list_groups_for_user", "Groups", "GroupName"),
             "attached_policies": names("list_attached_user_policies", "AttachedPolicies", "PolicyArn"),
@@ -87,10 +88,3 @@ class SnapshotUser(Reads):
         digest = hashlib.sha256(canonical(snapshot)).hexdigest()
         status = keys.get(str(inputs.get("access_key_id") or ""), "")
         return {**snapshot, "key_status": status, "not_readable": missing, "sha256": digest}
-
-    def _has_password(self, account: str, user: str) -> bool:
-        try:
-            self.calls.call("iam", "get_login_profile", account, UserName=user)
-        except NotFound:
-            return False
-        return True

@@ -64,7 +64,8 @@ class UpdateAccessKey:
             raise Refused(refusal.code, **refusal.params)
         user, key_id, status = (text(inputs, name) for name in ("user_name", "access_key_id", "status"))
         if status_of(self.calls, target.account, user, key_id) != status:
-            # Without UserName the API acts on the caller's own user.
+            # Without UserName the API acts on the caller's own user:
+            # https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html
             self.calls.call(
                 "iam",
                 "update_access_key",

@@ -9,7 +9,6 @@ from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Target
 from twokey.providers.aws.actions.organizations_create_organizational_unit import tag_value
-from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import CREATED_TAG, is_root, is_unit, may_attach
 from twokey.providers.aws.orgtree import READ_TREE, OrgReader
 from twokey.providers.aws.session import Calls, is_later, text
@@ -55,11 +54,8 @@ class AttachPolicy:
         if unit not in attached:
             if refusal := self._refusal(policy, unit, key, attached):
                 raise Refused(refusal.code, **refusal.params)
-            try:
-                self.org.call("attach_policy", PolicyId=policy, TargetId=unit)
-            except Refused as refused:
-                if error_code(refused) != "DuplicatePolicyAttachmentException":
-                    raise
+            already = "DuplicatePolicyAttachmentException"
+            self.org.ensure("attach_policy", already, PolicyId=policy, TargetId=unit)
         return {"policy_id": policy, "target_id": unit}
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from twokey.core.errors import Json, Message, NotFound, Refused, message
 from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Target, Touch
-from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import CREATED_TAG, OrgTree, is_root, named_path
 from twokey.providers.aws.orgtree import READ_TREE, OrgReader
 from twokey.providers.aws.session import Calls, is_later, text
@@ -57,11 +56,7 @@ class DetachPolicy:
         if unit in self._targets(policy):
             if refusal := self._refusal(self.org.tree(unit), policy, unit):
                 raise Refused(refusal.code, **refusal.params)
-            try:
-                self.org.call("detach_policy", PolicyId=policy, TargetId=unit)
-            except Refused as refused:
-                if error_code(refused) != "PolicyNotAttachedException":
-                    raise
+            self.org.ensure("detach_policy", "PolicyNotAttachedException", PolicyId=policy, TargetId=unit)
         return {"policy_id": policy, "target_id": unit}
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:

@@ -65,7 +65,7 @@ class MoveAccount:
         name = self.org.account_name(account)
         notes = [message("aws.org.moves", account=account, name=name, path=named_path(tree, account))]
         if later and isinstance(under, str) and under:
-            notes += self._policy_notes(before, self._policies(tree, under))
+            notes.append(_policies_change(before, self._policies(tree, under)))
         if later:
             notes.append(self._running(account, target.region))
         destination = str(inputs["destination_parent_id"])
@@ -148,20 +148,6 @@ class MoveAccount:
     def _policies(self, tree: OrgTree, node: str) -> dict[str, dict[str, str]]:
         return {level: self.org.policies(level) for level in path_of(tree, node)}
 
-    @staticmethod
-    def _policy_notes(
-        before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]
-    ) -> list[Message]:
-        lost = _names(before) - _names(after)
-        gained = _names(after) - _names(before)
-        return [
-            message(
-                "aws.org.policies_change",
-                lost=", ".join(sorted(lost)) or "-",
-                gained=", ".join(sorted(gained)) or "-",
-            )
-        ]
-
     def _running(self, account: str, region: str) -> Message:
         region = region or self.calls.options.region
         running = [{"Name": "instance-state-name", "Values": ["running"]}]
@@ -176,5 +162,11 @@ class MoveAccount:
         return message("aws.org.running", account=account, region=region, count=len(instances), public=public)
 
 
-def _names(levels: Mapping[str, Mapping[str, str]]) -> set[str]:
-    return {name for policies in levels.values() for name in policies.values()}
+def _policies_change(
+    before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]]
+) -> Message:
+    """Say which policies the move takes away and which it adds, by their names."""
+    old = {name for policies in before.values() for name in policies.values()}
+    new = {name for policies in after.values() for name in policies.values()}
+    lost, gained = sorted(old - new), sorted(new - old)
+    return message("aws.org.policies_change", lost=", ".join(lost) or "-", gained=", ".join(gained) or "-")

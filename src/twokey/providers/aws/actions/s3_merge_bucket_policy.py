@@ -55,7 +55,7 @@ class MergeBucketPolicy:
                     spared=", ".join(policies.exempted_principals(document)),
                     kept=len(policies.statements(there)) if there else 0,
                 ),
-                *self._limits(target, bucket),
+                *self._lifecycle_notes(target, bucket),
             ),
         )
 
@@ -80,7 +80,9 @@ class MergeBucketPolicy:
                 Policy=policies.merged(there, document),
                 ExpectedBucketOwner=target.account,
             )
-        return self._outputs(target, bucket)
+        # Read back rather than computed: S3 may store a policy in another spelling than it was given.
+        stored = bucket_policy(self.calls, target.account, bucket)
+        return {"bucket": bucket, "policy_sha256": policies.digest(stored)}
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
         """Read the policy back."""
@@ -90,11 +92,6 @@ class MergeBucketPolicy:
             return Lookup(Found.NOT_DONE)
         return Lookup(Found.DONE, {"bucket": bucket, "policy_sha256": policies.digest(there)})
 
-    def _outputs(self, target: Target, bucket: str) -> dict[str, Json]:
-        # Read back rather than computed: S3 may store a policy in another spelling than it was given.
-        there = bucket_policy(self.calls, target.account, bucket)
-        return {"bucket": bucket, "policy_sha256": policies.digest(there)}
-
     def _refusal(self, target: Target, bucket: str, document: str) -> Message | None:
         return (
             policies.protection_problem(document, bucket)
@@ -102,7 +99,7 @@ class MergeBucketPolicy:
             or lock_out(self.calls, target.account, document)
         )
 
-    def _limits(self, target: Target, bucket: str) -> tuple[Message, ...]:
+    def _lifecycle_notes(self, target: Target, bucket: str) -> tuple[Message, ...]:
         try:
             count = expiring_rules(self.calls, target.account, bucket)
         except TwokeyError as error:

@@ -19,8 +19,8 @@ def _targets_equal(calls: Calls, _target: Target, inputs: Mapping[str, Json]) ->
     return equal("targets", cast("Json", found), cast("Json", wanted))
 
 
-def _is_valid(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
-    """Ask Access Analyzer where it answers, and our own parser always: `used` says who was heard."""
+def _validity(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
+    """Ask Access Analyzer where it answers, and our own parser always: `used` says which one decided."""
     reader = OrgReader(calls)
     document = reader.document(text(inputs, "policy_id"))
     problems = scp.problems(document)
@@ -51,7 +51,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "aws.accessanalyzer.scp_is_valid",
-        _is_valid,
+        _validity,
         ("access-analyzer:ValidatePolicy", "organizations:DescribePolicy"),
         {"policy_id": "aws.policy_id"},
     ),

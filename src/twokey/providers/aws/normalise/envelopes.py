@@ -10,6 +10,13 @@ from twokey.core.signals import RawNotification
 from twokey.providers.reading import Obj, each, embedded, fields, items, obj, text, texts, unreadable
 
 _MAX_WRAPPERS = 4
+_ENTRY = {
+    "detail-type": "DetailType",
+    "source": "Source",
+    "time": "Time",
+    "resources": "Resources",
+    "detail": "Detail",
+}
 UNREADABLE = "Unreadable part"
 PAGES = ("Findings", "findings", "events", "successfulSet")  # where the APIs' answers have what was asked for
 
@@ -87,7 +94,8 @@ def _object(value: Obj, around: Envelope, depth: int, where: str) -> Iterator[Un
     if "detail-type" in value or ("detail" in value and "source" in value):
         yield _event(value, around, where)
     elif "DetailType" in value and "Detail" in value:
-        yield _event(_delivered(value), around, where)
+        # An entry for put-events, as the event that EventBridge would deliver.
+        yield _event({name: value.get(entry) for name, entry in _ENTRY.items()}, around, where)
     elif isinstance(value.get("Records"), list):
         records = items(value, "Records")
         yield from _each(
@@ -145,17 +153,6 @@ def _page(value: Obj, around: Envelope, depth: int, where: str) -> Iterator[Unit
             yield from _opened(listed, around, depth + 1, f"{where}.{name}")
             return
     yield Unit(value, replace(around, document=value))
-
-
-def _delivered(entry: Obj) -> Obj:
-    """Turn an entry for put-events into the event that EventBridge would deliver."""
-    return {
-        "detail-type": entry.get("DetailType"),
-        "source": entry.get("Source"),
-        "time": entry.get("Time"),
-        "resources": entry.get("Resources"),
-        "detail": entry.get("Detail"),
-    }
 
 
 def _event(value: Obj, around: Envelope, where: str) -> Unit:

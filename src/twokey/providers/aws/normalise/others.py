@@ -82,8 +82,8 @@ def _watched(detail: Obj) -> list[Json]:
 def _name(unit: Unit) -> str:
     """Return what identifies it: the event's or the message's id, with what it says; a retry keeps both."""
     around = unit.envelope
-    said = digest([unit.detail, unit.message], around.seed)
-    return identity(around.id, said) if around.id else said
+    content = digest([unit.detail, unit.message], around.seed)
+    return identity(around.id, content) if around.id else content
 
 
 def _kind(unit: Unit) -> tuple[str, str]:
@@ -95,16 +95,13 @@ def _kind(unit: Unit) -> tuple[str, str]:
     if "configRuleName" in detail or "configRuleArn" in detail:
         return "Config Rule Evaluation", "Config"
     if "Event Source" in detail and "Event Message" in detail:
-        return ("RDS Notification", "RDS") if _is_database(detail) else ("DMS Notification", "DMS")
+        is_database = text(detail, "Event Source").lower().startswith("db-")
+        return ("RDS Notification", "RDS") if is_database else ("DMS Notification", "DMS")
     if "anomalyId" in detail and "monitorArn" in detail:
         return "Cost Anomaly Notification", "Billing"
     if unit.message:
         return _text_kind(unit)
     return "Unknown document", ""
-
-
-def _is_database(detail: Obj) -> bool:
-    return text(detail, "Event Source").lower().startswith("db-")
 
 
 def _text_kind(unit: Unit) -> tuple[str, str]:

@@ -41,6 +41,7 @@ def meaning(name: str, asked: Obj, account: str, caller: str) -> Obj:
     """Return the facts of one request; what is not so is not among them."""
     documents = [asked[key] for key in _DOCUMENTS if asked.get(key)] + list(_attributes(asked))
     shared = [*_shared_with(asked), *_granted_function(name, asked)]
+    blocks = obj(asked, "PublicAccessBlockConfiguration").values()
     outside = others(shared, account)
     for document in documents:
         outside += [other for other in outsiders(document, account) if other not in outside]
@@ -51,7 +52,7 @@ def meaning(name: str, asked: Obj, account: str, caller: str) -> Obj:
         policyIsAdmin=_yes(arn.endswith(_ADMIN_POLICIES) or any(map(allows_everything, documents))),
         isPublic=_yes(_is_public(asked, shared) or any(map(allows_everybody, documents))),
         outsiders=unique(outside),
-        opensPublicAccess=_yes(_unblocks(asked)),
+        opensPublicAccess=_yes(any(value is False for value in blocks)),
         opensRemoteAdmin=_yes(_opens_admin_port(name, asked)),
         turnsOff=_yes(_turns_off(name, asked)),
         versioning=text(obj(asked, "VersioningConfiguration"), "Status"),
@@ -106,10 +107,6 @@ def _is_public(asked: Obj, shared: list[str]) -> bool:
         if text(obj(grant, "Grantee"), "URI").endswith(_PUBLIC_GROUPS):
             return True
     return False
-
-
-def _unblocks(asked: Obj) -> bool:
-    return any(value is False for value in obj(asked, "PublicAccessBlockConfiguration").values())
 
 
 def _opens_admin_port(name: str, asked: Obj) -> bool:

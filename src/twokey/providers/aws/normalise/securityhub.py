@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twokey.core.errors import Json
 from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
 from twokey.providers.reading import (
@@ -61,7 +60,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     state = text(detail, "RecordState").upper()
     archived = state == "ARCHIVED" or is_true(fields.get(_GUARDDUTY + "archived"))
     types = texts(detail, "Types") or texts(detail, "FindingProviderFields", "Types")
-    guardduty = _is_guardduty(product_arn, product)
+    guardduty = product_arn.lower().endswith("product/aws/guardduty") or product.lower() == "guardduty"
     principal = _principal(detail)
     return Signal(
         id=identity(subject, updated or digest(detail, around.seed), workflow, state),
@@ -115,10 +114,6 @@ def _workflow(detail: Obj) -> str:
     """The status that people set; WorkflowState is its retired form, for where the new one is missing."""
     found = text(obj(detail, "Workflow"), "Status") or text(detail, "WorkflowState")
     return found.upper()
-
-
-def _is_guardduty(product_arn: str, product: str) -> bool:
-    return product_arn.lower().endswith("product/aws/guardduty") or product.lower() == "guardduty"
 
 
 def _type(types: list[str], guardduty: bool) -> str:
@@ -264,9 +259,5 @@ def insights(detail: Obj, around: Envelope) -> Signal:
         tenant=around.tenant,
         detected_at=moment(around.time),
         updated_at=moment(around.time),
-        facts=known(actionName=text(detail, "actionName"), results=_count(detail.get("insightResults"))),
+        facts=known(actionName=text(detail, "actionName"), results=len(items(detail, "insightResults"))),
     )
-
-
-def _count(value: Json) -> int:
-    return len(value) if isinstance(value, list) else 0

@@ -1,4 +1,4 @@
-"""The backstop: AWS's own lists are asked, too, since delivery of events is best effort."""
+"""The backstop: AWS's own lists are polled, too, since delivery of events is best effort."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["PollOptions", "PolledList", "lists"]
 
 @dataclass(frozen=True, slots=True)
 class PollOptions:
-    """Which lists are asked, how often, and where."""
+    """Which lists are polled, how often, and where."""
 
     what: tuple[str, ...] = ("health", "securityhub")  # or health-organization
     every: timedelta = timedelta(minutes=5)
@@ -24,7 +24,7 @@ class PollOptions:
 
 
 def lists(session: AwsSession, cursors: Cursors, options: PollOptions) -> tuple[PolledList, ...]:
-    """Return a source for each list that is to be asked."""
+    """Return a source for each list that is to be polled."""
     found: list[PolledList] = []
     for what in options.what:
         if what == "securityhub":

@@ -1,6 +1,7 @@
-"""Security Hub, asked: findings that their product updated, oldest first.
+"""Security Hub, polled: findings that their product updated, oldest first.
 
-What people change in Security Hub (a workflow status) does not move UpdatedAt: only the pushed event tells that.
+What people change in Security Hub (a workflow status) does not move UpdatedAt: only the pushed event shows that.
+https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_GetFindings.html
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def pages(session: AwsSession, region: str) -> Pages:
             answer = session.call("securityhub", "get_findings", "", region=region, **given)
             found = answer.get("Findings", [])
             if found:
-                yield Page(tuple(written(one) for one in found), _newest(found, since))
+                moments = [_updated_at(one) for one in found]
+                newest = max((moment for moment in moments if moment), default=since)
+                yield Page(tuple(written(one) for one in found), newest)
             if not answer.get("NextToken"):
                 return
             given["NextToken"] = answer["NextToken"]
@@ -36,14 +39,9 @@ def pages(session: AwsSession, region: str) -> Pages:
     return asked
 
 
-def _newest(found: list[dict[str, Any]], since: datetime) -> datetime:
-    moments = [_read(str(one.get("UpdatedAt", ""))) for one in found]
-    return max((moment for moment in moments if moment), default=since)
-
-
-def _read(text: str) -> datetime | None:
+def _updated_at(finding: dict[str, Any]) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(str(finding.get("UpdatedAt", "")))
     except ValueError:  # the product's own text
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

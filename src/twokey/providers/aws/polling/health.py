@@ -1,4 +1,7 @@
-"""AWS Health, asked: events that changed, what they say, and what they affect; of one account or of all."""
+"""AWS Health, polled: events that changed, what they say, and what they affect; of one account or of all.
+
+https://docs.aws.amazon.com/health/latest/ug/health-api.html
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,12 @@ def pages(session: AwsSession, public_regions: Iterable[str] = ()) -> Pages:
             arns = [event["arn"] for event in some]
             answer = _call(session, "describe_event_details", eventArns=arns)
             entities = _listed(session, "describe_affected_entities", "entities", filter={"eventArns": arns})
-            yield Page(tuple(_bodies(some, answer, entities)), _newest(some), account)
+            details = {one["event"]["arn"]: one for one in answer.get("successfulSet", []) if "event" in one}
+            bodies = []
+            for event in some:
+                own = [one for one in entities if one.get("eventArn") == event["arn"]]
+                bodies.append(_body(event, details.get(event["arn"], {}), own))
+            yield Page(tuple(bodies), _newest(some), account)
 
     return asked
 
@@ -43,9 +51,8 @@ def organization_pages(session: AwsSession, public_regions: Iterable[str] = ()) 
         given = {"filter": {"lastUpdatedTime": {"from": since, "to": now}}}
         events = _listed(session, "describe_events_for_organization", "events", **given)
         for event in _wanted(events, regions):
-            bodies = [
-                body for some in _tens(_affected(session, event)) for body in _told(session, event, some)
-            ]
+            places = _affected(session, event)
+            bodies = [body for some in _tens(places) for body in _bodies(session, event, some)]
             yield Page(tuple(bodies), _newest([event]))
 
     return asked
@@ -60,7 +67,8 @@ def _affected(session: AwsSession, event: dict[str, Any]) -> list[dict[str, str]
     return [{"eventArn": arn, "awsAccountId": account} for account in sorted(set(found))]
 
 
-def _told(session: AwsSession, event: dict[str, Any], places: list[dict[str, str]]) -> Iterator[bytes]:
+def _bodies(session: AwsSession, event: dict[str, Any], places: list[dict[str, str]]) -> Iterator[bytes]:
+    """Yield the event as it is for each place: its details and entities are asked for together."""
     answer = _call(session, "describe_event_details_for_organization", organizationEventDetailFilters=places)
     of_accounts = [place for place in places if "awsAccountId" in place]
     entities = (
@@ -80,22 +88,13 @@ def _told(session: AwsSession, event: dict[str, Any], places: list[dict[str, str
         yield _body(event, details[0] if details else {}, own, account)
 
 
-def _bodies(
-    events: list[dict[str, Any]], answer: dict[str, Any], entities: list[dict[str, Any]]
-) -> Iterator[bytes]:
-    details = {one["event"]["arn"]: one for one in answer.get("successfulSet", []) if "event" in one}
-    for event in events:
-        own = [one for one in entities if one.get("eventArn") == event["arn"]]
-        yield _body(event, details.get(event["arn"], {}), own)
-
-
 def _body(
     event: dict[str, Any], details: dict[str, Any], entities: list[dict[str, Any]], account: str = ""
 ) -> bytes:
-    """Write an event in the API's own form; one without details is told all the same."""
+    """Write an event in the API's own form; one without details is written all the same."""
     listed = sorted(entities, key=lambda one: (one.get("entityValue", ""), one.get("entityArn", "")))
-    told = {"event": event, **details, "affectedEntities": listed[:_MOST_ENTITIES]}
-    return written({**told, "awsAccountId": account} if account else told)
+    document = {"event": event, **details, "affectedEntities": listed[:_MOST_ENTITIES]}
+    return written({**document, "awsAccountId": account} if account else document)
 
 
 def _wanted(events: list[dict[str, Any]], regions: frozenset[str]) -> list[dict[str, Any]]:

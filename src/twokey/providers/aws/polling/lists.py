@@ -1,4 +1,4 @@
-"""One list of AWS's that is asked again and again: from where it was read to, and a little before."""
+"""One list of AWS's that is polled: from where it was read to, and a little before."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PolledList:
     _next_at: datetime | None = field(default=None, repr=False)
     _round: Iterator[Page] | None = field(default=None, repr=False)
     _page: Page | None = field(default=None, repr=False)
-    _is_told: bool = field(default=False, repr=False)
+    _is_logged: bool = field(default=False, repr=False)
 
     def receive(self) -> list[RawNotification]:
         """Return the next page; when it is not time to ask, wait a while and return nothing."""
@@ -64,40 +64,39 @@ class PolledList:
                 self.wait(min((self._next_at - now).total_seconds(), LONGEST_WAIT_S))
                 return []
             self._next_at = now + self.every  # also when it fails: who throttles is not asked again at once
-            self._round = self.pages(self._since(now), now)
+            position = _moment(self.cursors.position(self.name))
+            since = position - self.overlap if position else now - self.look_back
+            self._round = self.pages(since, now)
         try:
             self._page = next(self._round, None)
         except TwokeyError as fault:
             self._round = None
             if error_code(fault) not in _NOT_HERE:
                 raise
-            self._rest(now, fault)
+            self._skip(now, fault)
             return []
         if self._page is None:
             self._round = None
             return []
-        return [self._raw(body, self._page.account, now) for body in self._page.bodies]
+        account = self._page.account
+        return [
+            RawNotification(raw_id(self.name, body), self.name, body, now, account=account)
+            for body in self._page.bodies
+        ]
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
         """Remember how far the list was read: what came is stored."""
         if self._page is not None:
-            stood = _moment(self.cursors.position(self.name))
-            if stood is None or self._page.newest > stood:
+            position = _moment(self.cursors.position(self.name))
+            if position is None or self._page.newest > position:
                 self.cursors.move(self.name, self._page.newest.isoformat())
 
-    def _since(self, now: datetime) -> datetime:
-        stood = _moment(self.cursors.position(self.name))
-        return stood - self.overlap if stood else now - self.look_back
-
-    def _rest(self, now: datetime, fault: TwokeyError) -> None:
-        """Say once that this list cannot be had here, and go on without it; once a day it is tried again."""
+    def _skip(self, now: datetime, fault: TwokeyError) -> None:
+        """Log once that this list is not available here, and go on without it; once a day it is tried again."""
         self._next_at = now + ASK_AGAIN
-        if not self._is_told:
+        if not self._is_logged:
             log.warning("%s is not to be had in this account and is left out: %s", self.name, fault)
-        self._is_told = True
-
-    def _raw(self, body: bytes, account: str, now: datetime) -> RawNotification:
-        return RawNotification(raw_id(self.name, body), self.name, body, now, account=account)
+        self._is_logged = True
 
 
 def _moment(text: str) -> datetime | None:
@@ -107,9 +106,9 @@ def _moment(text: str) -> datetime | None:
 def written(document: Any) -> bytes:
     """Return a document of the SDK's as the same bytes whenever it says the same."""
     return json.dumps(
-        document, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain
+        document,
+        sort_keys=True,
+        ensure_ascii=False,
+        separators=(",", ":"),
+        default=lambda value: value.isoformat() if isinstance(value, datetime) else str(value),
     ).encode("utf-8", "surrogatepass")
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -47,14 +47,13 @@ class Certificates:
         with self._lock:
             if found := self._known(url):
                 return found
-            self._may_fetch(url, topic)
             return self._fetch(url, path, topic)
 
     def _known(self, url: str) -> RSAPublicKey | None:
         kept = self._kept.get(url)
         return kept[0] if kept and self._clock.now() < kept[1] else None
 
-    def _may_fetch(self, url: str, topic: Topic) -> None:
+    def _fetch(self, url: str, path: str, topic: Topic) -> RSAPublicKey:
         now = self._clock.now()
         is_failing = url in self._failed and now < self._failed[url]
         is_too_often = len(self._fetched) == FETCHES_A_MINUTE and now - self._fetched[0] < timedelta(
@@ -62,9 +61,6 @@ class Certificates:
         )
         if is_failing or is_too_often:
             raise Unavailable("aws.sns.certificate_waits", host=topic.host)
-
-    def _fetch(self, url: str, path: str, topic: Topic) -> RSAPublicKey:
-        now = self._clock.now()
         self._fetched.append(now)
         try:
             pem = self._hosts.get(topic.host, path, limit=MAX_BYTES)
@@ -79,7 +75,7 @@ class Certificates:
 def examined(pem: bytes, topic: Topic, now: datetime) -> tuple[RSAPublicKey, datetime]:
     """Return a signing certificate's key and its end, or refuse it: its dates, its name, its use and its key.
 
-    SNS gives the certificate alone, without those that vouch for it: that it is Amazon's is proved by the TLS
+    SNS gives the certificate alone, without those that issued it: that it is Amazon's is proved by the TLS
     connection to SNS's own host. Where issuers come with it, each must have signed the one before.
     """
     try:

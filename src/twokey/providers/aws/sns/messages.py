@@ -20,7 +20,7 @@ from twokey.ports import Clock
 from twokey.providers.aws.sns.addresses import Topic, confirmation_path, topic_of
 from twokey.providers.aws.sns.certificates import MAX_BYTES, Certificates
 from twokey.providers.aws.sns.hosts import SnsHosts
-from twokey.providers.reading import Obj, parsed
+from twokey.providers.reading import parsed
 
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
@@ -52,7 +52,7 @@ class Heard:
 
 
 class SnsListener:
-    """Judges what comes to the door: only messages of the configured topics, signed by SNS, are heard."""
+    """Verifies what arrives over HTTPS: only messages of the configured topics, signed by SNS, are accepted."""
 
     def __init__(self, topics: Iterable[str], clock: Clock, *, hosts: SnsHosts | None = None) -> None:
         self._topics = {arn: topic_of(arn) for arn in topics}
@@ -66,11 +66,11 @@ class SnsListener:
         if topic is None:
             raise Refused("aws.sns.topic", topic=message["TopicArn"][:300])
         signed = string_to_sign(message)
-        self._prove(message, topic, signed)
+        self._require_signature(message, topic, signed)
         kept = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
         return Heard(topic, kept, signed, self._confirmation(message, topic))
 
-    def _prove(self, message: dict[str, str], topic: Topic, signed: bytes) -> None:
+    def _require_signature(self, message: dict[str, str], topic: Topic, signed: bytes) -> None:
         algorithm = _HASHES.get(message["SignatureVersion"])
         if algorithm is None:
             raise Refused("aws.sns.signature", topic=topic.arn, why="version")
@@ -103,20 +103,16 @@ def string_to_sign(message: dict[str, str]) -> bytes:
 
 def _message(body: bytes) -> dict[str, str]:
     """Return the signed fields and the proof of a message; whatever else came with them is left behind."""
-    said = parsed(body)
-    if not isinstance(said, dict):
+    document = parsed(body)
+    if not isinstance(document, dict):
         raise Invalid("aws.sns.not_a_message", field="-")
-    kind = said.get("Type")
+    kind = document.get("Type")
     names = _SIGNED.get(kind) if isinstance(kind, str) else None
     if names is None:
         raise Invalid("aws.sns.not_a_message", field="Type")
-    return _fields(said, (*names, *_PROOF))
-
-
-def _fields(said: Obj, names: tuple[str, ...]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name in names:
-        value = said.get(name)
+    for name in (*names, *_PROOF):
+        value = document.get(name)
         if value is None and name == "Subject":
             continue
         if not isinstance(value, str):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twokey.core.errors import Invalid, Json, Message, NotFound, TwokeyError, message
-from twokey.core.executions import Found, Lookup
+from twokey.core.errors import Invalid, Json, Message, TwokeyError, message
+from twokey.core.executions import Lookup
 from twokey.core.runbooks import Effect, Preview, Target, references
 from twokey.providers.azure import storage
+from twokey.providers.azure.actions.changes import Setting, preview_change
 from twokey.providers.azure.session import AzureSession
+
+_SETTING = Setting("allow_blob_public_access", lambda account: account.allow_blob_public_access)
 
 
 class SetPublicAccess:
@@ -28,16 +31,13 @@ class SetPublicAccess:
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say which account would change and what its setting is now; refuse what must never be touched."""
-        account = storage.seen(self.session, target, inputs["storage_account_id"])
-        if isinstance(account, Preview):
-            return account
-        return Preview(
-            touches=(account.touch(),),
-            # Which containers are open is a note: an attacker who opens one more must not void the keys.
-            observed={"allow_blob_public_access": account.allow_blob_public_access},
-            counts={"storage_accounts": 1},
-            refusal=storage.refusal(account),
-            notes=(*self._notes(account, inputs["allow"]),),
+        return preview_change(
+            self.session,
+            target,
+            inputs["storage_account_id"],
+            # Which containers are open is a note: an attacker who opens one more must not void the approvals.
+            observed=lambda account: {_SETTING.name: account.allow_blob_public_access},
+            notes=lambda account: self._notes(account, inputs["allow"]),
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -50,31 +50,11 @@ class SetPublicAccess:
 
     def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
         """Look, and change the setting when it is not already so."""
-        allow = _flag(inputs["allow"])
-        at = storage.within(target, inputs["storage_account_id"])
-        account = storage.look(self.session, at)
-        storage.refuse(account)
-        if account.allow_blob_public_access is not allow:
-            account = storage.change(self.session, account, allow_blob_public_access=allow)
-        return {
-            "storage_account_id": account.id,
-            "allow_blob_public_access": account.allow_blob_public_access,
-        }
+        return _SETTING.put(self.session, target, inputs, _flag(inputs["allow"]))
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
         """Read the setting: it is there, or it is not; an account that is gone is for a person to decide."""
-        allow = _flag(inputs["allow"])
-        try:
-            account = storage.look(self.session, storage.within(target, inputs["storage_account_id"]))
-        except NotFound:
-            return Lookup(Found.CANNOT_TELL)
-        if account.allow_blob_public_access is not allow:
-            return Lookup(Found.NOT_DONE)
-        outputs: dict[str, Json] = {
-            "storage_account_id": account.id,
-            "allow_blob_public_access": allow,
-        }
-        return Lookup(Found.DONE, outputs)
+        return _SETTING.find(self.session, target, inputs, _flag(inputs["allow"]))
 
     def _notes(self, account: storage.Account, allow: Json) -> list[Message]:
         name = account.at.name

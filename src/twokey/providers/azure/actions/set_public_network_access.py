@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twokey.core.errors import Invalid, Json, Message, NotFound, message
-from twokey.core.executions import Found, Lookup
+from twokey.core.errors import Invalid, Json, Message, message
+from twokey.core.executions import Lookup
 from twokey.core.runbooks import Effect, Preview, Target, references
 from twokey.providers.azure import storage
+from twokey.providers.azure.actions.changes import Setting, preview_change
 from twokey.providers.azure.session import AzureSession
 
+_SETTING = Setting("public_network_access", lambda account: account.network)
 ACCESS = ("Enabled", "Disabled", "SecuredByPerimeter")
 
 
@@ -30,15 +32,20 @@ class SetPublicNetworkAccess:
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say which account would change and who would be cut off; refuse what must never be touched."""
-        account = storage.seen(self.session, target, inputs["storage_account_id"])
-        if isinstance(account, Preview):
-            return account
-        return Preview(
-            touches=(account.touch(),),
-            observed={"public_network_access": account.public_network_access},
-            counts={"storage_accounts": 1},
-            refusal=storage.refusal(account),
-            notes=_notes(account, inputs["access"]),
+
+        def notes(account: storage.Account) -> list[Message]:
+            access = inputs["access"]
+            if references(access) or _access(access) != "Disabled":
+                return []
+            endpoints = account.private_endpoints
+            return [message("azure.note.network_cut", account=account.at.name, private_endpoints=endpoints)]
+
+        return preview_change(
+            self.session,
+            target,
+            inputs["storage_account_id"],
+            observed=lambda account: {_SETTING.name: account.public_network_access},
+            notes=notes,
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -51,43 +58,11 @@ class SetPublicNetworkAccess:
 
     def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
         """Look, and change the setting when it is not already so."""
-        access = _access(inputs["access"])
-        at = storage.within(target, inputs["storage_account_id"])
-        account = storage.look(self.session, at)
-        storage.refuse(account)
-        if account.network != access:
-            account = storage.change(self.session, account, public_network_access=access)
-        return {
-            "storage_account_id": account.id,
-            "public_network_access": account.network,
-        }
+        return _SETTING.put(self.session, target, inputs, _access(inputs["access"]))
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
         """Read the setting: it is there, or it is not; an account that is gone is for a person to decide."""
-        access = _access(inputs["access"])
-        try:
-            account = storage.look(self.session, storage.within(target, inputs["storage_account_id"]))
-        except NotFound:
-            return Lookup(Found.CANNOT_TELL)
-        if account.network != access:
-            return Lookup(Found.NOT_DONE)
-        outputs: dict[str, Json] = {
-            "storage_account_id": account.id,
-            "public_network_access": access,
-        }
-        return Lookup(Found.DONE, outputs)
-
-
-def _notes(account: storage.Account, access: Json) -> tuple[Message, ...]:
-    if references(access) or _access(access) != "Disabled":
-        return ()
-    return (
-        message(
-            "azure.note.network_cut",
-            account=account.at.name,
-            private_endpoints=account.private_endpoints,
-        ),
-    )
+        return _SETTING.find(self.session, target, inputs, _access(inputs["access"]))
 
 
 def _access(value: Json) -> str:

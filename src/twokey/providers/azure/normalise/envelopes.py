@@ -55,7 +55,12 @@ class Unit:
         targets = texts(self.essentials, "alertTargetIDs")
         places = [value(entry, "resourceId"), *targets, text(entry, "id"), text(self.essentials, "alertId")]
         found = next((subscription_of(place) for place in places if subscription_of(place)), "")
-        return found or self._said_by_the_sender() or self.account.lower()
+        if found:
+            return found
+        # Older and cost notices name it beside what they are about.
+        data = obj(self.document, "data")
+        named = text(data, "SubscriptionId") or text(obj(data, "context"), "subscriptionId")
+        return (named or self.account).lower()
 
     @property
     def is_made_up(self) -> bool:
@@ -67,11 +72,6 @@ class Unit:
             return True
         rule = text(self.essentials, "alertRule").lower()
         return rule in _INVENTED_RULES and any(place.startswith(_INVENTED) for place in folded)
-
-    def _said_by_the_sender(self) -> str:
-        """Return the subscription where older and cost notices name it."""
-        data = obj(self.document, "data")
-        return (text(data, "SubscriptionId") or text(obj(data, "context"), "subscriptionId")).lower()
 
 
 def value(entry: Obj, name: str) -> str:
