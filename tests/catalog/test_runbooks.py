@@ -16,8 +16,10 @@ from twokey.core.errors import Invalid
 from twokey.core.incidents import Incident, Severity, State, facts
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned, Verdict
 from twokey.core.runbooks import Effect, OnFailure, Risk, Runbook, references
-from twokey.core.signals import Principal, Resource
+from twokey.core.signals import Principal
 from twokey.ports import Cloud
+from twokey.providers.aws.resource_types import resource_of as aws_resource
+from twokey.providers.azure.resource_types import resource_of as azure_resource
 
 QUARANTINE, KEY = "demo.quarantine-account", "demo.disable-key"
 RUNBOOKS = Path(__file__).resolve().parents[1] / "fixtures" / "runbooks"
@@ -115,7 +117,7 @@ def test_the_facts_that_runbooks_may_name_are_those_that_incidents_have() -> Non
         last_signal_at=at,
         account="111122223333",
         region="us-east-1",
-        resources=(Resource("arn:aws:s3:::b", "AwsS3Bucket"), Resource(storage)),
+        resources=(aws_resource("arn:aws:s3:::b", "AwsS3Bucket"), azure_resource(storage)),
         principal=Principal("mallory", "IAMUser", "AKIAIOSFODNN7EXAMPLE"),
     )
     assert facts(incident).keys() == INCIDENT_FACTS

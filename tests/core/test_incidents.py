@@ -152,7 +152,9 @@ def test_a_container_leads_to_its_storage_account():
         "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/Acme"
         "/blobServices/default/containers/c"
     )
-    found = facts(an_incident(resources=(Resource(container, "microsoft.storage/storageaccounts"),)))
+    found = facts(
+        an_incident(provider="azure", resources=(Resource(container, "microsoft.storage/storageaccounts"),))
+    )
     assert found["storage_account_name"] == "acme"
     assert found["storage_account_id"].endswith("/storageAccounts/Acme")
 

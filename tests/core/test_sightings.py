@@ -18,7 +18,7 @@ Word = tuple[Signal, Verdict, str]  # with the incident it went to
 moments = st.none() | st.integers(0, 3).map(at)
 signals = st.builds(
     lambda moment, status, stage: replace(
-        a_signal(updated_at=moment, status=status), facts={"stage": stage} if stage else {}
+        a_signal(updated_at=moment, status=status), is_root_cause=stage == "RCA"
     ),
     moments,
     st.sampled_from(SignalStatus),

@@ -10,6 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def rows(file: Path) -> Iterator[sqlite3.Connection]:
 def world(file: Path, tmp_path: Path) -> Iterator[World]:
     """The program a minute later: real readers, rules, record and review, and the cloud where the runs left it."""
     clock = SettableClock(datetime.fromisoformat(SAID["now"]))
-    store = open_store(f"sqlite:///{file}", clock, migrate=True)
+    store = open_store(f"sqlite:///{file}", clock, migrate=True, completions=wiring.completions())
     clock.advance(60)
     world = World(store=store, queue=store.jobs(), clock=clock)
     settings = load({"TWOKEY_POSTMORTEMS_DIR": str(tmp_path / "out")})
@@ -176,12 +177,18 @@ def test_no_kind_of_noun_was_lost() -> None:
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.table.name)
-def test_every_noun_is_written_again_as_it_stands(kind: Kind, world: World, rows: sqlite3.Connection) -> None:
-    """A field that is added later turns this red: who adds it says here what an old noun has in its place."""
+def test_every_noun_is_written_again_as_it_stands(
+    kind: Kind, file: Path, world: World, rows: sqlite3.Connection
+) -> None:
+    """A field that is added later turns this red: who adds it says here what an old noun has in its place.
+
+    Signals, incidents and resources have typed answers since: an old one has none until the record completes it,
+    which is not asked for here (see test_the_answers_of_an_old_record).
+    """
     kept = rows.execute(f'SELECT * FROM "{kind.table.name}" ORDER BY position').fetchall()
     assert len(kept) == SAID["counts"][kind.table.name]
     assert {row["id"]: sha256(row["body"]) for row in kept} == SAID["nouns"][kind.table.name]
-    with world.store.read() as look:
+    with closing(open_store(f"sqlite:///{file}", world.clock)) as as_it_stands, as_it_stands.read() as look:
         nouns = [look.get(kind.noun, row["id"]) for row in kept]
     for row, noun in zip(kept, nouns, strict=True):
         columns = {name: _as_kept(value) for name, value in kind.values(noun).items()}

@@ -12,6 +12,8 @@ from twokey.app.aws import aws_options, aws_sources, aws_vouch
 from twokey.app.azure import azure_session, azure_sources, azure_vouch
 from twokey.app.bell import Bell
 from twokey.core.errors import Message, NotFound
+from twokey.core.incidents import Incident
+from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, Signal, raw_id
 from twokey.flow.containment import Containment
 from twokey.flow.execution.run import Executor
@@ -43,7 +45,7 @@ from twokey.settings import Settings
 
 if TYPE_CHECKING:
     from twokey.catalog.library import FileLibrary
-    from twokey.store import SqlStore
+    from twokey.store import Completions, SqlStore
 
 
 class SystemClock:
@@ -130,7 +132,13 @@ def open_record(settings: Settings, clock: Clock | None = None) -> SqlStore:
         from twokey.engine.deferring import defer_jobs
 
         defer = defer_jobs
-    return open_store(settings.database_url, clock or SystemClock(), defer=defer, migrate=not is_postgres)
+    return open_store(
+        settings.database_url,
+        clock or SystemClock(),
+        defer=defer,
+        migrate=not is_postgres,
+        completions=completions(),
+    )
 
 
 def look_at_record(settings: Settings) -> SqlStore:
@@ -140,7 +148,27 @@ def look_at_record(settings: Settings) -> SqlStore:
     path = settings.database_url.removeprefix("sqlite:///")
     if path != settings.database_url and not Path(path).exists():
         raise NotFound("audit.no_record", path=path)
-    return open_store(settings.database_url, SystemClock())
+    return open_store(settings.database_url, SystemClock(), completions=completions())
+
+
+def completions() -> Completions:
+    """Return what gives typed answers to signals and incidents that were written before readers gave them."""
+    from twokey.providers.aws import answers as aws
+    from twokey.providers.azure import answers as azure
+
+    by_cloud = {"aws": aws, "azure": azure}
+
+    def incident(found: Incident) -> Incident:
+        cloud = by_cloud.get(found.provider)
+        return found if found.has_answers or cloud is None else cloud.complete_incident(found)
+
+    def sighting(seen: Sighting) -> Sighting:
+        signal, cloud = seen.signal, by_cloud.get(seen.signal.provider)
+        if signal.has_answers or cloud is None:
+            return seen
+        return replace(seen, signal=cloud.complete_signal(signal))
+
+    return {Incident: incident, Sighting: sighting}
 
 
 def build_response(settings: Settings) -> Response:

@@ -17,6 +17,7 @@ from twokey.core.errors import Invalid, Json, Message, message
 from twokey.core.patterns import Pattern, TooMuchWork, Trail
 from twokey.core.patterns.work import LARGE, size
 from twokey.core.responsibility import USUAL, ActionOwner, Confidence, Label, Origin, Planned
+from twokey.service_names import without_maker
 
 API_VERSION = "twokey.dev/v1"
 _ID = re.compile(r"[a-z0-9][a-z0-9.\-]{0,79}")
@@ -343,8 +344,4 @@ def _models(document: Document) -> dict[tuple[str, str], str]:
 @lru_cache(maxsize=4096)  # asked of every notification, and services are few
 def service_key(name: str) -> str:
     """Fold a service's name: senders differ in case, spaces, punctuation and the maker's name before it."""
-    folded = "".join(filter(str.isalnum, name.casefold()))
-    for maker in ("amazon", "aws", "microsoftazure", "azure", "microsoft"):
-        if folded.startswith(maker) and len(folded) > len(maker):
-            return folded.removeprefix(maker)
-    return folded
+    return without_maker("".join(filter(str.isalnum, name.casefold())))

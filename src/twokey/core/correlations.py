@@ -6,7 +6,6 @@ touches a security finding (an outage is a good time to attack), nor what a pers
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from enum import StrEnum
 
 from twokey.core.incidents import Incident
 from twokey.core.responsibility import HUMAN, ActionOwner, Confidence, Label, Origin, Planned, Verdict
+from twokey.core.signals import Signal
 
 RULE = "correlation.provider"
 
@@ -25,38 +25,9 @@ AFTER = timedelta(minutes=10)
 LONGEST = timedelta(hours=72)
 
 PROVIDERS_WORD = (Label.PROVIDER_OUTAGE, Label.PROVIDER_MAINTENANCE)
-_TELLS_OF_ITSELF = ("health", "servicehealth")
+# How a service's key and a region say that their provider means many of them.
 _MANY = frozenset(("multipleservices", "multiple"))
 _EVERYWHERE = frozenset(("global", ""))
-
-# The names that alarms and resource types have for what a provider's posts call by another name (folded).
-_ALIASES = {
-    "applicationelb": "elb",
-    "elasticloadbalancing": "elb",
-    "networkelb": "elb",
-    "elasticcomputecloud": "ec2",
-    "simplestorageservice": "s3",
-    "relationaldatabaseservice": "rds",
-    "simplequeueservice": "sqs",
-    "simplenotificationservice": "sns",
-    "elasticmapreduce": "emr",
-    "elasticmapreduceemr": "emr",
-    "states": "stepfunctions",
-    "efs": "elasticfilesystem",
-    "s3usstandard": "s3",
-    "natgateway": "vpc",
-    "vpn": "vpc",
-    "events": "eventbridge",
-    "es": "opensearch",
-    "elasticsearch": "opensearch",
-    "opensearchservice": "opensearch",
-    "usage": "",
-    "kubernetesserviceaks": "aks",
-    "kubernetesservice": "aks",
-    "appserviceweb": "appservice",
-    "appservicelinux": "appservice",
-    "storageaccounts": "storage",
-}
 
 
 class By(StrEnum):
@@ -92,12 +63,12 @@ class Evidence:
 
 def is_providers_word(incident: Incident) -> bool:
     """Say whether an incident is a provider speaking of itself, so that it may explain others."""
-    return is_providers_voice(incident.family, incident.verdict.label) and not incident.disputed
+    return is_providers_voice(incident, incident.verdict.label) and not incident.disputed
 
 
-def is_providers_voice(family: str, label: Label) -> bool:
-    """Say whether a source of this family, judged so, is a provider speaking of itself."""
-    return label in PROVIDERS_WORD and family in _TELLS_OF_ITSELF
+def is_providers_voice(said: Signal | Incident, label: Label) -> bool:
+    """Say whether what was said, and judged so, is a provider speaking of itself."""
+    return label in PROVIDERS_WORD and said.speaks_for_provider
 
 
 def may_be_explained(incident: Incident) -> bool:
@@ -119,11 +90,11 @@ def explained_by(incident: Incident, event: Incident, now: datetime) -> Evidence
         return Evidence(By.LINK, event, at)
     if not _began_during(at, event, now):
         return None
-    if _entities(incident) & _entities(event):
+    if _names(incident) & _names(event):
         return Evidence(By.ENTITY, event, at)
     if not _concerns_account(incident, event) or not _same_place(incident, event):
         return None
-    ours, theirs = services_of(incident), services_of(event)
+    ours, theirs = frozenset(incident.service_keys), frozenset(event.service_keys)
     if ours & (theirs - _MANY):
         return Evidence(By.SERVICE, event, at)
     if theirs & _MANY and not _everywhere(event):
@@ -154,27 +125,13 @@ def verdict_by(evidence: Evidence, before: Verdict) -> Verdict:
             "event": event.id,
             "tracking_id": event.tracking_id,
             "by": evidence.by.value,
-            "services": [*sorted(services_of(event))],
+            "services": [*sorted(event.service_keys)],
             "regions": [*sorted(_regions(event))],
             "event_started": _start(event).isoformat(),
             "at": evidence.at.isoformat(),
             "before": before.rule,
         },
     )
-
-
-def services_of(incident: Incident) -> frozenset[str]:
-    """Return the folded names of the services that an incident concerns: "Amazon EC2", EC2 and AWS/EC2 are one."""
-    named = incident.services or (incident.service,)
-    return frozenset(name for name in (fold_service(one) for one in named) if name)
-
-
-def fold_service(name: str) -> str:
-    """Fold a service's name to what its other spellings have in common."""
-    squeezed = re.sub(r"[^a-z0-9]", "", re.sub(r"\(.*?\)", "", name.lower().rpartition("/")[2]))
-    for prefix in ("amazon", "aws", "microsoft", "azure"):
-        squeezed = squeezed.removeprefix(prefix) or squeezed
-    return _ALIASES.get(squeezed, squeezed)
 
 
 def _regions(incident: Incident) -> frozenset[str]:
@@ -194,10 +151,8 @@ def _concerns_account(incident: Incident, event: Incident) -> bool:
     return not event.is_account_specific or incident.account == event.account
 
 
-def _entities(incident: Incident) -> frozenset[str]:
-    """Return the names of resources: an id and the end of its ARN are one."""
-    ids = (resource.id.lower() for resource in incident.resources)
-    return frozenset(re.split(r"[:/]", one)[-1] if one.startswith("arn:") else one for one in ids if one)
+def _names(incident: Incident) -> frozenset[str]:
+    return frozenset(resource.key for resource in incident.resources if resource.id)
 
 
 def _start(event: Incident) -> datetime:

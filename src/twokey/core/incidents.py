@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import cast
 
 from twokey.core.errors import Json, Message, Refused
 from twokey.core.people import Person
@@ -94,6 +92,15 @@ class Incident:
     disputed: Message | None = (
         None  # its source may not speak for what it names: nothing is contained on its word
     )
+    has_answers: bool = False  # see Signal
+    is_security_finding: bool = False  # a security service found it, whatever the rules make of it
+    speaks_for_provider: bool = False  # its source is the provider telling of itself
+    service_keys: tuple[str, ...] = ()  # `services`, in the one spelling that all senders' share
+
+    @property
+    def is_security(self) -> bool:
+        """Say whether even the fact of it is for the responders only; an unread security finding counts too."""
+        return self.verdict.label is Label.CUSTOMER_SECURITY or self.is_security_finding
 
     @property
     def is_open(self) -> bool:
@@ -150,8 +157,8 @@ def group_of(signal: Signal, label: Label) -> str:
     A resource whose health flaps has a new id for every turn: it is one matter all the same.
     """
     apart = ("disputed",) if signal.disputed else ()
-    if signal.family == "resourcehealth" and signal.resources:
-        return "|".join((*apart, "flap", signal.provider, signal.resources[0].id.lower()))
+    if signal.flap_group:
+        return "|".join((*apart, "flap", signal.provider, signal.flap_group))
     if label is not Label.CUSTOMER_SECURITY or not signal.principal.key:
         return ""
     return "|".join((*apart, signal.provider, signal.account, signal.principal.key))
@@ -167,30 +174,22 @@ def group_of_principal(incident: Incident) -> str:
 
 def is_availability(signal: Signal) -> bool:
     """Say whether a signal tells that something does not work, without being a security finding."""
-    return signal.family == "resourcehealth" or signal.facts.get("isAlarm") is True
+    return signal.is_availability
 
 
 def is_root_cause(signal: Signal) -> bool:
     """Say whether a provider publishes why it happened: weeks later, under the same tracking id."""
-    said = [signal.facts.get("stage"), *_texts(signal.facts.get("eventTags"))]
-    return any(isinstance(one, str) and one.lower() in _ROOT_CAUSES for one in said)
-
-
-_ROOT_CAUSES = ("rca", "pir", "final pir", "preliminary pir", "post incident review")
+    return signal.is_root_cause
 
 
 def services_of(signal: Signal) -> tuple[str, ...]:
     """Return every service that a signal concerns."""
-    return _texts(signal.facts.get("services")) or ((signal.service,) if signal.service else ())
+    return signal.services or ((signal.service,) if signal.service else ())
 
 
 def regions_of(signal: Signal) -> tuple[str, ...]:
     """Return every region that a signal concerns."""
-    return _texts(signal.facts.get("regions")) or ((signal.region,) if signal.region else ())
-
-
-def _texts(value: Json) -> tuple[str, ...]:
-    return tuple(one for one in value if isinstance(one, str) and one) if isinstance(value, list) else ()
+    return signal.regions or ((signal.region,) if signal.region else ())
 
 
 def severity_of(signal: Signal, label: Label) -> Severity:
@@ -238,35 +237,34 @@ def opened_by(signal: Signal, verdict: Verdict, number: int, now: datetime) -> I
         provider_ended=signal.ended_at or (signal.updated_at if is_over else None),
         services=services_of(signal),
         regions=regions_of(signal),
-        is_account_specific=signal.facts.get("eventScopeCode") == "ACCOUNT_SPECIFIC",
-        is_availability=is_availability(signal),
+        is_account_specific=signal.is_account_specific,
+        is_availability=signal.is_availability,
         disputed=signal.disputed,
+        has_answers=signal.has_answers,
+        is_security_finding=signal.is_security_finding,
+        speaks_for_provider=signal.speaks_for_provider,
+        service_keys=signal.service_keys,
     )
-
-
-# A container's or blob service's id begins with its account's.
-_STORAGE_ACCOUNT = re.compile(r"/.*/microsoft\.storage/storageaccounts/[^/]+", re.IGNORECASE)
 
 
 def facts(incident: Incident) -> dict[str, Json]:
     """Return what a runbook may take `from: incident.*`; what is not known is left out."""
-    buckets = [_last(r.id) for r in incident.resources if "bucket" in r.type.lower()]
-    storage = [found[0] for r in incident.resources if (found := _STORAGE_ACCOUNT.match(r.id))]
     known: dict[str, Json] = {
         "id": incident.id,
         "account_id": incident.account,
         "region": incident.region,
         "access_key_id": incident.principal.access_key_id,
         "user_name": incident.principal.name,
-        "buckets": cast("list[Json]", sorted(set(buckets))),
-        "storage_account_id": storage[0] if storage else "",
-        "storage_account_name": storage[0].rpartition("/")[2].lower() if storage else "",
     }
+    listed: dict[str, set[str]] = {}
+    for resource in incident.resources:
+        for name, value in resource.containable.items():
+            if isinstance(value, list):
+                listed.setdefault(name, set()).update(map(str, value))
+            else:
+                known.setdefault(name, value)
+    known |= {name: [*sorted(values)] for name, values in listed.items()}
     return {name: value for name, value in known.items() if value}
-
-
-def _last(arn: str) -> str:
-    return arn.rpartition(":")[2].partition("/")[0] if arn.startswith("arn:") else arn
 
 
 MOST_RESOURCES = 100
@@ -297,6 +295,8 @@ def absorb(incident: Incident, signal: Signal, verdict: Verdict, now: datetime) 
         more_resources=incident.more_resources + len(fresh[room:]),
         services=tuple(dict.fromkeys((*incident.services, *services_of(signal)))),
         regions=tuple(dict.fromkeys((*incident.regions, *regions_of(signal)))),
+        has_answers=incident.has_answers and signal.has_answers,
+        service_keys=tuple(dict.fromkeys((*incident.service_keys, *signal.service_keys))),
         principal=principal,
         times=times,
     )

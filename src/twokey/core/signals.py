@@ -87,11 +87,23 @@ class SignalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One thing in the cloud. `id` is the provider's own id or ARN, as it was given."""
+    """One thing in the cloud. `id` and `type` are the provider's own words, as they were given.
+
+    The rest is what its cloud's reader makes of them: rules of ours compare and offer only that.
+    """
 
     id: str
     type: str = ""
     region: str = ""
+    kind: str = ""  # its type in the one spelling that all senders' share; "" when nobody knows it
+    name: str = ""  # what it is called, where the id says more than that
+    # what a runbook may take of it: a list's items are added up over resources, of anything else the first stands
+    containable: Mapping[str, Json] = field(default_factory=dict, hash=False)
+
+    @property
+    def key(self) -> str:
+        """Return what two names of the same thing have in common."""
+        return (self.name or self.id).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,19 @@ class Signal:
     facts: Mapping[str, Json] = field(default_factory=dict)  # further normalised fields that rules may match
     raw_id: str = ""
     disputed: Message | None = None  # why its source may not speak for what it names
+    # What the cloud's reader answers, in words that are no cloud's: core and flow ask these, never the facts.
+    has_answers: bool = False  # a noun from before the answers were kept has none: the record completes it
+    is_availability: bool = False  # something does not work, and no security finding says so
+    is_root_cause: bool = (
+        False  # the provider publishes why it happened: weeks later, under the same tracking id
+    )
+    is_account_specific: bool = False  # the provider's event is about this account alone
+    is_security_finding: bool = False  # a security service found it, whatever the rules make of it
+    speaks_for_provider: bool = False  # its source is the provider telling of itself
+    services: tuple[str, ...] = ()  # all that are affected, where the source names several
+    service_keys: tuple[str, ...] = ()  # the same (or `service`), in the one spelling that all senders' share
+    regions: tuple[str, ...] = ()  # all that are affected, where the source names several
+    flap_group: str = ""  # the thing whose health comes and goes: all its turns are one matter
 
 
 def set_apart(signal: Signal, why: Message) -> Signal:

@@ -9,9 +9,11 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
+from functools import lru_cache
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
@@ -19,6 +21,7 @@ import orjson
 
 from twokey.core.errors import Invalid, Json
 from twokey.core.signals import NOT_TAKEN, Signal
+from twokey.service_names import without_maker
 
 Obj: TypeAlias = "dict[str, Json]"
 U = TypeVar("U")
@@ -28,6 +31,8 @@ DESCRIPTION = 4000
 MAX_TEXT = 1024
 MAX_SIGNALS = 1000  # in one notification; clouds send at most a hundred findings at once
 MAX_RESOURCES = 2000  # of one notification; a page of AWS Health holds some hundred
+
+_PUNCTUATION = re.compile(r"[^a-z0-9]")
 
 
 def parsed(body: bytes) -> Json:
@@ -281,6 +286,21 @@ def known(**facts: Json) -> Obj:
     return {name: value for name, value in facts.items() if value or value not in (None, "", [], {})}
 
 
-def unique(values: Iterable[str]) -> list[Json]:
+@lru_cache(maxsize=4096)  # asked of every notification, and services are few
+def service_key(name: str) -> str:
+    """Fold a service's name: without what stands before a slash, remarks in brackets, and its maker."""
+    rest, kept = name.lower().rpartition("/")[2], ""
+    while "(" in rest and ")" in rest[rest.index("(") :]:
+        before, _, remark = rest.partition("(")
+        kept, rest = kept + before, remark.partition(")")[2]
+    return without_maker(_PUNCTUATION.sub("", kept + rest))
+
+
+def once(values: Iterable[str]) -> tuple[str, ...]:
     """Return each text once, in the order they came."""
-    return list(dict.fromkeys(value for value in values if value))
+    return tuple(dict.fromkeys(value for value in values if value))
+
+
+def unique(values: Iterable[str]) -> list[Json]:
+    """Return the same as JSON has it, for a fact."""
+    return [*once(values)]

@@ -22,6 +22,9 @@ from twokey.store.nouns import CONVERTER, from_text, raw_from_text, raw_to_text,
 
 Read = Callable[[Any], Any]
 
+Completions = Mapping[type[Any], Callable[[Any], Any]]
+"""By kind, what brings a noun up to date that an earlier version wrote; one that is stays as it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from twokey.core.audit import GENESIS, AuditEntry
 from twokey.ports import Noun
 from twokey.store import statements
 from twokey.store.chain import Row, entry_of
-from twokey.store.kinds import kind_of
+from twokey.store.kinds import Completions, kind_of
 from twokey.store.session import Session, some
 from twokey.store.tables import AUDIT
 
@@ -24,14 +24,15 @@ _COLUMNS = ", ".join(f'"{column.name}"' for column in AUDIT.c)
 class SqlReading:
     """What can be asked of the record; see ports.Reading."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, completions: Completions) -> None:
         self._session = session
+        self._completions = completions
 
     def get(self, kind: type[N], id: str) -> N | None:
         """Return the noun with this id."""
         known = kind_of(kind)
         row = self._session.row(statements.get(kind), {statements.ID: id})
-        return None if row is None else cast(N, known.noun_of(*row))
+        return None if row is None else self._complete(kind, known.noun_of(*row))
 
     def find(
         self,
@@ -49,7 +50,11 @@ class SqlReading:
         noun_of = kind_of(kind).noun_of
         query = statements.find(kind, _names(equal), newest_first=newest_first)
         values = {**values_of(equal), statements.MOST: limit, statements.SKIPPED: skip}
-        return [cast(N, noun_of(*row)) for row in self._session.rows(query, values)]
+        return [self._complete(kind, noun_of(*row)) for row in self._session.rows(query, values)]
+
+    def _complete(self, kind: type[N], noun: Any) -> N:
+        complete = self._completions.get(kind)
+        return cast(N, complete(noun) if complete else noun)
 
     def count(self, kind: type[N], /, **equal: object) -> int:
         """Return how many nouns there are whose indexed fields equal all that is given."""

@@ -16,7 +16,7 @@ from twokey.ports import Clock, Reading, Transaction
 from twokey.store import schema
 from twokey.store.chain import Row, data_text, export_line, verify_rows
 from twokey.store.databases import Database
-from twokey.store.kinds import get_ready, kind_of
+from twokey.store.kinds import Completions, get_ready, kind_of
 from twokey.store.queue import SqlQueue
 from twokey.store.reading import SqlReading
 from twokey.store.transaction import Defer, SqlTransaction
@@ -26,11 +26,19 @@ _RAW = kind_of(RawNotification)
 BEFORE_ALL = -(2**62)  # an entry that was put in before the first one must be read to be found
 
 
-def open_store(url: str, clock: Clock, *, defer: Defer | None = None, migrate: bool = False) -> SqlStore:
+def open_store(
+    url: str,
+    clock: Clock,
+    *,
+    defer: Defer | None = None,
+    migrate: bool = False,
+    completions: Completions | None = None,
+) -> SqlStore:
     """Open the record at `sqlite:///path` or `postgresql://...`, and refuse it when it cannot be trusted.
 
     A new SQLite file gets its tables by itself; all else needs `twokey migrate`, unless `migrate` is set.
     With `defer`, owed jobs go to another engine in the same transaction instead of waiting in our table.
+    `completions` bring up to date what an earlier version wrote, whenever it is read.
     """
     database = Database(url)
     try:
@@ -45,23 +53,30 @@ def open_store(url: str, clock: Clock, *, defer: Defer | None = None, migrate: b
         database.close()
         raise
     get_ready()
-    return SqlStore(database, clock, defer)
+    return SqlStore(database, clock, defer, completions)
 
 
 class SqlStore:
     """See ports.Store. Safe to use from any thread."""
 
-    def __init__(self, database: Database, clock: Clock, defer: Defer | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        defer: Defer | None = None,
+        completions: Completions | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._defer = defer
+        self._completions = completions or {}
         self._queue = SqlQueue(database)
 
     @contextmanager
     def read(self) -> Iterator[Reading]:
         """Look without changing."""
         with self._database.reading() as session:
-            yield SqlReading(session)
+            yield SqlReading(session, self._completions)
 
     @contextmanager
     def change(self, *, patient: bool = False) -> Iterator[Transaction]:
@@ -72,7 +87,7 @@ class SqlStore:
     @contextmanager
     def _changing(self, *, patient: bool = False) -> Iterator[SqlTransaction]:
         with self._database.changing(patient=patient) as session:
-            transaction = SqlTransaction(session, self._clock, self._defer)
+            transaction = SqlTransaction(session, self._clock, self._defer, self._completions)
             yield transaction
             transaction.finish()
         if transaction.owed and not self._defer:
@@ -106,13 +121,13 @@ class SqlStore:
     def verify(self, *, head: tuple[int, str] | None = None) -> tuple[int, str]:
         """Prove the whole audit trail and return its head, or raise Tampered naming the first bad entry."""
         with self._database.reading() as session:
-            return _verify_trail(SqlReading(session), head)
+            return _verify_trail(SqlReading(session, {}), head)
 
     def export(self, write: Callable[[str], object]) -> int:
         """Hand every audit entry to `write` as one line of canonical JSON with its hash; return how many."""
         count = 0
         with self._database.reading() as session:
-            for page in _pages(SqlReading(session)):
+            for page in _pages(SqlReading(session, {})):
                 for row in page:
                     write(export_line(row) + "\n")
                 count += len(page)

@@ -15,7 +15,7 @@ from twokey.ports import Clock, Noun
 from twokey.store import statements
 from twokey.store.chain import data_text, entry_of, sealed_row
 from twokey.store.failures import driver_errors
-from twokey.store.kinds import Kind, kind_of
+from twokey.store.kinds import Completions, Kind, kind_of
 from twokey.store.reading import N, SqlReading, values_of
 from twokey.store.session import Session
 
@@ -30,8 +30,8 @@ class UnauditedChange(ValueError):
 class SqlTransaction(SqlReading):
     """See ports.Transaction."""
 
-    def __init__(self, session: Session, clock: Clock, defer: Defer | None) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, clock: Clock, defer: Defer | None, completions: Completions) -> None:
+        super().__init__(session, completions)
         self._clock = clock
         self._defer = defer
         self._dialect = session.dialect.name

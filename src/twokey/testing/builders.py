@@ -30,16 +30,31 @@ from twokey.core.runbooks import (
 )
 from twokey.core.sightings import Sighting
 from twokey.core.signals import Principal, Resource, Signal, SignalKind
+from twokey.providers.aws import answers as aws_answers
+from twokey.providers.azure import answers as azure_answers
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ACCOUNT = "111122223333"
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 TEAM = "T0ACME"
+_ANSWERS = {"aws": aws_answers, "azure": azure_answers}
 
 
 def at(minutes: float = 0) -> datetime:
     """Return a moment so many minutes after noon of the tests' day."""
     return NOON + timedelta(minutes=minutes)
+
+
+def answered(signal: Signal) -> Signal:
+    """Give a signal the typed answers that its cloud's reader would give; another cloud's stays as it is."""
+    cloud = _ANSWERS.get(signal.provider)
+    return cloud.complete_signal(signal) if cloud else signal
+
+
+def answered_incident(incident: Incident) -> Incident:
+    """Give an incident the typed answers that it has from its cloud's reader."""
+    cloud = _ANSWERS.get(incident.provider)
+    return cloud.complete_incident(incident) if cloud else incident
 
 
 def a_person(id: str = "d-aoi", name: str = "Aoi Sato", **changes: Any) -> Person:
@@ -103,7 +118,7 @@ def a_signal(id: str = "sig-1", **changes: Any) -> Signal:
         principal=Principal("deploy", "IAMUser", KEY_ID, f"arn:aws:iam::{ACCOUNT}:user/deploy"),
         raw_id="raw-" + "a" * 32,
     )
-    return replace(signal, **changes)
+    return answered(replace(signal, **changes))
 
 
 def a_sighting(id: str = "sig-1", incident_id: str = "INC-12", **changes: Any) -> Sighting:
@@ -138,7 +153,7 @@ def an_incident(id: str = "INC-12", **changes: Any) -> Incident:
         commander="d-aoi",
         times=Times(at(-30), at(-5), at(-3), at(0), at(14), at(20), at(60)),
     )
-    return replace(incident, **changes)
+    return answered_incident(replace(incident, **changes))
 
 
 def a_step(id: str = "deactivate_key", **changes: Any) -> Step:

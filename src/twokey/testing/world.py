@@ -28,7 +28,7 @@ from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Checkpoint, Store
 from twokey.testing import runbooks
-from twokey.testing.builders import a_verdict
+from twokey.testing.builders import a_verdict, answered
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import ACCOUNT, KEY_ID, QUARANTINE, MemoryCloud
 from twokey.testing.memory import MemoryStore
@@ -56,7 +56,7 @@ class Signals:
         names = raw.body.decode().split("\n")
         if any(name not in self.known for name in names):
             raise Invalid("signal.unreadable", where="$", reason="no such signal")
-        return tuple(self.known[name] for name in names)
+        return tuple(answered(self.known[name]) for name in names)
 
     def payload(self, signal: Signal, raw: RawNotification) -> Json:
         """Return nothing: these rules look at the signal alone."""

@@ -14,8 +14,9 @@ from twokey.catalog.runbooks import load_runbook
 from twokey.core.errors import Json, Refused, TwokeyError
 from twokey.core.executions import StepRecord, StepState, record_id, step_scope
 from twokey.core.runbooks import OnFailure, Plan, Runbook, references, resolve
-from twokey.core.signals import Principal, Resource
+from twokey.core.signals import Principal
 from twokey.flow.planning.planner import Planner
+from twokey.providers.aws.resource_types import resource_of
 from twokey.testing.builders import an_incident
 
 FOLDER = Path(__file__).parents[3] / "runbooks"
@@ -154,7 +155,7 @@ def buckets_plan(aws: Any, names: list[str]) -> tuple[Plan, Planner]:
         an_incident(),
         account=aws.victim,
         region="us-east-1",
-        resources=tuple(Resource(f"arn:aws:s3:::{name}", "AwsS3Bucket") for name in names),
+        resources=tuple(resource_of(f"arn:aws:s3:::{name}", "AwsS3Bucket") for name in names),
     )
     return planner.plan(runbook(aws, "aws.protect-buckets"), incident, {}), planner
 

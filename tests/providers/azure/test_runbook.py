@@ -15,9 +15,9 @@ from twokey.core.executions import StepRecord, StepState
 from twokey.core.incidents import Incident, Severity, State
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned, Verdict
 from twokey.core.runbooks import Risk, Runbook, resolve
-from twokey.core.signals import Resource
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Cloud
+from twokey.providers.azure.resource_types import resource_of
 
 ROOT = Path(__file__).resolve().parents[3]
 FILE = ROOT / "runbooks" / "azure.block-public-storage.yaml"
@@ -58,7 +58,7 @@ def incident(resource: str) -> Incident:
         last_signal_at=NOW,
         provider="azure",
         account=SUBSCRIPTION,
-        resources=(Resource(resource),),
+        resources=(resource_of(resource),),
     )
 
 

@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from twokey.chat.slack.inbound.threads import placed
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.views.blocks import Block, actions, context, section
-from twokey.chat.slack.views.cards import is_security, thread_message
+from twokey.chat.slack.views.cards import thread_message
 from twokey.chat.slack.views.plans import ask_buttons
 from twokey.chat.slack.views.render import Redraw
 from twokey.chat.slack.views.text import Words
@@ -141,7 +141,7 @@ class Drawing:
         if notice.sent_as:
             channel, ts = placed(notice.sent_as)
             return Post(channel, text, _marked(blocks, mark), ts=ts)
-        channel = self._options.channel_for(is_security=is_security(incident))
+        channel = self._options.channel_for(is_security=incident.is_security)
         return Post(channel, text, _marked(blocks, mark))
 
     def _approval(self, notice: Notice, channel: str, thread_ts: str, mark: str) -> Post:

@@ -85,11 +85,7 @@ def afterwords_on(tx: Transaction, incident: Incident, now: datetime) -> dict[st
 
 def _is_afterword(signal: Signal, verdict: Verdict) -> bool:
     is_real = not (signal.is_test or signal.is_muted or signal.disputed)
-    return (
-        is_real
-        and signal.status is SignalStatus.RESOLVED
-        and is_providers_voice(signal.family, verdict.label)
-    )
+    return is_real and signal.status is SignalStatus.RESOLVED and is_providers_voice(signal, verdict.label)
 
 
 def pass_on(tx: Transaction, event: Incident, now: datetime) -> None:

@@ -62,12 +62,6 @@ def incident_card(incident: Incident, name: Names, words: Words) -> list[Block]:
     return fitted(blocks, words)
 
 
-def is_security(incident: Incident) -> bool:
-    """Say whether even the fact of it is for the responders only; an unread security finding counts too."""
-    of_findings = incident.family in ("guardduty", "securityhub", "defender")
-    return incident.verdict.label is Label.CUSTOMER_SECURITY or of_findings
-
-
 def thread_message(
     messages: Sequence[Message], seal: Mapping[str, str], words: Words, mark: str = ""
 ) -> tuple[str, list[Block]]:

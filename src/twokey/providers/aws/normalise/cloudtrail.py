@@ -9,6 +9,8 @@ from twokey.providers.aws.normalise import own_role
 from twokey.providers.aws.normalise.envelopes import Envelope
 from twokey.providers.aws.normalise.guardduty_resources import bucket_arn, bucket_name
 from twokey.providers.aws.normalise.requests import meaning
+from twokey.providers.aws.resource_types import resource_of
+from twokey.providers.aws.service_names import keys_of
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -38,6 +40,7 @@ def record(detail: Obj, around: Envelope) -> Signal:
         return _insight(detail, around)
     who, asked = obj(detail, "userIdentity"), obj(detail, "requestParameters")
     name, source = text(detail, "eventName"), text(detail, "eventSource")
+    service = source.partition(".")[0]
     region = (text(detail, "awsRegion") or around.region).lower()
     account = text(detail, "recipientAccountId") or text(who, "accountId") or around.account
     subject = identity("cloudtrail", account, text(detail, "eventID") or digest(detail, around.seed))
@@ -54,7 +57,7 @@ def record(detail: Obj, around: Envelope) -> Signal:
         type=name,
         title=f"{name} by {principal.name or principal.type or 'somebody'}"[:TITLE],
         description=text(detail, "errorMessage", limit=DESCRIPTION),
-        service=source.partition(".")[0],
+        service=service,
         region=region,
         account=account,
         tenant=around.tenant,
@@ -63,6 +66,8 @@ def record(detail: Obj, around: Envelope) -> Signal:
         updated_at=moment(detail.get("eventTime"), around.time),
         resources=resources,
         principal=principal,
+        has_answers=True,
+        service_keys=keys_of(service),
         facts=known(
             eventSource=source,
             detailType=around.detail_type,
@@ -102,7 +107,7 @@ def _insight(detail: Obj, around: Envelope) -> Signal:
     account = text(detail, "recipientAccountId") or around.account
     shared = text(detail, "sharedEventID") or text(detail, "eventID") or digest(detail, around.seed)
     subject = identity("cloudtrail-insight", account, region, shared)
-    state = text(about, "state")
+    service, state = text(about, "eventSource").partition(".")[0], text(about, "state")
     return Signal(
         id=identity(subject, state),
         subject=subject,
@@ -111,7 +116,7 @@ def _insight(detail: Obj, around: Envelope) -> Signal:
         family="cloudtrail",
         type="CloudTrail Insight",
         title=f"{text(about, 'insightType') or 'Insight'}: {name}"[:TITLE],
-        service=text(about, "eventSource").partition(".")[0],
+        service=service,
         region=region,
         account=account,
         tenant=around.tenant,
@@ -119,6 +124,8 @@ def _insight(detail: Obj, around: Envelope) -> Signal:
         started_at=moment(detail.get("eventTime"), around.time),
         detected_at=moment(detail.get("eventTime"), around.time),
         updated_at=moment(detail.get("eventTime"), around.time),
+        has_answers=True,
+        service_keys=keys_of(service),
         facts=known(
             detailType=around.detail_type,
             insightType=text(about, "insightType"),
@@ -132,14 +139,14 @@ def _insight(detail: Obj, around: Envelope) -> Signal:
 def _resources(detail: Obj, asked: Obj, region: str, made: str) -> Iterator[Resource]:
     bucket = text(asked, "bucketName")
     if bucket:
-        yield Resource(bucket_arn(bucket), "S3Bucket", region)
+        yield resource_of(bucket_arn(bucket), "S3Bucket", region)
     if made:
-        yield Resource(made, "AccessKey", region)
+        yield resource_of(made, "AccessKey", region)
     for item in objects(detail, "resources"):
         found = text(item, "ARN", "arn")
         if found:
             is_bucket = text(item, "type") == "AWS::S3::Bucket"
-            yield Resource(found, "S3Bucket" if is_bucket else text(item, "type"), region)
+            yield resource_of(found, "S3Bucket" if is_bucket else text(item, "type"), region)
     for name, kind in (
         ("userName", "IAMUser"),
         ("roleName", "IAMRole"),
@@ -158,4 +165,4 @@ def _resources(detail: Obj, asked: Obj, region: str, made: str) -> Iterator[Reso
         ("repositoryName", "Repository"),
     ):
         if text(asked, name):
-            yield Resource(text(asked, name), kind, region)
+            yield resource_of(text(asked, name), kind, region)

@@ -9,6 +9,7 @@ from twokey.core.errors import Json
 from twokey.core.signals import Principal, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
 from twokey.providers.aws.normalise.guardduty_resources import bucket_name, every_resource
+from twokey.providers.aws.service_names import keys_of
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -111,6 +112,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     resources = tuple({found.id: found for found in every_resource(resource, service, region)}.values())
     call = obj(service, "action", "awsApiCallAction")
     api, api_service = fields(call, "api", "serviceName")
+    affected = _service(kind, text(resource, "resourceType"))
     created, resource_type = moment(detail.get("createdAt")), text(resource, "resourceType")
     return Signal(
         id=identity(subject, updated, count, "archived" if muted else ""),
@@ -121,7 +123,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         type=kind,
         title=text(detail, "title", limit=TITLE) or kind[:TITLE] or "GuardDuty finding",
         description=text(detail, "description", limit=DESCRIPTION),
-        service=_service(kind, resource_type),
+        service=affected,
         region=region,
         account=account,
         tenant=around.tenant,
@@ -134,6 +136,9 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         principal=principal,
         is_test=_is_sample(service),
         is_muted=muted,
+        has_answers=True,
+        is_security_finding=True,
+        service_keys=keys_of(affected),
         facts=known(
             resourceType=resource_type,
             resourceRole=role,

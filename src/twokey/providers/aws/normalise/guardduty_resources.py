@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from twokey.core.signals import Resource
+from twokey.providers.aws.resource_types import resource_of
 from twokey.providers.reading import Obj, obj, objects, text
 
 # Where a finding has one thing of a kind: by its part, the fields that identify it, and what it is.
@@ -64,24 +65,24 @@ def every_resource(resource: Obj, service: Obj, region: str) -> Iterator[Resourc
     for bucket in objects(resource, "s3BucketDetails"):
         arn = text(bucket, "arn") or bucket_arn(text(bucket, "name"))
         if arn:
-            yield Resource(arn, "S3Bucket", region)
+            yield resource_of(arn, "S3Bucket", region)
         for item in objects(bucket, "s3ObjectDetails"):
             if text(item, "objectArn", "key"):
-                yield Resource(text(item, "objectArn", "key"), "S3Object", region)
+                yield resource_of(text(item, "objectArn", "key"), "S3Object", region)
     key = text(obj(resource, "accessKeyDetails"), "accessKeyId")
     if key:
-        yield Resource(key, "AccessKey", region)
+        yield resource_of(key, "AccessKey", region)
     for part, details in resource.items():
         if not isinstance(details, dict):
             continue
         if part in _DETAILS:
             names, kind = _DETAILS[part]
             if found := text(details, *names):
-                yield Resource(found, kind, region)
+                yield resource_of(found, kind, region)
         if part in _INSIDE:
             inner, names, kind = _INSIDE[part]
             if found := text(obj(details, inner), *names):
-                yield Resource(found, kind, region)
+                yield resource_of(found, kind, region)
     yield from _affected(service, region)
     if "detection" in service:
         yield from _sequence(service, region)
@@ -95,7 +96,7 @@ def _affected(service: Obj, region: str) -> Iterator[Resource]:
         if isinstance(value, str) and value:
             kind = name[:1].upper() + name[1:]
             is_bucket = kind == "AWS::S3::Bucket"
-            yield Resource(
+            yield resource_of(
                 bucket_arn(value[:1024]) if is_bucket else value[:1024],
                 "S3Bucket" if is_bucket else kind[:64],
                 region,
@@ -107,7 +108,7 @@ def _sequence(service: Obj, region: str) -> Iterator[Resource]:
         uid, kind = text(item, "uid"), text(item, "resourceType", "type")
         if uid:
             is_bucket = uid.startswith("arn:") and uid.split(":")[2:3] == ["s3"] and "/" not in uid
-            yield Resource(
+            yield resource_of(
                 uid,
                 "S3Bucket" if is_bucket else _KINDS.get(kind, kind[:64]),
                 text(item, "region").lower() or region,

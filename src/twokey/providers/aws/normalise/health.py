@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from twokey.core.errors import Json
 from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
+from twokey.providers.aws.resource_types import resource_of
+from twokey.providers.aws.service_names import keys_of
 from twokey.providers.reading import (
     TITLE,
     Obj,
@@ -49,7 +51,7 @@ def event(detail: Obj, around: Envelope) -> Signal:
     scope = text(detail, "eventScopeCode").upper()
     account, key = _account(detail, around)
     subject = _subject(detail, arn, code, account, around)
-    description = _description(detail)
+    description, service = _description(detail), _service(detail, code)
     principal = _principal(detail, key)
     resources = tuple(_resources(detail, around))
     metadata = obj(detail, "eventMetadata")
@@ -62,7 +64,7 @@ def event(detail: Obj, around: Envelope) -> Signal:
         type=code,
         title=_title(description, code),
         description=plain(description),
-        service=_service(detail, code),
+        service=service,
         region=_region(detail, arn, around),
         account=account,
         tenant=around.tenant,
@@ -74,6 +76,10 @@ def event(detail: Obj, around: Envelope) -> Signal:
         resources=resources,
         principal=principal,
         tracking_id=arn,
+        has_answers=True,
+        is_account_specific=scope == "ACCOUNT_SPECIFIC",
+        speaks_for_provider=True,
+        service_keys=keys_of(service),
         facts=known(
             eventTypeCategory=category,
             eventScopeCode=scope,
@@ -189,11 +195,11 @@ def _resources(detail: Obj, around: Envelope) -> Iterator[Resource]:
         found = text(item, "entityValue", "entityArn")
         if found and found not in seen:
             seen.add(found)
-            yield Resource(found, _resource_type(found), text(detail, "eventRegion").lower())
+            yield resource_of(found, _resource_type(found), text(detail, "eventRegion").lower())
     for found in around.resources:
         if found not in seen:
             seen.add(found)
-            yield Resource(found, _resource_type(found), text(detail, "eventRegion").lower())
+            yield resource_of(found, _resource_type(found), text(detail, "eventRegion").lower())
 
 
 def _resource_type(found: str) -> str:
@@ -237,5 +243,8 @@ def status_record(detail: Obj, around: Envelope) -> Signal:
         started_at=started,
         detected_at=started,
         updated_at=started,
+        has_answers=True,
+        speaks_for_provider=True,
+        service_keys=keys_of(name.upper()),
         facts=known(eventTypeCategory="issue", eventScopeCode="PUBLIC"),
     )

@@ -7,6 +7,8 @@ from datetime import datetime
 from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
 from twokey.providers.aws.normalise.securityhub import guardduty_subject, service_of
+from twokey.providers.aws.resource_types import resource_of
+from twokey.providers.aws.service_names import keys_of
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -54,17 +56,19 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
     modified = text(info, "modified_time", "modified_time_dt") or text(detail, "time", "time_dt")
     guardduty = product_arn.lower().endswith("/aws/guardduty") or name.lower().endswith("guardduty")
     account, region = _account(detail) or around.account, _region(detail, around)
-    principal = _principal(detail)
+    principal, cloud = _principal(detail), _cloud(detail)
+    resources = _resources(detail, cloud)
+    service = _service(detail) or name or "Security Hub"
     return Signal(
         id=identity(subject, modified, status, outcome),
         subject=subject,
         kind=SignalKind.FINDING,
-        provider=_cloud(detail),
+        provider=cloud,
         family="securityhub",
         type=types[0] if types else text(detail, "type_name", "class_name"),
         title=(text(info, "title", limit=TITLE) or uid)[:TITLE],
         description=text(info, "desc", limit=DESCRIPTION),
-        service=_service(detail) or name or "Security Hub",
+        service=service,
         region=region,
         account=account,
         tenant=text(obj(detail, "cloud", "org"), "uid") or around.tenant,
@@ -73,10 +77,13 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
         started_at=_when(info, "first_seen_time", "created_time"),
         detected_at=_when(info, "created_time") or _when(detail, "time"),
         updated_at=_when(info, "modified_time", "last_seen_time") or _when(detail, "time"),
-        resources=_resources(detail),
+        resources=resources,
         principal=principal,
         is_test=is_true(obj(detail, "metadata").get("is_sample")) or is_true(detail.get("is_sample")),
         is_muted=status in _MUTED,
+        has_answers=cloud == "aws",
+        is_security_finding=True,
+        service_keys=keys_of(service),
         facts=known(
             class_uid=class_uid,
             className=text(detail, "class_name"),
@@ -94,7 +101,7 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
             user_name=principal.name,
             buckets=unique(
                 found.id.rpartition(":")[2]
-                for found in _resources(detail)
+                for found in resources
                 if found.type == "AwsS3Bucket" or found.id.startswith("arn:aws:s3:::")
             ),
         ),
@@ -102,32 +109,36 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
 
 
 def _activity(detail: Obj, around: Envelope) -> Signal:
+    cloud = _cloud(detail)
     operation = text(obj(detail, "api"), "operation") or text(detail, "activity_name", "type_name")
-    service = text(obj(detail, "api", "service"), "name")
+    source = text(obj(detail, "api", "service"), "name")
+    service = source.partition(".")[0]
     uid = text(obj(detail, "metadata"), "uid") or digest(detail, around.seed)
     subject = identity("cloudtrail", uid)
     return Signal(
         id=subject,
         subject=subject,
         kind=SignalKind.EVENT,
-        provider=_cloud(detail),
+        provider=cloud,
         family="cloudtrail",
         type=operation,
-        title=f"{operation} {service}".strip()[:TITLE],
-        service=service.partition(".")[0],
+        title=f"{operation} {source}".strip()[:TITLE],
+        service=service,
         region=_region(detail, around),
         account=_account(detail) or around.account,
         tenant=around.tenant,
         started_at=_when(detail, "time"),
         detected_at=_when(detail, "time"),
         updated_at=_when(detail, "time"),
-        resources=_resources(detail),
+        resources=_resources(detail, cloud),
         principal=_principal(detail),
+        has_answers=cloud == "aws",
+        service_keys=keys_of(service),
         facts=known(
             class_uid=number(detail.get("class_uid")),
             className=text(detail, "class_name"),
             product=text(obj(detail, "metadata", "product"), "name"),
-            eventSource=service,
+            eventSource=source,
         ),
     )
 
@@ -173,10 +184,12 @@ def _when(found: Obj, *names: str) -> datetime | None:
     return moment(*(found.get(variant) for name in names for variant in (name, f"{name}_dt")))
 
 
-def _resources(detail: Obj) -> tuple[Resource, ...]:
+def _resources(detail: Obj, cloud: str) -> tuple[Resource, ...]:
+    """Return what it names; of another cloud's things that cloud's folder knows the kinds (see `has_answers`)."""
+    made = resource_of if cloud == "aws" else Resource
     listed = objects(detail, "resources") or [obj(detail, "resource")]
     return tuple(
-        Resource(text(item, "uid", "name"), text(item, "type"), text(item, "region").lower())
+        made(text(item, "uid", "name"), text(item, "type"), text(item, "region").lower())
         for item in listed
         if text(item, "uid", "name")
     )

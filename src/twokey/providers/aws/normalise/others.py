@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from twokey.core.errors import Json
-from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Unit
+from twokey.providers.aws.resource_types import resource_of
+from twokey.providers.aws.service_names import keys_of
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -16,9 +17,9 @@ from twokey.providers.reading import (
     number,
     obj,
     objects,
+    once,
     shortened,
     text,
-    unique,
 )
 
 
@@ -30,7 +31,8 @@ def event(unit: Unit) -> Signal:
     name = identity("other", around.source or service, around.account, _name(unit))
     alarm = text(detail, "AlarmArn", "AlarmName", "alarmName")
     subject = identity("other", "alarm", around.region, around.account, alarm) if alarm else name
-    severity = number(detail.get("severity"))
+    severity, is_alarm = number(detail.get("severity")), kind in _ALARMS
+    watched = _watched(detail) if is_alarm else ()
     return Signal(
         id=name,
         subject=subject,
@@ -51,7 +53,11 @@ def event(unit: Unit) -> Signal:
         started_at=moment(around.time),
         detected_at=moment(around.time, detail.get("StateChangeTime")),
         updated_at=moment(around.time, detail.get("StateChangeTime")),
-        resources=tuple(Resource(found) for found in around.resources),
+        resources=tuple(resource_of(found) for found in around.resources),
+        has_answers=True,
+        is_availability=is_alarm,
+        services=watched,
+        service_keys=keys_of(*(watched or (service,))),
         facts=known(
             source=around.source,
             detailType=around.detail_type,
@@ -59,8 +65,8 @@ def event(unit: Unit) -> Signal:
             subject=around.subject,
             topic=around.topic,
             attributes=list(around.attributes),
-            isAlarm=kind in _ALARMS or None,
-            services=_watched(detail) if kind in _ALARMS else None,
+            isAlarm=is_alarm or None,
+            services=[*watched],
         ),
     )
 
@@ -69,14 +75,14 @@ def event(unit: Unit) -> Signal:
 _ALARMS = ("CloudWatch Alarm", "CloudWatch Alarm State Change")
 
 
-def _watched(detail: Obj) -> list[Json]:
+def _watched(detail: Obj) -> tuple[str, ...]:
     """Return the services whose metrics an alarm watches: AWS/ApplicationELB is ApplicationELB."""
     trigger = obj(detail, "Trigger")
     stats = [obj(one, "MetricStat") for one in objects(trigger, "Metrics")]
     stats += [obj(one, "metricStat") for one in objects(obj(detail, "configuration"), "metrics")]
     metrics = [trigger, *(obj(one, "Metric") or obj(one, "metric") for one in stats)]
     named = (text(one, "Namespace", "namespace") for one in metrics)
-    return unique(one.removeprefix("AWS/") for one in named if one.startswith("AWS/"))
+    return once(one.removeprefix("AWS/") for one in named if one.startswith("AWS/"))
 
 
 def _name(unit: Unit) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
+from twokey.providers.aws.resource_types import resource_of
+from twokey.providers.aws.service_names import keys_of
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -61,7 +63,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     archived = state == "ARCHIVED" or is_true(fields.get(_GUARDDUTY + "archived"))
     types = texts(detail, "Types") or texts(detail, "FindingProviderFields", "Types")
     guardduty = product_arn.lower().endswith("product/aws/guardduty") or product.lower() == "guardduty"
-    principal = _principal(detail)
+    principal, affected = _principal(detail), _service(resources, product)
     return Signal(
         id=identity(subject, updated or digest(detail, around.seed), workflow, state),
         subject=subject,
@@ -71,7 +73,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         type=_type(types, guardduty),
         title=text(detail, "Title", limit=TITLE) or name[:TITLE],
         description=text(detail, "Description", limit=DESCRIPTION),
-        service=_service(resources, product),
+        service=affected,
         region=region,
         account=account,
         tenant=around.tenant,
@@ -84,6 +86,9 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         principal=principal,
         is_test=is_true(detail.get("Sample")) or _is_guardduty_sample(fields),
         is_muted=archived or workflow in ("SUPPRESSED", "RESOLVED"),
+        has_answers=True,
+        is_security_finding=True,
+        service_keys=keys_of(affected),
         facts=known(
             ProductArn=product_arn,
             product=product or product_arn.rpartition("/")[2],
@@ -166,7 +171,7 @@ def _resources(detail: Obj) -> Iterator[Resource]:
     for item in objects(detail, "Resources"):
         found = text(item, "Id")
         if found:
-            yield Resource(found, text(item, "Type"), text(item, "Region").lower())
+            yield resource_of(found, text(item, "Type"), text(item, "Region").lower())
 
 
 def _principal(detail: Obj) -> Principal:
@@ -259,5 +264,8 @@ def insights(detail: Obj, around: Envelope) -> Signal:
         tenant=around.tenant,
         detected_at=moment(around.time),
         updated_at=moment(around.time),
+        has_answers=True,
+        is_security_finding=True,
+        service_keys=keys_of("Security Hub"),
         facts=known(actionName=text(detail, "actionName"), results=len(items(detail, "insightResults"))),
     )

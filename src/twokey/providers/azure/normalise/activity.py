@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twokey.core.signals import Principal, Resource, Signal, SignalKind
+from twokey.core.signals import Principal, Signal, SignalKind
 from twokey.providers.azure.normalise import places, resource_health, service_health
 from twokey.providers.azure.normalise.envelopes import Unit, value
+from twokey.providers.azure.resource_types import resource_of
+from twokey.providers.azure.service_names import keys_of
 from twokey.providers.reading import (
     DESCRIPTION,
     TITLE,
@@ -105,6 +107,7 @@ def _operation(unit: Unit, properties: Obj, category: str) -> Signal:
     correlation = value(entry, "correlationId")
     happened = text(entry, "eventTimestamp", "time")
     outcome = text(entry, "resultType") or value(entry, "status")
+    service = places.service(kind) or operation.partition("/")[0]
     message_id = identity(
         "activitylog",
         name or correlation or digest(entry, unit.seed),
@@ -116,9 +119,9 @@ def _operation(unit: Unit, properties: Obj, category: str) -> Signal:
     is_alert = category == "Security"
     entity = text(properties, "compromisedEntity")
     title = text(properties, "alertDisplayName", "recommendationName", "title", limit=TITLE)
-    resources = [Resource(resource, kind)] if resource else []
+    resources = [resource_of(resource, kind)] if resource else []
     if entity and is_alert:
-        resources.append(Resource(entity, text(properties, "attackedResourceType", "resourceType")))
+        resources.append(resource_of(entity, text(properties, "attackedResourceType", "resourceType")))
     return Signal(
         id=message_id,
         subject=identity("activitylog", correlation, resource, operation) if correlation else message_id,
@@ -130,7 +133,7 @@ def _operation(unit: Unit, properties: Obj, category: str) -> Signal:
         description=shortened(
             value(entry, "description") or text(entry, "resultDescription") or text(properties, "message")
         )[:DESCRIPTION],
-        service=places.service(kind) or operation.partition("/")[0],
+        service=service,
         region=places.region(text(entry, "location")),
         account=unit.subscription,
         tenant=(text(entry, "tenantId") or unit.tenant).lower(),
@@ -141,6 +144,8 @@ def _operation(unit: Unit, properties: Obj, category: str) -> Signal:
         resources=tuple(resources),
         principal=Principal(name=text(entry, "caller")),
         is_test=unit.is_made_up or service_health.is_test(properties),
+        has_answers=True,
+        service_keys=keys_of(service),
         facts=known(
             category=category,
             operation=operation.lower(),

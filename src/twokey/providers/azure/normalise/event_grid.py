@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Signal, SignalKind, SignalStatus
 from twokey.providers.azure.normalise import places
 from twokey.providers.azure.normalise.envelopes import Unit, subscription_of
+from twokey.providers.azure.resource_types import resource_of
+from twokey.providers.azure.service_names import keys_of
 from twokey.providers.reading import TITLE, Obj, digest, identity, instant, known, moment, obj, plain, text
 
 _HEALTH = "microsoft.resourcenotifications.healthresources."
@@ -41,6 +43,7 @@ def _health(unit: Unit, kind: str) -> Signal:
     # Within one tick of Azure's clock, however the two notifications spell it.
     subject = identity("resourcehealth", resource.rstrip("/"), instant(happened) or digest(entry, unit.seed))
     target_type = text(found, "targetResourceType") or places.resource_type(resource)
+    service = places.service(target_type)
     return Signal(
         id=identity(
             "eventgrid", text(entry, "id") or digest(entry, unit.seed), annotation or state, happened
@@ -53,7 +56,7 @@ def _health(unit: Unit, kind: str) -> Signal:
         title=plain(text(found, "reason", limit=2000), TITLE)
         or (f"Availability changed to {state}" if state else kind)[:TITLE],
         description=plain(text(found, "summary", limit=50_000)),
-        service=places.service(target_type),
+        service=service,
         region=places.region(text(info, "location")),
         account=subscription_of(resource) or unit.account.lower(),
         tenant=unit.tenant.lower(),
@@ -61,8 +64,12 @@ def _health(unit: Unit, kind: str) -> Signal:
         started_at=moment(happened),
         detected_at=moment(entry.get("eventTime"), entry.get("time"), happened),
         updated_at=moment(happened, entry.get("eventTime"), entry.get("time")),
-        resources=(Resource(resource, target_type),) if resource else (),
+        resources=(resource_of(resource, target_type),) if resource else (),
         waits_for_cause=not annotation and state in ("Unavailable", "Degraded"),
+        has_answers=True,
+        is_availability=True,
+        service_keys=keys_of(service),
+        flap_group=resource.lower(),
         facts=known(
             eventType=kind,
             annotationName=annotation,
@@ -94,6 +101,7 @@ def _other(unit: Unit, kind: str) -> Signal:
         started_at=moment(entry.get("eventTime"), entry.get("time")),
         detected_at=moment(entry.get("eventTime"), entry.get("time")),
         updated_at=moment(entry.get("eventTime"), entry.get("time")),
-        resources=(Resource(resource, places.resource_type(resource)),) if resource else (),
+        resources=(resource_of(resource, places.resource_type(resource)),) if resource else (),
+        has_answers=True,
         facts=known(eventType=kind),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Signal, SignalKind, SignalStatus
 from twokey.providers.azure.normalise import places
 from twokey.providers.azure.normalise.envelopes import UNREADABLE, Unit
 from twokey.providers.azure.normalise.service_health import is_test
+from twokey.providers.azure.resource_types import resource_of
+from twokey.providers.azure.service_names import keys_of
 from twokey.providers.reading import (
     TITLE,
     digest,
@@ -13,11 +15,11 @@ from twokey.providers.reading import (
     known,
     moment,
     obj,
+    once,
     plain,
     shortened,
     text,
     texts,
-    unique,
 )
 
 
@@ -33,6 +35,12 @@ def signal(unit: Unit) -> Signal:
     subject = identity("other", kind, alert or text(entry, "id") or seed)
     fired = text(essentials, "firedDateTime") or text(obj(data, "context"), "timestamp")
     over = condition.lower() in ("resolved", "deactivated")
+    source = text(essentials, "signalType")
+    is_alarm = bool(condition) and source in ("Metric", "Log")
+    resources = tuple(
+        resource_of(name, places.resource_type(name)) for name in texts(essentials, "alertTargetIDs")
+    )
+    services = once(places.service(one.type) for one in resources)
     return Signal(
         id=identity(subject, condition, text(essentials, "resolvedDateTime") or fired or seed),
         subject=subject,
@@ -42,29 +50,29 @@ def signal(unit: Unit) -> Signal:
         type=kind,
         title=shortened(": ".join(part for part in (kind, rule, condition) if part), TITLE),
         description=_description(unit),
-        service=text(essentials, "signalType"),
+        service=source,
         account=unit.subscription,
         tenant=unit.tenant.lower(),
         status=SignalStatus.RESOLVED if over else SignalStatus.OPEN,
         started_at=moment(fired),
         detected_at=moment(fired),
         updated_at=moment(essentials.get("resolvedDateTime"), fired),
-        resources=tuple(
-            Resource(name, places.resource_type(name)) for name in texts(essentials, "alertTargetIDs")
-        ),
+        resources=resources,
         is_test=unit.is_made_up
         or is_test(obj(entry, "properties"))
         or rule.lower().startswith("test action group"),
+        has_answers=True,
+        is_availability=is_alarm,
+        services=services,
+        service_keys=keys_of(*(services or (source,))),
         facts=known(
             schema=unit.schema,
             monitoringService=text(essentials, "monitoringService"),
             alertRule=rule,
             monitorCondition=condition,
             severity=text(essentials, "severity"),
-            isAlarm=(bool(condition) and text(essentials, "signalType") in ("Metric", "Log")) or None,
-            services=unique(
-                places.service(places.resource_type(name)) for name in texts(essentials, "alertTargetIDs")
-            ),
+            isAlarm=is_alarm or None,
+            services=[*services],
         ),
     )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Signal, SignalKind, SignalStatus
+from twokey.providers.azure.answers import is_root_cause
 from twokey.providers.azure.normalise import places
 from twokey.providers.azure.normalise.envelopes import Unit, subscription_of, value
 from twokey.providers.azure.normalise.service_health import is_test
+from twokey.providers.azure.resource_types import resource_of
+from twokey.providers.azure.service_names import keys_of
 from twokey.providers.reading import (
     TITLE,
     Obj,
@@ -39,7 +42,8 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
     happened = text(entry, "eventTimestamp", "time")
     correlation = value(entry, "correlationId") or instant(happened) or digest(entry, unit.seed)
     subject = identity("resourcehealth", resource or unit.subscription, correlation)
-    name = value(entry, "eventDataId")
+    name, stage = value(entry, "eventDataId"), text(properties, "stage")
+    service = places.service(kind)
     condition = text(unit.essentials, "monitorCondition")
     return Signal(
         # Samples and templates share placeholders for ids: the operation and the time keep them apart.
@@ -51,7 +55,7 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
         type=text(properties, "type", "healthEventType") or step.capitalize(),
         title=plain(text(properties, "title", limit=2000), TITLE) or "Azure Resource Health event",
         description=plain(text(properties, "details", limit=50_000)),
-        service=places.service(kind),
+        service=service,
         region=places.region(text(entry, "location", "region")),
         account=unit.subscription,
         tenant=(text(entry, "tenantId") or unit.tenant).lower(),
@@ -59,15 +63,20 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
         started_at=moment(entry.get("eventTimestamp"), entry.get("time")),
         detected_at=moment(entry.get("eventTimestamp"), entry.get("time")),
         updated_at=moment(entry.get("submissionTimestamp"), entry.get("eventTimestamp"), entry.get("time")),
-        resources=(Resource(resource, kind),) if resource else (),
+        resources=(resource_of(resource, kind),) if resource else (),
         is_test=unit.is_made_up or is_test(properties),
+        has_answers=True,
+        is_availability=True,
+        is_root_cause=is_root_cause(stage),
+        service_keys=keys_of(service),
+        flap_group=resource.lower(),
         facts=known(
             cause=places.cause(text(properties, "cause", "healthEventCause")),
             healthEventCategory=places.category(text(properties, "healthEventCategory", "category")),
             currentHealthStatus=current,
             previousHealthStatus=places.state(text(properties, "previousHealthStatus")),
             healthEventType=text(properties, "type", "healthEventType"),
-            stage=text(properties, "stage"),
+            stage=stage,
             operationName=operation,
             level=value(entry, "level"),
             correlationId=value(entry, "correlationId"),
@@ -95,6 +104,7 @@ def status_signals(unit: Unit) -> Iterator[Signal]:
     properties = obj(entry, "properties") or entry
     resource = _resource(text(entry, "id"))
     kind = places.resource_type(resource)
+    service = places.service(kind)
     state = places.state(text(properties, "availabilityState"))
     reason = text(properties, "reasonType")
     happened = text(properties, "occurredTime", "occuredTime", "reportedTime")  # the API has one r
@@ -116,7 +126,7 @@ def status_signals(unit: Unit) -> Iterator[Signal]:
         title=plain(text(properties, "title", "summary", limit=2000), TITLE)
         or f"Azure Resource Health: {state}"[:TITLE],
         description=plain(text(properties, "summary", "detailedStatus", limit=50_000)),
-        service=places.service(kind),
+        service=service,
         region=places.region(text(entry, "location")),
         account=subscription_of(text(entry, "id")) or unit.account.lower(),
         tenant=unit.tenant.lower(),
@@ -124,8 +134,12 @@ def status_signals(unit: Unit) -> Iterator[Signal]:
         started_at=moment(happened),
         detected_at=moment(happened, properties.get("reportedTime")),
         updated_at=moment(properties.get("reportedTime"), happened),
-        resources=(Resource(resource, kind),) if resource else (),
+        resources=(resource_of(resource, kind),) if resource else (),
         tracking_id=text(impacting[0], "correlationId") if impacting else "",
+        has_answers=True,
+        is_availability=True,
+        service_keys=keys_of(service),
+        flap_group=resource.lower(),
         facts=known(
             cause=cause,
             context=text(properties, "context"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Signal, SignalKind, SignalStatus
 from twokey.providers.azure.normalise import places
 from twokey.providers.azure.normalise.envelopes import Unit, subscription_of
+from twokey.providers.azure.resource_types import resource_of
+from twokey.providers.azure.service_names import keys_of
 from twokey.providers.reading import (
     TITLE,
     Obj,
@@ -47,6 +49,7 @@ def signals(unit: Unit) -> Iterator[Signal]:
     status = text(alert, "status")
     entity = text(alert, "compromisedentity")
     kind = places.resource_type(resource)
+    service = places.service(kind)
     yield Signal(
         id=identity(subject, status, text(alert, "processingendtimeutc", "endtimeutc")),
         subject=subject,
@@ -56,7 +59,7 @@ def signals(unit: Unit) -> Iterator[Signal]:
         type=text(alert, "alerttype"),
         title=plain(text(alert, "alertdisplayname", limit=2000), TITLE),
         description=plain(text(alert, "description", limit=50_000)),
-        service=places.service(kind),
+        service=service,
         account=subscription_of(resource) or subscription_of(text(unit.entry, "id")) or unit.subscription,
         tenant=unit.tenant.lower(),
         severity=_SEVERITY.get(text(alert, "severity", "alertseverity").lower()),
@@ -67,10 +70,14 @@ def signals(unit: Unit) -> Iterator[Signal]:
         ),
         updated_at=moment(alert.get("processingendtimeutc"), alert.get("endtimeutc")),
         resources=tuple(
-            found for found in (Resource(resource, kind), Resource(entity)) if found.id and found.id != "null"
+            found
+            for found in (resource_of(resource, kind), resource_of(entity))
+            if found.id and found.id != "null"
         ),
         is_test=text(alert, "alerttype").lower().startswith("simulated."),
         is_muted=status.lower() in _OVER,
+        has_answers=True,
+        service_keys=keys_of(service),
         facts=known(
             category="Security",
             alertType=text(alert, "alerttype"),

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 from twokey.core.errors import Json
 from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
+from twokey.providers.azure.answers import is_root_cause
 from twokey.providers.azure.normalise import places
 from twokey.providers.azure.normalise.envelopes import Unit, subscription_of, value
+from twokey.providers.azure.resource_types import resource_of
+from twokey.providers.azure.service_names import keys_of
 from twokey.providers.reading import (
     TITLE,
     Obj,
@@ -20,6 +23,7 @@ from twokey.providers.reading import (
     moment,
     obj,
     objects,
+    once,
     plain,
     text,
     texts,
@@ -72,6 +76,8 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
     subject = identity("servicehealth", tracking or unnamed)
     communication = text(properties, "communicationId") or unnamed
     services, regions = _impact(properties)
+    service, tags = services[0] if services else text(properties, "service"), texts(properties, "eventTags")
+    affected, where = once(services), once(map(places.region, regions))
     status = value(entry, "status")
     over = stage.lower() in _OVER or status.lower() == "resolved"
     return Signal(
@@ -87,7 +93,7 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
             text(properties, "defaultLanguageContent", "communication", limit=100_000)
             or value(entry, "description")
         ),
-        service=services[0] if services else text(properties, "service"),
+        service=service,
         region=_one_region(regions or [text(properties, "region")]),
         account=subscription,
         tenant=(text(entry, "tenantId") or unit.tenant).lower(),
@@ -101,6 +107,12 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
         resources=_targets(unit),
         tracking_id=tracking,
         is_test=unit.is_made_up or is_test(properties),
+        has_answers=True,
+        is_root_cause=is_root_cause(stage, *tags),
+        speaks_for_provider=True,
+        services=affected,
+        service_keys=keys_of(*(affected or (service,))),
+        regions=where,
         facts=known(
             incidentType=kind,
             stage=stage,
@@ -108,14 +120,14 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
             level=value(entry, "level"),
             isHIR=is_true(properties.get("isHIR")),
             eventSubType=text(properties, "eventSubType"),
-            eventTags=unique(texts(properties, "eventTags")),
+            eventTags=unique(tags),
             operationName=value(entry, "operationName"),
             communicationId=text(properties, "communicationId"),
             impactMitigationTime=text(properties, "impactMitigationTime"),
             maintenanceId=text(properties, "maintenanceId"),
             schema=unit.schema,
-            services=unique(services),
-            regions=unique(places.region(name) for name in regions),
+            services=[*affected],
+            regions=[*where],
         ),
     )
 
@@ -145,7 +157,7 @@ def _one_region(names: list[str]) -> str:
 def _targets(unit: Unit) -> tuple[Resource, ...]:
     named = [value(unit.entry, "resourceId"), *texts(unit.essentials, "alertTargetIDs")]
     ids = dict.fromkeys(name for name in named if places.resource_type(name))
-    return tuple(Resource(name, places.resource_type(name)) for name in ids)
+    return tuple(resource_of(name, places.resource_type(name)) for name in ids)
 
 
 # --- the Resource Health API's form
@@ -178,9 +190,11 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
     tracking = text(properties, "trackingId") or text(entry, "name")
     status = text(properties, "status")
     services = [text(item, "impactedService") for item in objects(properties, "impact")]
-    affected = [place for item in objects(properties, "impact") for place in objects(item, "impactedRegions")]
-    regions = [text(place, "impactedRegion", "id") for place in affected]
-    subscriptions = sorted({name for place in affected for name in texts(place, "impactedSubscriptions")})
+    tags = texts(properties, "eventTags")
+    impacted = [place for item in objects(properties, "impact") for place in objects(item, "impactedRegions")]
+    regions = [text(place, "impactedRegion", "id") for place in impacted]
+    subscriptions = sorted({name for place in impacted for name in texts(place, "impactedSubscriptions")})
+    affected, where = once(services), once(map(places.region, regions))
     subscription = subscription_of(text(entry, "id")) or unit.account
     subscription = subscription or (subscriptions[0] if len(subscriptions) == 1 else "")
     updated = text(properties, "lastUpdateTime")
@@ -210,19 +224,25 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
         resources=resources,
         tracking_id=tracking,
         is_test=is_test(properties),
+        has_answers=True,
+        is_root_cause=is_root_cause(*tags),
+        speaks_for_provider=True,
+        services=affected,
+        service_keys=keys_of(*affected),
+        regions=where,
         facts=known(
             incidentType=kind,
             status=status,
             unhealthy=_unhealthy(entry),
             eventSubType=text(properties, "eventSubType"),
-            eventTags=unique(texts(properties, "eventTags")),
+            eventTags=unique(tags),
             level=text(properties, "eventLevel", "level"),
             isHIR=is_true(properties.get("isHIR")),
             platformInitiated=is_true(properties.get("platformInitiated")),
             priority=text(properties, "priority"),
             impactMitigationTime=text(properties, "impactMitigationTime"),
-            services=unique(services),
-            regions=unique(places.region(name) for name in regions),
+            services=[*affected],
+            regions=[*where],
             subscriptions=unique(subscriptions),
         ),
     )
@@ -231,14 +251,14 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
 def _impacted(found: Obj) -> tuple[Resource, ...]:
     """Return the resources that the source has listed beside the event (see providers.azure.impact)."""
     named = {
-        text(item, "targetResourceId"): Resource(
+        text(item, "targetResourceId"): resource_of(
             text(item, "targetResourceId"),
             text(item, "targetResourceType") or places.resource_type(text(item, "targetResourceId")),
             places.region(text(item, "targetRegion")),
         )
         for item in objects(found, "impactedResources")
     }
-    return tuple(resource for name, resource in named.items() if name)
+    return tuple(found for name, found in named.items() if name)
 
 
 def _unhealthy(entry: Obj) -> list[Json]:
@@ -257,6 +277,7 @@ def _emerging(unit: Unit, issue: Obj) -> Signal:
         for impact in objects(issue, "impacts")
         for place in objects(impact, "regions")
     ]
+    affected, where = once(services), once(map(places.region, regions))
     tracking, stage = text(issue, "trackingId"), text(issue, "stage")
     subject = identity("servicehealth", tracking or digest(issue, unit.seed))
     return Signal(
@@ -276,11 +297,17 @@ def _emerging(unit: Unit, issue: Obj) -> Signal:
         detected_at=moment(issue.get("startTime")),
         updated_at=moment(issue.get("lastModifiedTime")),
         tracking_id=tracking,
+        has_answers=True,
+        is_root_cause=is_root_cause(stage),
+        speaks_for_provider=True,
+        services=affected,
+        service_keys=keys_of(*affected),
+        regions=where,
         facts=known(
             incidentType="EmergingIssues",
             stage=stage,
             level=text(issue, "severity"),
-            services=unique(services),
-            regions=unique(places.region(name) for name in regions),
+            services=[*affected],
+            regions=[*where],
         ),
     )
