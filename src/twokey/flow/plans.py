@@ -21,7 +21,7 @@ from twokey.core.jobs import Job, JobKind
 from twokey.core.people import Actor, Person
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.ports import Reading, Transaction
 
 _LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
@@ -36,7 +36,7 @@ def is_own_preview(plan: Plan, person: Person) -> None:
 
 def incident_for(look: Reading, plan: Plan) -> Incident:
     """Return the incident of a plan that wants keys, or refuse because it is over."""
-    incident = incident_named(look, plan.incident_id)
+    incident = incident_by_id(look, plan.incident_id)
     is_for(plan, incident)
     return incident
 

@@ -31,7 +31,7 @@ from twokey.flow.containment.keys import checked_code, turn_key
 from twokey.flow.containment.suggestions import best_first
 from twokey.flow.execution.decisions import decide_run
 from twokey.flow.execution.journal import journal_of
-from twokey.flow.lookup import incident_named, plan_named
+from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.flow.plans import (
     as_proposed,
@@ -154,8 +154,8 @@ class Containment:
     ) -> Standing:
         now = self.clock.now()
         with self.store.change() as tx:
-            plan = plan_named(tx, plan_id)
-            incident = incident_named(tx, plan.incident_id)
+            plan = plan_by_id(tx, plan_id)
+            incident = incident_by_id(tx, plan.incident_id)
             keys = tx.find(Approval, plan_id=plan.id)
             role = may_approve(plan, person, incident, keys, digest=digest, typed=typed, now=now)
             used = checked_code(tx, self.step_up, plan, person, code=code, now=now)
@@ -178,7 +178,7 @@ class Containment:
             outbox.redraw_plan(tx, plan, now)
         return stands
 
-    def refusable(self, plan_id: str, who: ChatIdentity) -> Plan:
+    def rejectable(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Show a plan that a no can still stop to somebody we know; a no that comes too late is put on record."""
         with self._on_record("refusal.refused", who, plan_id=plan_id):
             identify(who, self.rosters.current())
@@ -187,7 +187,7 @@ class Containment:
                 raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
             return plan
 
-    def refuse(self, plan_id: str, who: ChatIdentity, reason: str) -> Plan:
+    def reject(self, plan_id: str, who: ChatIdentity, reason: str) -> Plan:
         """Say no: one no ends the plan, until its first write is intended."""
         with self._on_record("refusal.refused", who, plan_id=plan_id):
             person = identify(who, self.rosters.current())
@@ -206,8 +206,8 @@ class Containment:
     def _end(self, plan_id: str, who: ChatIdentity, person: Person, state: PlanState, reason: str) -> Plan:
         now = self.clock.now()
         with self.store.change() as tx:
-            plan = plan_named(tx, plan_id)
-            incident = incident_named(tx, plan.incident_id)
+            plan = plan_by_id(tx, plan_id)
+            incident = incident_by_id(tx, plan.incident_id)
             on_its_way = plan.state in (PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
             if not on_its_way or has_written(plan, journal_of(tx, plan.id)):
                 still_waiting(plan, now)
@@ -267,13 +267,13 @@ class Containment:
     def plan(self, plan_id: str) -> Plan:
         """Return a stored plan by its id."""
         with self.store.read() as look:
-            return plan_named(look, plan_id)
+            return plan_by_id(look, plan_id)
 
     def standing(self, plan_id: str) -> Standing:
         """Say who stands behind a plan, and what is missing."""
         with self.store.read() as look:
-            plan = plan_named(look, plan_id)
-            incident = incident_named(look, plan.incident_id)
+            plan = plan_by_id(look, plan_id)
+            incident = incident_by_id(look, plan.incident_id)
             keys = look.find(Approval, plan_id=plan.id)
         try:
             roster = self.rosters.current()
@@ -291,7 +291,7 @@ class Containment:
 
     def _open_incident(self, incident_id: str) -> Incident:
         with self.store.read() as look:
-            incident = incident_named(look, incident_id)
+            incident = incident_by_id(look, incident_id)
         if not incident.is_open:
             raise Refused("refused.incident_over", incident=incident.id, state=incident.state.value)
         return incident

@@ -11,7 +11,7 @@ from twokey.core.people import ChatIdentity, Person, Role, Roster, acting, syste
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
 from twokey.flow.containment.keys import turn_key, use_code
-from twokey.flow.lookup import incident_named, plan_named
+from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import (
     as_proposed,
     asked_for,
@@ -105,8 +105,8 @@ def _tell_everybody(
 def confirm_run(store: Store, plan_id: str, who: ChatIdentity, person: Person, now: datetime) -> Plan:
     """Keep the second person's yes to a run that is over, if it is one that is owed."""
     with store.change() as tx:
-        plan = plan_named(tx, plan_id)
-        incident = incident_named(tx, plan.incident_id)
+        plan = plan_by_id(tx, plan_id)
+        incident = incident_by_id(tx, plan.incident_id)
         may_confirm(plan, person, incident)
         confirmed = replace(plan, confirmed_by=person.id)
         tx.put(confirmed)
@@ -121,7 +121,7 @@ def confirm_run(store: Store, plan_id: str, who: ChatIdentity, person: Person, n
 def remind_of_confirmation(store: Store, plan_id: str) -> None:
     """Tell the thread that a run on one key has not been confirmed in time, if it has not."""
     with store.change() as tx:
-        plan = plan_named(tx, plan_id)
+        plan = plan_by_id(tx, plan_id)
         entry = tx.append(
             system("engine"), "confirmation.checked", incident_id=plan.incident_id, plan_id=plan.id
         )

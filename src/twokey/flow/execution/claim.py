@@ -13,7 +13,7 @@ from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
 from twokey.flow.execution.outcomes import end, void
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Clock, Library, Reading, Rosters, Store, Transaction
 
@@ -55,7 +55,7 @@ def _refusal(
     """Say why a plan may not run now; None when it may."""
     keys = look.find(Approval, plan_id=plan.id)
     try:
-        incident = incident_named(look, plan.incident_id)
+        incident = incident_by_id(look, plan.incident_id)
         if begun:
             # Who may stand behind it was settled before the first write; what it is must still be so.
             is_confirmed(plan, keys, digest_of(plan))
@@ -108,7 +108,7 @@ def _observed_again(run: Run, planner: Planner, library: Library) -> Plan:
         return planner.observe_undo_again(run.plan)
     runbook = library.runbook(run.plan.runbook_id)
     with run.store.read() as look:
-        incident = incident_named(look, run.plan.incident_id)
+        incident = incident_by_id(look, run.plan.incident_id)
     return planner.observe_again(run.plan, runbook, incident)
 
 

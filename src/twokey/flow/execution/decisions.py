@@ -11,7 +11,7 @@ from twokey.core.executions import Execution, StepRecord, StepState, next_step, 
 from twokey.core.people import ChatIdentity, Person, acting
 from twokey.core.runbooks import Plan, PlanState, Step
 from twokey.flow.execution.journal import journal_of
-from twokey.flow.lookup import incident_named, plan_named
+from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import move, owe_run
 from twokey.ports import Store, Transaction
 
@@ -25,8 +25,8 @@ def decide_run(
     if decision not in DECISIONS:
         raise Refused("refused.no_such_decision", decision=decision[:40])
     with store.change() as tx:
-        plan = plan_named(tx, plan_id)
-        incident = incident_named(tx, plan.incident_id)
+        plan = plan_by_id(tx, plan_id)
+        incident = incident_by_id(tx, plan.incident_id)
         if plan.state is not PlanState.ASKING:
             raise Refused("refused.not_asking", plan=plan.short, state=plan.state.value)
         if not role_for(person, plan, incident):

@@ -13,7 +13,7 @@ from twokey.core.incidents import Incident, State
 from twokey.core.runbooks import OnFailure, Plan, PlanState, Step
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.ports import Clock, Store, Transaction
 
 _TRIES = 5  # at least, where the cloud does not answer
@@ -130,7 +130,7 @@ def finish(run: Run) -> None:
     now = run.now()
     with run.store.change() as tx:
         plan = run.held(tx)
-        incident = incident_named(tx, plan.incident_id)
+        incident = incident_by_id(tx, plan.incident_id)
         done = replace(plan, state=PlanState.DONE)
         tx.put(done)
         _close(tx, plan, now)

@@ -17,7 +17,7 @@ from twokey.core.signals import RawNotification, RawState
 from twokey.core.texts import nearest
 from twokey.flow import outbox
 from twokey.flow.incidents.verdicts import Version, versions
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.flow.refusals import on_record
 from twokey.ports import Clock, Rosters, Store, Transaction
 
@@ -48,7 +48,7 @@ class Response:
     def shown(self, incident_id: str) -> Incident:
         """Return an incident, however its id was typed (12, inc-12, INC-12)."""
         with self.store.read() as look:
-            return incident_named(look, incident_id)
+            return incident_by_id(look, incident_id)
 
     def listed(
         self, which: str = "open", *, who: ChatIdentity | None = None, page: int = 1, size: int = 10
@@ -233,7 +233,7 @@ class Response:
         change: Callable[[Incident, Person], tuple[Incident, Message | None]],
     ) -> Incident:
         with self.store.change() as tx:
-            before = incident_named(tx, incident_id)
+            before = incident_by_id(tx, incident_id)
             may_respond(person, before)
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)

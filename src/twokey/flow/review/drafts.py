@@ -28,7 +28,7 @@ from twokey.core.postmortems import (
 )
 from twokey.flow import outbox
 from twokey.flow.crashpoints import At
-from twokey.flow.lookup import canonical_id, incident_named
+from twokey.flow.lookup import canonical_id, incident_by_id
 from twokey.flow.review.publish import intend, put_and_record, refuse_unfit, still_owed, told
 from twokey.flow.review.record import gather, names_of
 from twokey.ports import (
@@ -141,7 +141,7 @@ class Review:
                 "postmortem.time_future", incident=canonical_id(incident_id), name=name, at=at.isoformat()
             )
         with self.store.change() as tx:
-            before = incident_named(tx, incident_id)
+            before = incident_by_id(tx, incident_id)
             was: datetime | None = getattr(before.times, name)
             after = replace(before, times=replace(before.times, **{name: at}))
             tx.put(after)
@@ -209,7 +209,7 @@ class Review:
         if isinstance(who, Actor):
             return who, names_of(roster).get(who.id, who.id)
         with self.store.read() as look:
-            incident = incident_named(look, incident_id)
+            incident = incident_by_id(look, incident_id)
         try:
             person = identify(who, roster)
             _may_review(person, incident, audience)

@@ -15,7 +15,7 @@ from twokey.core.people import Roster
 from twokey.core.postmortems import Containment, PostedHead, Record, Similar, metrics
 from twokey.core.runbooks import Plan
 from twokey.core.sightings import Sighting
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.ports import Reading
 
 _PAGE = 10_000
@@ -27,7 +27,7 @@ _ENDINGS = ("approval.refused", "refused", "withdrawn", "expired", "voided")
 def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime) -> Record:
     """Return everything that is known; what is unknown stays unknown."""
     names = names_of(roster)
-    incident = incident_named(look, incident_id)
+    incident = incident_by_id(look, incident_id)
     entries = _entries(look, incident.id)
     return Record(
         incident=incident,
