@@ -10,7 +10,7 @@ from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message, NotFound, Refused, message
 from twokey.core.incidents import Incident, Severity, State, group_of_principal, may_move, may_respond
 from twokey.core.jobs import draft_job
-from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, acting, identify, system
+from twokey.core.people import ChatAccount, ChatIdentity, Person, identify, system
 from twokey.core.responsibility import HUMAN, Label, by_person
 from twokey.core.runbooks import Plan
 from twokey.core.signals import RawNotification, RawState
@@ -35,7 +35,7 @@ _OPEN = (
 
 @dataclass(frozen=True)
 class Response:
-    """Run the second stretch: everything people do to an incident except containing it."""
+    """Run the second stage: everything people do to an incident except containing it."""
 
     store: Store
     clock: Clock
@@ -218,46 +218,31 @@ class Response:
         change: Callable[[Incident, Person], tuple[Incident, Message | None]],
     ) -> Incident:
         refused = f"{action}.refused"
-        with on_record(self.store, self.clock, self.rosters, who, refused, incident_id=incident_id):
-            person = identify(who, self.rosters.current())
-            return self._changed(incident_id, who, person, action=action, data=data, change=change)
-
-    def _changed(
-        self,
-        incident_id: str,
-        who: ChatIdentity,
-        person: Person,
-        *,
-        action: str,
-        data: dict[str, Json],
-        change: Callable[[Incident, Person], tuple[Incident, Message | None]],
-    ) -> Incident:
-        with self.store.change() as tx:
+        with (
+            on_record(self, refused, who, incident_id=incident_id) as caller,
+            self.store.change() as tx,
+        ):
             before = incident_by_id(tx, incident_id)
-            may_respond(person, before)
+            may_respond(caller.person, before)
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
-            after, said = change(before, person)
+            after, told = change(before, caller.person)
             if not after.is_open:
-                _nothing_owed(tx, before)
-            actor = acting(person, who.account)
-            if said is None:
-                _repeated(tx, actor, action, before)
+                _require_nothing_owed(tx, before)
+            if told is None:
+                tx.append(caller.actor, f"{action}.again", incident_id=before.id)
                 return before
             tx.put(after)
-            entry = tx.append(actor, action, incident_id=after.id, data=data)
-            outbox.tell_thread(tx, entry, said, broadcast=after.state is State.RESOLVED and action == "moved")
+            entry = tx.append(caller.actor, action, incident_id=after.id, data=data)
+            outbox.tell_thread(tx, entry, told, broadcast=after.state is State.RESOLVED and action == "moved")
             outbox.redraw_card(tx, after, self.clock.now())
             if after.state is State.RESOLVED and before.state is not State.RESOLVED:
                 tx.enqueue(draft_job(after.id, entry.seq))
-        return after
+            return after
 
 
-def _repeated(tx: Transaction, actor: Actor, action: str, incident: Incident) -> None:
-    tx.append(actor, f"{action}.again", incident_id=incident.id)
-
-
-def _nothing_owed(tx: Transaction, incident: Incident) -> None:
+def _require_nothing_owed(tx: Transaction, incident: Incident) -> None:
+    """Refuse to close an incident while somebody must still confirm a run on one approval."""
     for plan in tx.find(Plan, incident_id=incident.id):
         if plan.break_glass_by and not plan.confirmed_by:
             raise Refused("refused.confirmation_owed", incident=incident.id, plan=plan.short)

@@ -55,16 +55,16 @@ class Applier:
         self.tx.add(Sighting(signal.id, signal.subject, incident_id, self.now, signal, verdict, state))
 
     def _open(self, opening: Open) -> Incident:
-        signal, verdict = opening.signal, opening.verdict
+        tx, signal, verdict = self.tx, opening.signal, opening.verdict
         incident = replace(
-            opened_by(signal, verdict, self.tx.next_number("incident"), self.now),
+            opened_by(signal, verdict, tx.next_number("incident"), self.now),
             severity=opening.severity,
             workspace=self.workspace,
             enterprise=self.enterprise,
             provider_resolved=opening.is_over,
         )
-        self.tx.add(incident)
-        entry = self.tx.append(
+        tx.add(incident)
+        entry = tx.append(
             INTAKE,
             "opened",
             incident_id=incident.id,
@@ -77,8 +77,8 @@ class Applier:
             },
         )
         if signal.disputed:
-            outbox.tell_thread(self.tx, entry, signal.disputed)
-        outbox.redraw_card(self.tx, incident, self.now)
+            outbox.tell_thread(tx, entry, signal.disputed)
+        outbox.redraw_card(tx, incident, self.now)
         return incident
 
     def _join(self, join: Join, signal: Signal) -> Incident:
