@@ -53,16 +53,18 @@ def on_record(
 
     What belongs to another workspace is refused before anything else is looked at.
     """
+    with stage.store.read() as look:
+        plan = look.get(Plan, plan_id) if plan_id else None
+        incident = look.get(Incident, plan.incident_id if plan else canonical_id(incident_id))
     try:
-        _require_same_workspace(stage.store, who, incident_id, plan_id)
+        if incident and incident.workspace and who.workspace and incident.workspace != who.workspace:
+            raise Refused("refused.foreign_workspace", user=who.account.user, team=who.workspace)
         roster = stage.rosters.current()
         yield Caller(identify(who, roster), who.account, roster)
     except (Refused, NotFound) as refusal:
         why = refusal.message
         if why.code != "refused.param_missing":
             with stage.store.change() as tx:
-                plan = tx.get(Plan, plan_id) if plan_id else None
-                incident = tx.get(Incident, plan.incident_id if plan else canonical_id(incident_id))
                 actor = _refused_actor(who, stage.rosters)
                 if why.code == "refused.step_up_wrong" and actor.id != UNKNOWN_PERSON:
                     _count_wrong_code(tx, actor.id, stage.clock.now())
@@ -74,14 +76,6 @@ def on_record(
                     data={**why.params, "code": why.code},
                 )
         raise
-
-
-def _require_same_workspace(store: Store, who: ChatIdentity, incident_id: str, plan_id: str) -> None:
-    with store.read() as look:
-        plan = look.get(Plan, plan_id) if plan_id else None
-        incident = look.get(Incident, plan.incident_id if plan else canonical_id(incident_id))
-    if incident and incident.workspace and who.workspace and incident.workspace != who.workspace:
-        raise Refused("refused.foreign_workspace", user=who.account.user, team=who.workspace)
 
 
 def _refused_actor(who: ChatIdentity, rosters: Rosters) -> Actor:

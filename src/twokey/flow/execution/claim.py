@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NoReturn
 
 from twokey.core.approvals import Approval, is_confirmed, may_run
 from twokey.core.errors import Later, Message, TwokeyError, Unavailable, message
@@ -99,7 +98,12 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
                 incident = incident_by_id(look, plan.incident_id)
             fresh = planner.observe_again(plan, runbook, incident)
     except Unavailable as fault:
-        _look_later(run, fault)
+        # Nothing was begun: wait for the cloud, but no longer than the approvals are good for.
+        with run.store.change() as tx:
+            data = {"reason": str(fault)[:500]}
+            run.held(tx)
+            tx.append(EXECUTOR, "run.waits", incident_id=plan.incident_id, plan_id=plan.id, data=data)
+        raise Later(min(2.0 * run.fence, 60.0), "execution.unavailable", step="-") from fault
     except TwokeyError as refusal:
         void(run, refusal.message)
     if fresh.digest != plan.digest:
@@ -118,20 +122,6 @@ def require_guards_hold(run: Run, planner: Planner) -> None:
     changed = [name for name, now in seen.items() if run.plan.observed.get(name) != now]
     if changed:
         void(run, message("execution.observed_differs", what=", ".join(changed)))
-
-
-def _look_later(run: Run, fault: Unavailable) -> NoReturn:
-    """Nothing was begun: wait for the cloud, but no longer than the approvals are good for."""
-    with run.store.change() as tx:
-        plan = run.held(tx)
-        tx.append(
-            EXECUTOR,
-            "run.waits",
-            incident_id=plan.incident_id,
-            plan_id=plan.id,
-            data={"reason": str(fault)[:500]},
-        )
-    raise Later(min(2.0 * run.fence, 60.0), "execution.unavailable", step="-")
 
 
 def _difference(before: Plan, after: Plan) -> str:

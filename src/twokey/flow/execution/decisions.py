@@ -31,7 +31,16 @@ def decide_run(tx: Transaction, plan_id: str, caller: Caller, decision: str, now
     # Where the run stands: the first step that is not over, with its record if it was begun.
     step = next_step(plan, journal_of(tx, plan.id))
     stuck = tx.get(StepRecord, record_id(plan.id, step.id)) if step else None
-    _apply(tx, plan, stuck, decision, now)
+    if decision == "skip":
+        if stuck is None:  # the run was parked between two steps: there is nothing that failed
+            raise Refused("refused.nothing_to_skip", plan=plan.short)
+        tx.put(replace(stuck, passed_over=True))
+    elif decision == "retry" and stuck:
+        # What was sent may have arrived: a retry reads first, like after a crash.
+        state = StepState.UNKNOWN if stuck.key else StepState.WAITING
+        tx.put(replace(stuck, state=state, attempt=1, error=None))
+    elif decision == "stop" and (execution := tx.get(Execution, plan.id)):
+        tx.put(replace(execution, ended_at=now))
     answer = message(
         f"containment.decided_{decision}",
         person=person.name,
@@ -45,16 +54,3 @@ def decide_run(tx: Transaction, plan_id: str, caller: Caller, decision: str, now
     if not is_over:
         owe_run(tx, plan, again=str(tx.head()[0]))
     return after
-
-
-def _apply(tx: Transaction, plan: Plan, stuck: StepRecord | None, decision: str, now: datetime) -> None:
-    if decision == "skip":
-        if stuck is None:  # the run was parked between two steps: there is nothing that failed
-            raise Refused("refused.nothing_to_skip", plan=plan.short)
-        tx.put(replace(stuck, passed_over=True))
-    elif decision == "retry" and stuck:
-        # What was sent may have arrived: a retry reads first, like after a crash.
-        state = StepState.UNKNOWN if stuck.key else StepState.WAITING
-        tx.put(replace(stuck, state=state, attempt=1, error=None))
-    elif decision == "stop" and (execution := tx.get(Execution, plan.id)):
-        tx.put(replace(execution, ended_at=now))

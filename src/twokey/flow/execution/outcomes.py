@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from twokey.core.errors import Later, Message, Unavailable, message
 from twokey.core.executions import Execution, StepRecord, StepState, record_id
-from twokey.core.incidents import Incident, State
+from twokey.core.incidents import State
 from twokey.core.runbooks import OnFailure, Plan, PlanState, Step
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
@@ -120,7 +120,12 @@ def finish(run: Run) -> None:
                 if undone:
                     tx.put(replace(undone, state=StepState.UNDONE))
         elif verified:
-            incident = _contained(incident, now)
+            is_early = incident.state in (State.TRIAGE, State.INVESTIGATING)
+            incident = replace(
+                incident,
+                state=State.CONTAINED if is_early else incident.state,
+                times=replace(incident.times, contained=incident.times.contained or now),
+            )
             tx.put(incident)
         code = "execution.undone" if plan.undo_of else "execution.done"
         outcome = [message(code, plan=plan.short, title=plan.title)]
@@ -130,12 +135,6 @@ def finish(run: Run) -> None:
         done = replace(plan, state=PlanState.DONE)
         move(tx, done, EXECUTOR, "run.done", *outcome, now=now, broadcast=True)
         outbox.redraw_card(tx, incident, now)
-
-
-def _contained(incident: Incident, now: datetime) -> Incident:
-    is_early = incident.state in (State.TRIAGE, State.INVESTIGATING)
-    times = replace(incident.times, contained=incident.times.contained or now)
-    return replace(incident, state=State.CONTAINED if is_early else incident.state, times=times)
 
 
 def _close(tx: Transaction, plan: Plan, now: datetime) -> None:

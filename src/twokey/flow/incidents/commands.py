@@ -228,7 +228,9 @@ class Response:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
             after, told = change(before, caller.person)
             if not after.is_open:
-                _require_nothing_owed(tx, before)
+                for plan in tx.find(Plan, incident_id=before.id):
+                    if plan.break_glass_by and not plan.confirmed_by:
+                        raise Refused("refused.confirmation_owed", incident=before.id, plan=plan.short)
             if told is None:
                 tx.append(caller.actor, f"{action}.again", incident_id=before.id)
                 return before
@@ -239,10 +241,3 @@ class Response:
             if after.state is State.RESOLVED and before.state is not State.RESOLVED:
                 tx.enqueue(draft_job(after.id, entry.seq))
             return after
-
-
-def _require_nothing_owed(tx: Transaction, incident: Incident) -> None:
-    """Refuse to close an incident while somebody must still confirm a run on one approval."""
-    for plan in tx.find(Plan, incident_id=incident.id):
-        if plan.break_glass_by and not plan.confirmed_by:
-            raise Refused("refused.confirmation_owed", incident=incident.id, plan=plan.short)

@@ -45,7 +45,11 @@ class Applier:
             incident = self._adopt(incident, signal.subject)
             arrival = replace(arrival, before=replace(before, is_loose=False))
         if signal.kind is SignalKind.EVENT and not signal.disputed:
-            self._open_late_events(incident)
+            # Open what its provider told of when all was over, and what only this incident shows to have hit us.
+            for subject, seen in afterwords_on(self.tx, incident, self.now).items():
+                event = self._open(open_for(seen.signal, seen.verdict, None))
+                self.tx.put(replace(seen, incident_id=event.id))
+                self._adopt(event, subject)
             incident = correlate(self.tx, incident, self.now)
         self._keep_sighting(arrival, incident.id)
 
@@ -116,10 +120,3 @@ class Applier:
             incident = absorb(incident, seen.signal, seen.verdict, self.now)
         self.tx.put(incident)
         return incident
-
-    def _open_late_events(self, incident: Incident) -> None:
-        """Open what its provider told of when all was over, and what only this incident shows to have hit us."""
-        for subject, seen in afterwords_on(self.tx, incident, self.now).items():
-            event = self._open(open_for(seen.signal, seen.verdict, None))
-            self.tx.put(replace(seen, incident_id=event.id))
-            self._adopt(event, subject)

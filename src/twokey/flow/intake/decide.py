@@ -142,6 +142,8 @@ def _join(arrival: Arrival, incident: Incident) -> Join:
     is_update = before is not None or signal.kind is SignalKind.EVENT
     is_news = not is_stale(signal, before)
     after = absorb(incident, signal, verdict, arrival.now)
+    resolved = incident.times.resolved if incident.state in (State.RESOLVED, State.POSTMORTEM) else None
+    is_first_since_resolved = resolved is not None and incident.last_signal_at <= resolved
     label_before, turn = None, None
     if is_update and (is_news or not knows(incident.verdict)):
         latest = settled(signal, verdict, before)
@@ -151,7 +153,7 @@ def _join(arrival: Arrival, incident: Incident) -> Join:
         after, turn = _with_source_state(after, signal, arrival.now)
     return Join(
         after,
-        goes_on=is_news and is_alarm(signal, verdict) and _is_first_since_resolved(incident),
+        goes_on=is_news and is_alarm(signal, verdict) and is_first_since_resolved,
         label_before=label_before,
         turn=turn,
         renews_draft=is_update
@@ -190,11 +192,3 @@ def _with_source_state(incident: Incident, signal: Signal, now: datetime) -> tup
     else:
         turn = Turn.FLAPPING if turns == TOLD_TURNS + 1 else Turn.COUNTED
     return replace(incident, provider_ended=ended, provider_resolved=is_over, turns=turns), turn
-
-
-def _is_first_since_resolved(incident: Incident) -> bool:
-    """Say whether people called the matter resolved, and nothing has come since: only then it is news."""
-    if incident.state not in (State.RESOLVED, State.POSTMORTEM):
-        return False
-    resolved = incident.times.resolved
-    return resolved is not None and incident.last_signal_at <= resolved

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import count
 
 from twokey.core.incidents import Incident, group_of
 from twokey.core.responsibility import Verdict
@@ -45,8 +43,13 @@ def subject_state(look: Reading, subject: str) -> SoFar | None:
     if newest[0].so_far:
         return newest[0].so_far
     state: SoFar | None = None
-    for seen in _every(look, subject):  # one, or what was taken in before `so_far` was kept
-        state = went_on(state, seen.signal, seen.verdict, seen.incident_id)
+    skip, page = 0, look.find(Sighting, subject=subject, limit=_PAGE)
+    while page:  # one, or what was taken in before `so_far` was kept
+        for seen in page:
+            state = went_on(state, seen.signal, seen.verdict, seen.incident_id)
+        skip += _PAGE
+        is_last = len(page) < _PAGE
+        page = [] if is_last else look.find(Sighting, subject=subject, limit=_PAGE, skip=skip)
     return state
 
 
@@ -62,11 +65,3 @@ def assign_unassigned(tx: Transaction, subject: str, incident_id: str) -> list[S
             state = replace(newest.so_far, incident_id=incident_id, is_loose=False)
             tx.put(replace(newest, so_far=state))
     return assigned
-
-
-def _every(look: Reading, subject: str) -> Iterator[Sighting]:
-    for skip in count(0, _PAGE):
-        found = look.find(Sighting, subject=subject, limit=_PAGE, skip=skip)
-        yield from found
-        if len(found) < _PAGE:
-            return

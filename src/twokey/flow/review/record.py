@@ -29,6 +29,7 @@ def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime
     names = names_of(roster)
     incident = incident_by_id(look, incident_id)
     entries = _entries(look, incident.id)
+    sightings = look.find(Sighting, incident_id=incident.id, limit=_MOST_SOURCES)
     return Record(
         incident=incident,
         entries=entries,
@@ -36,7 +37,7 @@ def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime
         containments=_containments(look, incident.id, entries, names),
         names=names,
         head=look.head(),
-        sources=_sources(look, incident.id),
+        sources=tuple(dict.fromkeys(seen.signal.raw_id or seen.id for seen in sightings)),
         drafted_at=drafted_at,
         similar=_similar(look, incident),
         posted=_posted(look, incident.id, entries),
@@ -99,11 +100,6 @@ def _approved_at(trail: Iterable[AuditEntry]) -> datetime | None:
         if entry.action == "glass.broken" or (entry.action == "approved" and enough):
             return entry.at
     return None
-
-
-def _sources(look: Reading, incident_id: str) -> tuple[str, ...]:
-    sightings = look.find(Sighting, incident_id=incident_id, limit=_MOST_SOURCES)
-    return tuple(dict.fromkeys(seen.signal.raw_id or seen.id for seen in sightings))
 
 
 def _similar(look: Reading, incident: Incident) -> tuple[Similar, ...]:
