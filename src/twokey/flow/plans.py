@@ -105,5 +105,5 @@ def owe_expiry(tx: Transaction, plan: Plan) -> None:
 
 
 def owe_confirmation(tx: Transaction, plan: Plan) -> None:
-    """Owe the question whether somebody confirmed a run on one key."""
+    """Owe the question whether somebody confirmed a run on one approval."""
     tx.enqueue(Job(f"confirm:{plan.id}", JobKind.CONFIRM, {"plan_id": plan.id}, not_before=plan.confirm_by))

@@ -40,11 +40,11 @@ def approve_plan(
     """Keep an approval of exactly the plan that was shown, and owe the run once there are enough."""
     person, plan = caller.person, plan_by_id(tx, plan_id)
     incident = incident_by_id(tx, plan.incident_id)
-    keys = tx.find(Approval, plan_id=plan.id)
-    role = may_approve(plan, person, incident, keys, digest=given.digest, typed=given.typed, now=now)
+    approvals = tx.find(Approval, plan_id=plan.id)
+    role = may_approve(plan, person, incident, approvals, digest=given.digest, typed=given.typed, now=now)
     used = use_required_code(tx, step_up, plan, person, code=given.code, now=now)
-    keys.append(add_approval(tx, plan, caller, role=role, now=now, used=used))
-    stands = standing(plan, keys, incident, caller.roster)
+    approvals.append(add_approval(tx, plan, caller, role=role, now=now, used=used))
+    stands = standing(plan, approvals, incident, caller.roster)
     count = {"keys": len(stands.keys), "needed": stands.needed}
     if stands.is_satisfied:
         plan = replace(plan, state=PlanState.APPROVED)

@@ -172,12 +172,12 @@ class Containment:
         with self.store.read() as look:
             plan = plan_by_id(look, plan_id)
             incident = incident_by_id(look, plan.incident_id)
-            keys = look.find(Approval, plan_id=plan.id)
+            approvals = look.find(Approval, plan_id=plan.id)
         try:
             roster = self.rosters.current()
         except Refused:  # a card must be drawn all the same: it says that nobody may approve
             roster = Roster()
-        return standing(plan, keys, incident, roster)
+        return standing(plan, approvals, incident, roster)
 
     def pending(self, who: ChatIdentity) -> list[Plan]:
         """Return the plans that this person could approve now."""

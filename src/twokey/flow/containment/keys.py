@@ -17,12 +17,12 @@ def add_approval(
 ) -> Approval:
     """Keep one person's yes to exactly this plan; a second one of the same person is refused by the store."""
     person, account = caller.person, caller.account
-    key = Approval(key_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, account)
+    approval = Approval(key_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, account)
     try:
-        tx.add(key)
+        tx.add(approval)
     except AlreadyThere as twice:
         raise Refused("refused.key_turned_before", person=person.name, plan=plan.short) from twice
-    return key
+    return approval
 
 
 def use_required_code(

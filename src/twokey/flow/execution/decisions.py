@@ -1,4 +1,4 @@
-"""What a person answers a run that stopped to ask: retry the step, skip it, or stop the run."""
+"""Decisions: what a person answers a run that stopped to ask: retry the step, skip it, or stop the run."""
 
 from __future__ import annotations
 

@@ -123,10 +123,10 @@ class Response:
             raise Refused("refused.unknown_identity", user=account.user)
 
         def change(incident: Incident, person: Person) -> tuple[Incident, Message | None]:
-            said = message("response.assigned", role=role, person=named.name, by=person.name)
+            notice = message("response.assigned", role=role, person=named.name, by=person.name)
             if role == "ic":
-                return replace(incident, commander=named.id), said
-            return replace(incident, roles={**incident.roles, role: named.id}), said
+                return replace(incident, commander=named.id), notice
+            return replace(incident, roles={**incident.roles, role: named.id}), notice
 
         return self._change(incident_id, who, "assigned", {"role": role, "person": named.id}, change)
 
@@ -144,10 +144,10 @@ class Response:
         """Grade the incident anew."""
 
         def change(incident: Incident, person: Person) -> tuple[Incident, Message | None]:
-            said = message(
+            notice = message(
                 "response.severity", before=incident.severity.value, after=severity.value, person=person.name
             )
-            return replace(incident, severity=severity), said
+            return replace(incident, severity=severity), notice
 
         return self._change(incident_id, who, "severity.changed", {"severity": severity.value}, change)
 
@@ -169,14 +169,14 @@ class Response:
             after = replace(incident, verdict=by_person(Label(label), reason, before))
             if not after.group:  # findings by the same principal belong here from now on
                 after = replace(after, group=group_of_principal(after))
-            said = message(
+            notice = message(
                 "response.classified",
                 before=before.label.value,
                 after=label,
                 person=person.name,
                 reason=reason,
             )
-            return after, said
+            return after, notice
 
         return self._change(incident_id, who, "classified", data, change)
 
@@ -197,14 +197,14 @@ class Response:
                 times=times,
                 cancel_reason=reason if state is State.CANCELLED else incident.cancel_reason,
             )
-            said = message(
+            notice = message(
                 "response.moved",
                 before=incident.state.value,
                 after=state.value,
                 person=person.name,
                 reason=reason,
             )
-            return moved, said
+            return moved, notice
 
         data: dict[str, Json] = {"state": state.value, "reason": reason[:2000]}
         return self._change(incident_id, who, "moved", data, change)
@@ -226,17 +226,19 @@ class Response:
             may_respond(caller.person, before)
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
-            after, told = change(before, caller.person)
+            after, notice = change(before, caller.person)
             if not after.is_open:
                 for plan in tx.find(Plan, incident_id=before.id):
                     if plan.break_glass_by and not plan.confirmed_by:
                         raise Refused("refused.confirmation_owed", incident=before.id, plan=plan.short)
-            if told is None:
+            if notice is None:
                 tx.append(caller.actor, f"{action}.again", incident_id=before.id)
                 return before
             tx.put(after)
             entry = tx.append(caller.actor, action, incident_id=after.id, data=data)
-            outbox.tell_thread(tx, entry, told, broadcast=after.state is State.RESOLVED and action == "moved")
+            outbox.tell_thread(
+                tx, entry, notice, broadcast=after.state is State.RESOLVED and action == "moved"
+            )
             outbox.redraw_card(tx, after, self.clock.now())
             if after.state is State.RESOLVED and before.state is not State.RESOLVED:
                 tx.enqueue(draft_job(after.id, entry.seq))

@@ -178,7 +178,7 @@ def _typed(template: str, scope: Mapping[str, Json], target: Target) -> str:
 
 
 def _blast(previews: Mapping[str, Preview]) -> dict[str, int]:
-    """Add the counts over the items of one unfolded step; take the largest over different steps."""
+    """Add the counts over the items of one expanded step; take the largest over different steps."""
     blast: dict[str, int] = {}
     by_template: dict[str, dict[str, int]] = {}
     for step_id, preview in previews.items():

@@ -153,8 +153,8 @@ class Review:
                 "reason": reason[:2000],
             }
             entry = tx.append(actor, "time.corrected", incident_id=after.id, data=data)
-            said = {"incident": after.id, "person": person, **data}
-            outbox.tell_thread(tx, entry, message("postmortem.corrected", **said))
+            params = {"incident": after.id, "person": person, **data}
+            outbox.tell_thread(tx, entry, message("postmortem.corrected", **params))
         return after
 
     def publish(
@@ -201,7 +201,7 @@ class Review:
         )
 
     def _who(self, incident_id: str, who: ChatIdentity | Actor, *, audience: str) -> tuple[Actor, str]:
-        """Say who acts, as the roster is now; publishing outside is for those who may also turn a key."""
+        """Say who acts, as the roster is now; publishing outside is for those who may also approve."""
         roster = self._roster() if isinstance(who, Actor) else self.rosters.current()
         if isinstance(who, Actor):
             return who, names_of(roster).get(who.id, who.id)

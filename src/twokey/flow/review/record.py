@@ -71,7 +71,7 @@ def _containments(
             of_plan.setdefault(entry.plan_id, []).append(entry)
     gathered = []
     for plan in plans:
-        keys = sorted(look.find(Approval, plan_id=plan.id), key=lambda key: key.at)
+        approvals = sorted(look.find(Approval, plan_id=plan.id), key=lambda one: one.at)
         run = look.get(Execution, plan.id)
         trail = of_plan.get(plan.id, [])
         undo = undos.get(plan.id)
@@ -79,7 +79,7 @@ def _containments(
             Containment(
                 plan=plan,
                 proposer=names.get(plan.requester, plan.requester),
-                keys=tuple((names.get(key.person_id, key.person_id), key.role, key.at) for key in keys),
+                keys=tuple((names.get(one.person_id, one.person_id), one.role, one.at) for one in approvals),
                 journal=tuple(sorted(look.find(StepRecord, plan_id=plan.id), key=lambda row: row.order)),
                 started_at=run.started_at if run else None,
                 ended_at=run.ended_at if run else None,
@@ -93,7 +93,7 @@ def _containments(
 
 
 def _approved_at(trail: Iterable[AuditEntry]) -> datetime | None:
-    """Return when the last key that was needed was turned, or the glass was broken; None when never."""
+    """Return when the last approval that was needed was given, or the glass was broken; None when never."""
     for entry in trail:
         keys, needed = entry.data.get("keys"), entry.data.get("needed")
         enough = isinstance(keys, int) and isinstance(needed, int) and keys >= needed
