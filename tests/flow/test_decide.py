@@ -12,7 +12,7 @@ from twokey.core import correlations
 from twokey.core.errors import message
 from twokey.core.incidents import Incident, Severity, State, Times, opened_by
 from twokey.core.responsibility import HUMAN, Confidence, Label, Verdict
-from twokey.core.sightings import SoFar, went_on
+from twokey.core.sightings import SubjectState, fold_signal
 from twokey.core.signals import Signal, SignalKind, SignalStatus, set_apart
 from twokey.flow.intake.decide import (
     TOLD_TURNS,
@@ -60,9 +60,9 @@ def incident(signal: Signal, verdict: Verdict = ATTACK, **changes: Any) -> Incid
     return replace(opened_by(signal, verdict, 1, minutes(-30)), **changes)
 
 
-def before(signal: Signal, verdict: Verdict = ATTACK, to: str = "INC-1") -> SoFar:
+def before(signal: Signal, verdict: Verdict = ATTACK, to: str = "INC-1") -> SubjectState:
     """Return the state of a subject of which this signal came."""
-    return went_on(None, signal, verdict, to)
+    return fold_signal(None, signal, verdict, to)
 
 
 def arrival(signal: Signal, verdict: Verdict = ATTACK, **known: Any) -> Arrival:

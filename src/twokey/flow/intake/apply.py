@@ -8,7 +8,7 @@ from datetime import datetime
 from twokey.core.errors import Json, message
 from twokey.core.incidents import Incident, absorb, opened_by
 from twokey.core.people import system
-from twokey.core.sightings import Sighting, went_on
+from twokey.core.sightings import Sighting, fold_signal
 from twokey.core.signals import Signal, SignalKind
 from twokey.flow import outbox
 from twokey.flow.intake.correlation import afterwords_on, correlate, owe_new_draft, pass_on
@@ -55,7 +55,7 @@ class Applier:
 
     def _keep_sighting(self, arrival: Arrival, incident_id: str) -> None:
         signal, verdict, before = arrival.signal, arrival.verdict, arrival.before
-        state = went_on(before, signal, verdict, incident_id) if before else None
+        state = fold_signal(before, signal, verdict, incident_id) if before else None
         self.tx.add(Sighting(signal.id, signal.subject, incident_id, self.now, signal, verdict, state))
 
     def _open(self, opening: Open) -> Incident:

@@ -17,7 +17,7 @@ from twokey.core.incidents import (
     severity_of,
 )
 from twokey.core.responsibility import HUMAN, Label, Verdict
-from twokey.core.sightings import SoFar, is_stale, knows, settled
+from twokey.core.sightings import SubjectState, is_stale, knows, settled
 from twokey.core.signals import Signal, SignalKind, SignalStatus
 
 TOLD_TURNS = 4  # over, open again, over, open again: from then on it flaps, and only the card counts
@@ -32,7 +32,7 @@ class Arrival:
     verdict: Verdict
     now: datetime
     is_repeat: bool = False  # this very signal was taken in before
-    before: SoFar | None = None  # the state of its subject; None when the subject is new
+    before: SubjectState | None = None  # the state of its subject; None when the subject is new
     own: Incident | None = None  # the incident that its subject's signals go to
     same_group: Incident | None = None  # the newest incident of its storm group
     explains_ours: bool = False  # a provider's late event that explains an incident of ours
@@ -116,7 +116,7 @@ def is_alarm(signal: Signal, verdict: Verdict) -> bool:
     return verdict.opens_incident and not (signal.is_test or signal.is_muted or is_over)
 
 
-def open_for(signal: Signal, verdict: Verdict, before: SoFar | None) -> Open:
+def open_for(signal: Signal, verdict: Verdict, before: SubjectState | None) -> Open:
     """Return the incident to open as its source sees it by now: an update that was overtaken tells old news."""
     is_over = signal.status is SignalStatus.RESOLVED
     was_overtaken_by_end = before is not None and before.said_over and is_stale(signal, before)
@@ -124,7 +124,7 @@ def open_for(signal: Signal, verdict: Verdict, before: SoFar | None) -> Open:
     return Open(signal, settled(signal, verdict, before), severity, is_over or was_overtaken_by_end)
 
 
-def _comes_back(signal: Signal, before: SoFar | None) -> bool:
+def _comes_back(signal: Signal, before: SubjectState | None) -> bool:
     """Say whether an attack or an alarm goes on after its incident was closed: that is a new incident.
 
     A provider's late word about an event is none: a final review comes weeks later.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from twokey.core.incidents import Incident, group_of
 from twokey.core.responsibility import Verdict
-from twokey.core.sightings import Sighting, SoFar, went_on
+from twokey.core.sightings import Sighting, SubjectState, fold_signal
 from twokey.core.signals import Signal
 from twokey.flow.intake.correlation import explains_something
 from twokey.flow.intake.decide import Arrival, is_alarm
@@ -35,18 +35,18 @@ def look_up(
     return replace(arrival, explains_ours=explains_something(tx, signal, verdict, now))
 
 
-def subject_state(look: Reading, subject: str) -> SoFar | None:
+def subject_state(look: Reading, subject: str) -> SubjectState | None:
     """Return what came of a subject so far; None when nothing did."""
     newest = look.find(Sighting, subject=subject, newest_first=True, limit=1)
     if not newest:
         return None
     if newest[0].so_far:
         return newest[0].so_far
-    state: SoFar | None = None
+    state: SubjectState | None = None
     skip, page = 0, look.find(Sighting, subject=subject, limit=_PAGE)
     while page:  # one, or what was taken in before `so_far` was kept
         for seen in page:
-            state = went_on(state, seen.signal, seen.verdict, seen.incident_id)
+            state = fold_signal(state, seen.signal, seen.verdict, seen.incident_id)
         skip += _PAGE
         is_last = len(page) < _PAGE
         page = [] if is_last else look.find(Sighting, subject=subject, limit=_PAGE, skip=skip)
