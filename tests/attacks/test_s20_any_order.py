@@ -180,7 +180,7 @@ class Mischief(RuleBasedStateMachine):
             return
         with self.trying():
             if act == "refuse":
-                flow.refuse(plan.id, me, "no")
+                flow.reject(plan.id, me, "no")
                 self.over[plan.id] = self.world.clock.now()
             elif act == "withdraw":
                 flow.withdraw(plan.id, me)

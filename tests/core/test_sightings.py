@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from twokey.core.incidents import is_root_cause
 from twokey.core.responsibility import Confidence, Label, Verdict
-from twokey.core.sightings import SoFar, is_stale, knows, settled, went_on
+from twokey.core.sightings import SubjectState, fold_signal, is_stale, knows, settled
 from twokey.core.signals import Signal, SignalStatus
 from twokey.testing.builders import a_signal, a_verdict, at
 
@@ -33,10 +33,10 @@ verdicts = st.builds(
 words = st.lists(st.tuples(signals, verdicts, st.sampled_from(["", "INC-1", "INC-2"])), max_size=6)
 
 
-def told(earlier: list[Word]) -> SoFar | None:
+def told(earlier: list[Word]) -> SubjectState | None:
     so_far = None
     for signal, verdict, incident in earlier:
-        so_far = went_on(so_far, signal, verdict, incident)
+        so_far = fold_signal(so_far, signal, verdict, incident)
     return so_far
 
 
@@ -69,5 +69,5 @@ def test_it_says_what_all_sightings_say(earlier, signal, verdict):
 
 def test_what_was_said_later_counts_whenever_it_comes():
     late, early = a_verdict(rule="late"), a_verdict(rule="early")
-    so_far = went_on(None, a_signal(updated_at=at(0) + timedelta(hours=1)), late, "INC-1")
+    so_far = fold_signal(None, a_signal(updated_at=at(0) + timedelta(hours=1)), late, "INC-1")
     assert settled(a_signal(updated_at=at(0)), early, so_far) == late

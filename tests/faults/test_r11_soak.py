@@ -130,7 +130,7 @@ class Day:
             containment, me = self.world.containment, self.world.who(self.who())
             match self.random.choice(("refuse", "withdraw", "confirm", "undo")):
                 case "refuse":
-                    containment.refuse(plan.id, me, "no")
+                    containment.reject(plan.id, me, "no")
                 case "withdraw":
                     containment.withdraw(plan.id, me)
                 case "confirm":

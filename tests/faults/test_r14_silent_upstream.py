@@ -18,7 +18,7 @@ from tests.lab.installation import DOOR_SECRET, Installation
 from tests.lab.intake_harness import Sorting
 from twokey.core.notices import Notice, NoticeKind
 from twokey.demo import notifications
-from twokey.flow.intake.liveness import Listening
+from twokey.flow.intake.liveness import SourceLiveness
 from twokey.settings import load
 from twokey.testing.clocks import SettableClock
 
@@ -46,7 +46,7 @@ def test_silence_is_told_once_for_each_silence_whatever_the_pauses(proof: Any) -
         clock = SettableClock()
         sorting = Sorting(clock=clock)
         after = timedelta(hours=random.choice((1, 6, 24)))
-        listening = Listening(sorting.store, clock, SOURCES, after, clock.now())
+        listening = SourceLiveness(sorting.store, clock, SOURCES, after, clock.now())
         last = dict.fromkeys(SOURCES, clock.now())
         silences: set[tuple[str, Any]] = set()
         for number in range(random.randint(20, 60)):
@@ -73,7 +73,7 @@ def test_silence_is_told_once_for_each_silence_whatever_the_pauses(proof: Any) -
 def test_nothing_is_told_where_nobody_wants_it() -> None:
     sorting = Sorting()
     clock: Any = sorting.clock
-    listening = Listening(sorting.store, clock, SOURCES, timedelta(0), clock.now())
+    listening = SourceLiveness(sorting.store, clock, SOURCES, timedelta(0), clock.now())
     clock.advance(10 * 86_400)
     assert listening.look() == {}
     assert told(sorting) == []

@@ -184,7 +184,7 @@ def test_a_confirmation_that_came_in_time_is_not_called_for(world):
 def test_any_approver_can_stop_it_before_the_first_write(world):
     world.incident()
     plan = glass(world)
-    world.containment.refuse(plan.id, world.who("cho"), "that key is our own scanner's")
+    world.containment.reject(plan.id, world.who("cho"), "that key is our own scanner's")
     world.works_on(1)
     assert world.cloud.effects == []
 

@@ -289,7 +289,7 @@ def test_a_run_that_asks_before_its_first_write_can_still_be_refused(world):
     plan = approved(world, export_trail={"on_failure": OnFailure.ASK})
     world.cloud.refuse_on("apply aws.cloudtrail.export_events")
     world.works()
-    world.containment.refuse(plan.id, world.who("cho"), "no evidence, no containment")
+    world.containment.reject(plan.id, world.who("cho"), "no evidence, no containment")
     assert state(world, plan) is PlanState.REFUSED
 
 

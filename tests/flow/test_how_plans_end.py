@@ -15,7 +15,7 @@ def refused(code):
 def test_one_no_ends_the_plan(world):
     world.incident()
     plan = world.proposes("ana")
-    world.containment.refuse(plan.id, world.who("ben"), "the key is the release pipeline's")
+    world.containment.reject(plan.id, world.who("ben"), "the key is the release pipeline's")
     with refused("refused.plan_refused"):
         world.approves("cho", plan)
     world.works_on(1)
@@ -27,7 +27,7 @@ def test_a_no_counts_after_the_last_key_and_before_the_first_write(world):
     world.incident()
     plan = world.proposes("ana")
     world.approves("ben", plan)
-    world.containment.refuse(plan.id, world.who("cho"), "wrong key")
+    world.containment.reject(plan.id, world.who("cho"), "wrong key")
     world.works_on(1)
     assert world.cloud.effects == []
     assert world.plan(plan).state is PlanState.REFUSED
@@ -46,7 +46,7 @@ def test_a_no_counts_while_the_run_is_still_reading(world, moment):
     def cho_says_no(name):
         if name == moment:
             world.stops_at(None)
-            world.containment.refuse(plan.id, world.who("cho"), "wrong key")
+            world.containment.reject(plan.id, world.who("cho"), "wrong key")
 
     world.stops_at(cho_says_no)
     world.works_on(1)
@@ -60,7 +60,7 @@ def test_a_no_between_the_check_and_the_intent_stops_the_first_write(world):
     world.approves("ben", plan)
     world.cloud.fault_on(
         "capture aws.iam.update_access_key",
-        lambda: world.containment.refuse(plan.id, world.who("cho"), "wrong key") and None,
+        lambda: world.containment.reject(plan.id, world.who("cho"), "wrong key") and None,
     )
     world.works_on(1)
     assert world.cloud.effects == []
@@ -76,7 +76,7 @@ def test_a_no_after_the_first_write_is_too_late_and_says_so(world):
     def cho_says_no(name):
         if name == "deactivate_key:after-intent":
             with refused("refused.plan_running") as refusal:
-                world.containment.refuse(plan.id, world.who("cho"), "too late")
+                world.containment.reject(plan.id, world.who("cho"), "too late")
             answers.append(refusal.value.message.code)
 
     world.stops_at(cho_says_no)
@@ -89,10 +89,10 @@ def test_a_no_needs_a_reason_and_an_approver_or_the_requester(world):
     world.incident()
     plan = world.proposes("ana")
     with refused("refused.reason_missing"):
-        world.containment.refuse(plan.id, world.who("ben"), "  ")
+        world.containment.reject(plan.id, world.who("ben"), "  ")
     with refused("refused.not_approver"):
-        world.containment.refuse(plan.id, world.who("dia"), "no")
-    assert world.containment.refuse(plan.id, world.who("ana"), "my mistake").state is PlanState.REFUSED
+        world.containment.reject(plan.id, world.who("dia"), "no")
+    assert world.containment.reject(plan.id, world.who("ana"), "my mistake").state is PlanState.REFUSED
 
 
 def test_only_the_requester_withdraws(world):
@@ -148,7 +148,7 @@ def test_expiry_does_not_touch_a_plan_that_has_its_keys(world):
 
 
 def make_refused(world, plan):
-    world.containment.refuse(plan.id, world.who("cho"), "no")
+    world.containment.reject(plan.id, world.who("cho"), "no")
 
 
 def make_withdrawn(world, plan):
@@ -203,7 +203,7 @@ def test_an_old_button_answers_and_changes_nothing(world, state):
     assert before.state is state
     for press in (
         lambda: world.approves("cho", plan),
-        lambda: world.containment.refuse(plan.id, world.who("cho"), "no"),
+        lambda: world.containment.reject(plan.id, world.who("cho"), "no"),
         lambda: world.containment.withdraw(plan.id, world.who("ana")),
     ):
         with refused(f"refused.plan_{state.value}"):

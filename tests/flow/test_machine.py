@@ -79,7 +79,7 @@ class Machine(RuleBasedStateMachine):
             return
         with self.trying():
             if act == "refuse":
-                containment.refuse(plan.id, me, "no")
+                containment.reject(plan.id, me, "no")
             elif act == "withdraw":
                 containment.withdraw(plan.id, me)
             elif act == "confirm":

@@ -151,7 +151,7 @@ def test_no_door_opens_for_who_is_not_a_member_of_ours(world, flags, code, door)
         "approve": lambda: world.containment.approve(
             plan.id, who, digest=plan.digest, typed=plan.typed_target, code=world.code()
         ),
-        "refuse": lambda: world.containment.refuse(plan.id, who, "no"),
+        "refuse": lambda: world.containment.reject(plan.id, who, "no"),
         "withdraw": lambda: world.containment.withdraw(plan.id, who),
         "preview": lambda: world.containment.preview("INC-1", PROTECT_BUCKETS, who),
         "note": lambda: world.response.note("INC-1", "hello", who),

@@ -94,7 +94,7 @@ def test_what_was_no_reason_is_kept_as_none(world):
 def test_a_no_is_kept_with_its_reason_cut_to_2000_characters(world):
     world.incident()
     plan = world.proposes("ana")
-    world.containment.refuse(plan.id, world.who("ben"), "  " + "x" * 3000 + "  ")
+    world.containment.reject(plan.id, world.who("ben"), "  " + "x" * 3000 + "  ")
     entry = stands(world, "refused", "d-ben", on=plan.id, reason="x" * 2000)
     said = ("containment.refused", {"person": "Ben", "plan": plan.short, "reason": "x" * 2000})
     assert told_about(world, entry) == (plan.id, [said])
@@ -156,7 +156,7 @@ def test_every_refusal_stands_on_record_with_all_that_it_said(world):
     plan = world.proposes("ana")
     flow, short = world.containment, plan.short
     for call, action, code, actor, params in (
-        (lambda: flow.refuse(plan.id, world.who("ben"), " "), "refusal", "reason_missing", "d-ben", {}),
+        (lambda: flow.reject(plan.id, world.who("ben"), " "), "refusal", "reason_missing", "d-ben", {}),
         (
             lambda: flow.withdraw(plan.id, world.who("ben")),
             "withdrawal",
@@ -165,7 +165,7 @@ def test_every_refusal_stands_on_record_with_all_that_it_said(world):
             {"person": "Ben"},
         ),
         (
-            lambda: flow.refuse(plan.id, world.who("dia"), "no"),
+            lambda: flow.reject(plan.id, world.who("dia"), "no"),
             "refusal",
             "not_approver",
             "d-dia",
@@ -254,7 +254,7 @@ def test_a_button_of_a_plan_that_is_over_is_put_on_record(world):
     world.containment.withdraw(plan.id, world.who("ana"))
     for call, action in (
         (lambda: world.containment.review(plan.id, world.who("ben")), "review.refused"),
-        (lambda: world.containment.refusable(plan.id, world.who("ben")), "refusal.refused"),
+        (lambda: world.containment.rejectable(plan.id, world.who("ben")), "refusal.refused"),
     ):
         is_refused(world, call, action, "d-ben", "refused.plan_withdrawn", plan.id, plan=plan.short)
 

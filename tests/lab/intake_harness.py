@@ -13,7 +13,7 @@ from twokey.core.jobs import Job
 from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, RawState, raw_id
 from twokey.engine.embedded import EmbeddedEngine
-from twokey.flow.handlers import duties, parked
+from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.ports import Classifier, Clock, Store, Vouch, no_dispute
@@ -71,8 +71,8 @@ class Sorting:
         )
         self.response = Response(self.store, self.clock, self.rosters)
         nobody: Any = _Nobody()
-        handle = duties(self.intake, nobody, nobody, nobody)
-        told = parked(self.intake, nobody, self.store)
+        handle = job_handlers(self.intake, nobody, nobody, nobody)
+        told = dead_letter_handler(self.intake, nobody, self.store)
         self.engine = EmbeddedEngine(queue or memory.jobs(), handle, told, self.clock, workers=1)
 
     def arrives(self, source: str, *bodies: bytes) -> list[str]:

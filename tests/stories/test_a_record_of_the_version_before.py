@@ -34,7 +34,7 @@ from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.core.sightings import Sighting
 from twokey.core.signals import Cursor, RawNotification, RawState, raw_id
 from twokey.engine.embedded import EmbeddedEngine
-from twokey.flow.handlers import duties, parked
+from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.intake import Intake
 from twokey.settings import load
 from twokey.store import migrate, open_store
@@ -98,8 +98,8 @@ def world(file: Path, tmp_path: Path) -> Iterator[World]:
     world.intake = Intake(store, clock, readers, shipped_rules(), "T1", "E1", vouch=vouch)
     review: Any = wiring.build_review(settings, store, clock, world.rosters)
     world.review = review
-    world.handle = duties(world.intake, world.containment, world.executor, review)
-    world.parked = parked(world.intake, world.executor, store)
+    world.handle = job_handlers(world.intake, world.containment, world.executor, review)
+    world.parked = dead_letter_handler(world.intake, world.executor, store)
     world.engine = EmbeddedEngine(store.jobs(), world.handle, world.parked, clock, workers=1)
     world.cloud.state.keys[OTHER_KEY] = AccessKey(OTHER_ACCOUNT, "backup-batch")
     as_the_journal_says(world)

@@ -67,7 +67,7 @@ def test_the_second_person_types_the_account_and_sees_that_it_is_the_wrong_one(q
     assert plan.typed_target == OTHER
     with pytest.raises(Refused, match=r"refused.typed_wrong"):
         quarantine.approves("ben", plan, typed=ACCOUNT)
-    quarantine.containment.refuse(plan.id, quarantine.who("ben"), "that is not the account in the finding")
+    quarantine.containment.reject(plan.id, quarantine.who("ben"), "that is not the account in the finding")
     quarantine.works_on(1)
     assert quarantine.cloud.effects == []
 

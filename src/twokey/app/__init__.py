@@ -17,7 +17,7 @@ from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification, Signal, raw_id
 from twokey.flow.containment import Containment
 from twokey.flow.execution.run import Executor
-from twokey.flow.handlers import duties, parked
+from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.intake.cursors import StoredCursors
@@ -102,8 +102,8 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
     containment = Containment(bell, clock, rosters, library, planner, _step_up(settings))
     executor = Executor(bell, clock, rosters, library, planner, checkpoint)
     review = replace(build_review(settings, bell, clock, rosters), checkpoint=checkpoint)
-    handle = duties(intake, containment, executor, review)
-    engine = _engine(settings, record, clock, handle, parked(intake, executor, bell))
+    handle = job_handlers(intake, containment, executor, review)
+    engine = _engine(settings, record, clock, handle, dead_letter_handler(intake, executor, bell))
     return App(
         settings=settings,
         clock=clock,

@@ -17,7 +17,7 @@ from twokey.app.azure import azure_doors
 from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
 from twokey.flow.intake import Intake
-from twokey.flow.intake.liveness import Listening
+from twokey.flow.intake.liveness import SourceLiveness
 from twokey.ports import Clock, Source, Store
 from twokey.settings import Settings
 
@@ -212,7 +212,7 @@ def web_door(app: App, bot: SlackBot, readiness: Callable[[], Mapping[str, str]]
     )
 
 
-async def _listen(listening: Listening, silent: dict[str, str]) -> None:
+async def _listen(listening: SourceLiveness, silent: dict[str, str]) -> None:
     """Look now and then whether every source still speaks; what cannot be looked at now can be in a minute."""
     while True:
         try:
@@ -224,10 +224,10 @@ async def _listen(listening: Listening, silent: dict[str, str]) -> None:
         await asyncio.sleep(LISTEN_EVERY_S)
 
 
-def build_listening(settings: Settings, store: Store, clock: Clock) -> Listening:
+def build_listening(settings: Settings, store: Store, clock: Clock) -> SourceLiveness:
     """Make what knows which sources are silent."""
     after = timedelta(hours=settings.silent_after_h)
-    return Listening(store, clock, settings.heard_from(), after, clock.now())
+    return SourceLiveness(store, clock, settings.heard_from(), after, clock.now())
 
 
 def _leave_after(seconds: float, code: int = 0) -> None:

@@ -13,7 +13,7 @@ _NEVER, _FOREVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo
 
 
 @dataclass(frozen=True, slots=True)
-class SoFar:
+class SubjectState:
     """What came of one subject by now: enough to place its next signal without reading all before it.
 
     An alarm that flaps, or a provider that writes every few minutes, has thousands of signals.
@@ -39,7 +39,7 @@ class Sighting:
     at: datetime
     signal: Signal
     verdict: Verdict
-    so_far: SoFar | None = None  # with this one; the first of a subject says all of it by itself
+    so_far: SubjectState | None = None  # with this one; the first of a subject says all of it by itself
 
 
 def knows(verdict: Verdict) -> bool:
@@ -47,13 +47,13 @@ def knows(verdict: Verdict) -> bool:
     return verdict.label is not Label.UNKNOWN or verdict.confidence is not Confidence.LOW
 
 
-def is_stale(signal: Signal, so_far: SoFar | None) -> bool:
+def is_stale(signal: Signal, so_far: SubjectState | None) -> bool:
     """Say whether its source has said something newer already: it was overtaken on its way."""
     newest = so_far.said_at if so_far else None
     return newest is not None and signal.updated_at is not None and signal.updated_at < newest
 
 
-def settled(signal: Signal, verdict: Verdict, so_far: SoFar | None) -> Verdict:
+def settled(signal: Signal, verdict: Verdict, so_far: SubjectState | None) -> Verdict:
     """Return what the source's latest word is that says something: not knowing takes no answer back."""
     if so_far and so_far.is_known:
         is_newer = (signal.updated_at or _FOREVER) >= (so_far.known_at or _NEVER)
@@ -63,11 +63,13 @@ def settled(signal: Signal, verdict: Verdict, so_far: SoFar | None) -> Verdict:
     return verdict
 
 
-def went_on(so_far: SoFar | None, signal: Signal, verdict: Verdict, incident_id: str) -> SoFar:
+def fold_signal(
+    so_far: SubjectState | None, signal: Signal, verdict: Verdict, incident_id: str
+) -> SubjectState:
     """Return what is known of a subject with one more signal."""
     at, is_over = signal.updated_at, signal.status is SignalStatus.RESOLVED
     if so_far is None:
-        alone = SoFar(incident_id, not incident_id, verdict, knows(verdict), at, at, is_over)
+        alone = SubjectState(incident_id, not incident_id, verdict, knows(verdict), at, at, is_over)
         return replace(alone, has_root_cause=is_root_cause(signal))
     is_newest = at is not None and at >= (so_far.said_at or _NEVER)
     if so_far.is_known:

@@ -1,8 +1,7 @@
-"""What the engine calls: one function for every kind of owed work, and one for work that it gave up."""
+"""Job handlers: what the engine calls for every kind of owed work, and for work that it gave up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from twokey.core.errors import Message, TwokeyError, message
@@ -25,13 +24,15 @@ class Reviewing(Protocol):
         ...
 
 
-def duties(intake: Intake, containment: Containment, executor: Executor, review: Reviewing) -> Handle:
+def job_handlers(intake: Intake, containment: Containment, executor: Executor, review: Reviewing) -> Handle:
     """Return what does a job, whatever its kind; a kind that is missing here would never be done."""
 
     def handle(job: Job) -> None:
         match job.kind:
+            case JobKind.SORT if len(raw_ids := sorted_by(job)) == 1:
+                intake.sort(raw_ids[0])
             case JobKind.SORT:
-                _sort(intake, sorted_by(job))
+                intake.sort_together(sorted_by(job))
             case JobKind.EXECUTE:
                 executor.execute(job.payload["plan_id"])
             case JobKind.EXPIRE:
@@ -44,47 +45,35 @@ def duties(intake: Intake, containment: Containment, executor: Executor, review:
     return handle
 
 
-def parked(intake: Intake, executor: Executor, store: Store) -> Parked:
+def dead_letter_handler(intake: Intake, executor: Executor, store: Store) -> Parked:
     """Return what tells people that a job was given up: nothing that is owed ends in silence."""
 
     def tell(job: Job, fault: Exception) -> None:
+        # Of an unexpected fault only its kind is shown: its text may hold anything.
+        reason = (
+            fault.message
+            if isinstance(fault, TwokeyError)
+            else message("engine.fault", kind=type(fault).__name__)
+        )
         match job.kind:
-            case JobKind.SORT:
-                _give_up_sorting(intake, sorted_by(job), _reason(fault))
+            case JobKind.SORT if len(raw_ids := sorted_by(job)) == 1:
+                intake.keep_unreadable(raw_ids[0], reason)
+            case JobKind.SORT:  # which of them it is shows when each is alone
+                intake.sort_alone(sorted_by(job), str(reason))
             case JobKind.EXECUTE:
-                executor.park(job.payload["plan_id"], str(_reason(fault)))
+                executor.park(job.payload["plan_id"], str(reason))
             case _:
-                _tell_thread(store, job, _reason(fault))
+                _tell_thread(store, job, reason)
 
     return tell
 
 
-def _sort(intake: Intake, raw_ids: Sequence[str]) -> None:
-    if len(raw_ids) == 1:
-        intake.sort(raw_ids[0])
-    else:
-        intake.sort_together(raw_ids)
-
-
-def _give_up_sorting(intake: Intake, raw_ids: Sequence[str], reason: Message) -> None:
-    """Show the notification that could not be sorted; of several, find out first which one it is."""
-    if len(raw_ids) == 1:
-        intake.keep_unreadable(raw_ids[0], reason)
-    else:
-        intake.sort_alone(raw_ids, str(reason))
-
-
-def _reason(fault: Exception) -> Message:
-    if isinstance(fault, TwokeyError):
-        return fault.message
-    # Of an unexpected fault only its kind is shown: its text may hold anything.
-    return message("engine.fault", kind=type(fault).__name__)
-
-
 def _tell_thread(store: Store, job: Job, reason: Message) -> None:
+    """Tell the thread of the incident that a job belongs to: by its plan, itself, or its post-mortem's id."""
+    of_review = job.payload.get("incident_id") or job.payload.get("postmortem_id", "").partition("/")[0]
     with store.change() as tx:
         plan = tx.get(Plan, job.payload.get("plan_id", ""))
-        incident = tx.get(Incident, plan.incident_id if plan else _incident_id(job))
+        incident = tx.get(Incident, plan.incident_id if plan else of_review)
         entry = tx.append(
             system("engine"),
             "job.parked",
@@ -93,10 +82,5 @@ def _tell_thread(store: Store, job: Job, reason: Message) -> None:
             data={"job": job.id, "kind": job.kind.value, "reason": str(reason)[:500]},
         )
         if incident:
-            said = message("flow.job_parked", kind=job.kind.value)
-            outbox.tell_thread(tx, entry, said, reason, plan_id=plan.id if plan else "")
-
-
-def _incident_id(job: Job) -> str:
-    """Return the incident that a job belongs to: named by itself, or by its post-mortem's id."""
-    return job.payload.get("incident_id") or job.payload.get("postmortem_id", "").partition("/")[0]
+            parked = message("flow.job_parked", kind=job.kind.value)
+            outbox.tell_thread(tx, entry, parked, reason, plan_id=plan.id if plan else "")

@@ -1,4 +1,4 @@
-"""By its name: the incident or the plan that somebody means, or the news that there is none."""
+"""Look an incident or a plan up by its id, as it was typed, or say that there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def canonical_id(typed: str) -> str:
     return f"INC-{text}"
 
 
-def incident_named(look: Reading, typed: str) -> Incident:
+def incident_by_id(look: Reading, typed: str) -> Incident:
     """Return the incident that was meant, or say that there is none of that name."""
     incident = look.get(Incident, canonical_id(typed))
     if incident is None:
@@ -22,7 +22,7 @@ def incident_named(look: Reading, typed: str) -> Incident:
     return incident
 
 
-def plan_named(look: Reading, plan_id: str) -> Plan:
+def plan_by_id(look: Reading, plan_id: str) -> Plan:
     """Return a stored plan by its id, or say that there is none."""
     plan = look.get(Plan, plan_id)
     if plan is None:

@@ -83,7 +83,7 @@ def tell_unreadable(tx: Transaction, raw_id: str, reason: Message, now: datetime
     )
 
 
-def tell_duty(tx: Transaction, name: str, said: Message, now: datetime, *, elsewhere: bool = False) -> None:
+def tell_duty(tx: Transaction, name: str, notice: Message, now: datetime, *, elsewhere: bool = False) -> None:
     """Owe whoever is on duty a message in the channel, or elsewhere where that cannot be written; once a name."""
     notice_id = f"duty:{name}"
     if tx.get(Notice, notice_id) is None:
@@ -92,7 +92,7 @@ def tell_duty(tx: Transaction, name: str, said: Message, now: datetime, *, elsew
                 notice_id,
                 NoticeKind.DUTY,
                 now,
-                messages=(said,),
+                messages=(notice,),
                 order=tx.next_number("notice"),
                 context={"elsewhere": "yes"} if elsewhere else {},
             )

@@ -21,13 +21,13 @@ from twokey.core.jobs import Job, JobKind
 from twokey.core.people import Actor, Person
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.ports import Reading, Transaction
 
 _LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
 
 
-def is_own_preview(plan: Plan, person: Person) -> None:
+def require_own_preview(plan: Plan, person: Person) -> None:
     """Refuse a preview that was made for somebody else, or was changed since."""
     may_propose(person, plan.target.account)
     if plan.requester != person.id or digest_of(plan) != plan.digest:
@@ -35,13 +35,13 @@ def is_own_preview(plan: Plan, person: Person) -> None:
 
 
 def incident_for(look: Reading, plan: Plan) -> Incident:
-    """Return the incident of a plan that wants keys, or refuse because it is over."""
-    incident = incident_named(look, plan.incident_id)
+    """Return the incident of a plan that wants approvals, or refuse because it is over."""
+    incident = incident_by_id(look, plan.incident_id)
     is_for(plan, incident)
     return incident
 
 
-def no_twin(look: Reading, plan: Plan, now: datetime) -> None:
+def require_no_duplicate(look: Reading, plan: Plan, now: datetime) -> None:
     """Refuse a plan of which an equal one is on its way."""
     for other in look.find(Plan, incident_id=plan.incident_id, state=_LIVE):
         if other.digest == plan.digest and not is_out_of_time(other, now):
@@ -50,9 +50,11 @@ def no_twin(look: Reading, plan: Plan, now: datetime) -> None:
 
 def as_proposed(look: Reading, plan: Plan, person: Person, now: datetime) -> Plan:
     """Return a preview as it will be stored: with an id of its own, its requester and its end."""
+    # The id is opaque, so that nothing can be read from a button, and unguessable by what it is made from.
+    text = f"{plan.digest}:{person.id}:{now.isoformat()}:{look.head()[1]}"
     return replace(
         plan,
-        id=_new_id(plan, f"{person.id}:{now.isoformat()}:{look.head()[1]}"),
+        id="plan-" + hashlib.sha256(text.encode()).hexdigest()[:20],
         requester=person.id,
         requested_at=now,
         expires_at=now + timedelta(seconds=expires_after_s(plan)),
@@ -60,7 +62,7 @@ def as_proposed(look: Reading, plan: Plan, person: Person, now: datetime) -> Pla
     )
 
 
-def asked_for(plan: Plan, reason: str) -> dict[str, Json]:
+def proposal_data(plan: Plan, reason: str) -> dict[str, Json]:
     """Return what the trail says about a stored plan: enough to tell from the trail alone whether it may run."""
     return {
         "runbook": plan.runbook_id,
@@ -77,21 +79,18 @@ def asked_for(plan: Plan, reason: str) -> dict[str, Json]:
 def move(
     tx: Transaction,
     plan: Plan,
-    state: PlanState,
     actor: Actor,
-    said: Message,
-    *,
+    action: str,
+    *messages: Message,
     now: datetime,
     data: Mapping[str, Json] | None = None,
-) -> Plan:
-    """Bring a plan into another state: the row, the audit entry and what people are told."""
-    moved = replace(plan, state=state, reason=said)
-    tx.put(moved)
-    action = {PlanState.RUNNING: "run.continued"}.get(state, state.value)
+    broadcast: bool = False,
+) -> None:
+    """Keep a plan as it is from now on: the row, the audit entry, what the thread is told, the card drawn anew."""
+    tx.put(plan)
     entry = tx.append(actor, action, incident_id=plan.incident_id, plan_id=plan.id, data=data or {})
-    outbox.tell_thread(tx, entry, said, plan_id=plan.id)
-    outbox.redraw_plan(tx, moved, now)
-    return moved
+    outbox.tell_thread(tx, entry, *messages, broadcast=broadcast, plan_id=plan.id)
+    outbox.redraw_plan(tx, plan, now)
 
 
 def owe_run(tx: Transaction, plan: Plan, again: str = "") -> None:
@@ -106,10 +105,5 @@ def owe_expiry(tx: Transaction, plan: Plan) -> None:
 
 
 def owe_confirmation(tx: Transaction, plan: Plan) -> None:
-    """Owe the question whether somebody confirmed a run on one key."""
+    """Owe the question whether somebody confirmed a run on one approval."""
     tx.enqueue(Job(f"confirm:{plan.id}", JobKind.CONFIRM, {"plan_id": plan.id}, not_before=plan.confirm_by))
-
-
-def _new_id(plan: Plan, salt: str) -> str:
-    """Name a stored plan: opaque, so that nothing can be read from a button, and unguessable by its salt."""
-    return "plan-" + hashlib.sha256(f"{plan.digest}:{salt}".encode()).hexdigest()[:20]

@@ -22,7 +22,7 @@ from twokey.engine.embedded import EmbeddedEngine
 from twokey.engine.queue import Queue
 from twokey.flow.containment import Containment
 from twokey.flow.execution.run import Executor
-from twokey.flow.handlers import duties, parked
+from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
@@ -119,8 +119,8 @@ class World:
         self.executor = Executor(
             self.store, self.clock, self.rosters, self.library, self.planner, self._at_checkpoint
         )
-        self.handle = duties(self.intake, self.containment, self.executor, self.review)
-        self.parked = parked(self.intake, self.executor, self.store)
+        self.handle = job_handlers(self.intake, self.containment, self.executor, self.review)
+        self.parked = dead_letter_handler(self.intake, self.executor, self.store)
         self.engine = EmbeddedEngine(self.queue, self.handle, self.parked, self.clock, workers=1)
 
     def restarts(self) -> None:

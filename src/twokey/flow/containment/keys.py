@@ -1,4 +1,4 @@
-"""Turning a key: the row that keeps one person's yes to one digest, and the code that goes with it."""
+"""One person's yes to one digest: the approval that is kept, and the step-up code that goes with it."""
 
 from __future__ import annotations
 
@@ -6,38 +6,32 @@ from datetime import datetime
 
 from twokey.core.approvals import Approval, StepUpUse, key_id
 from twokey.core.errors import AlreadyThere, Refused
-from twokey.core.people import ChatIdentity, Person
+from twokey.core.people import Person
 from twokey.core.runbooks import Plan
-from twokey.flow.refusals import may_try_codes
+from twokey.flow.refusals import Caller, require_tries_left
 from twokey.ports import StepUp, Transaction
 
 
-def turn_key(
-    tx: Transaction,
-    plan: Plan,
-    person: Person,
-    who: ChatIdentity,
-    *,
-    role: str,
-    now: datetime,
-    used: str = "",
+def add_approval(
+    tx: Transaction, plan: Plan, caller: Caller, *, role: str, now: datetime, used: str = ""
 ) -> Approval:
     """Keep one person's yes to exactly this plan; a second one of the same person is refused by the store."""
-    key = Approval(key_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, who.account)
+    person, account = caller.person, caller.account
+    approval = Approval(key_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, account)
     try:
-        tx.add(key)
+        tx.add(approval)
     except AlreadyThere as twice:
         raise Refused("refused.key_turned_before", person=person.name, plan=plan.short) from twice
-    return key
+    return approval
 
 
-def checked_code(
+def use_required_code(
     tx: Transaction, step_up: StepUp, plan: Plan, person: Person, *, code: str, now: datetime
 ) -> str:
     """Return the identity of the code that was given, used up; "" where the runbook asks for none."""
     if plan.approval.step_up != "totp":
         return ""
-    may_try_codes(tx, person, now)
+    require_tries_left(tx, person, now)
     used = step_up.verify(person.id, code, now)
     if not used:
         raise Refused("refused.step_up_wrong", person=person.name)

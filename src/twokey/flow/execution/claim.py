@@ -1,9 +1,8 @@
-"""Claiming: may this run begin, or go on, right now? Keys, runbook, cloud and guards are looked at once more."""
+"""Claim a run: may it begin, or go on, right now? Approvals, runbook, cloud and guards are checked once more."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NoReturn
 
 from twokey.core.approvals import Approval, is_confirmed, may_run
 from twokey.core.errors import Later, Message, TwokeyError, Unavailable, message
@@ -13,7 +12,7 @@ from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
 from twokey.flow.execution.outcomes import end, void
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Clock, Library, Reading, Rosters, Store, Transaction
 
@@ -28,50 +27,46 @@ _OVER = (
 
 
 def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | None:
-    """Take the run: raise the fence, mark what an earlier worker left open; or end what may not run."""
-    roster = _roster(rosters)
+    """Acquire the run: raise the fence, mark what an earlier worker left open; or end what may not run."""
+    roster: Roster | TwokeyError
+    try:
+        roster = rosters.current()
+    except TwokeyError as fault:
+        roster = fault  # it stops a run only before the first write
     with store.change() as tx:
         plan = tx.get(Plan, plan_id)
         if plan is None or plan.state in _OVER or plan.state is PlanState.ASKING:
             tx.append(EXECUTOR, "run.not_needed", plan_id=plan_id)
             return None
-        begun = has_written(plan, journal_of(tx, plan.id))
-        if refusal := _refusal(tx, clock, plan, roster, begun=begun):
-            end(tx, plan, PlanState.FAILED if begun else PlanState.VOIDED, refusal, clock.now())
+        has_begun = has_written(plan, journal_of(tx, plan.id))
+        if refusal := _refusal(tx, clock, plan, roster, has_begun=has_begun):
+            end(tx, plan, PlanState.FAILED if has_begun else PlanState.VOIDED, refusal, clock.now())
             return None
-        return _taken(tx, store, clock, plan)
-
-
-def _roster(rosters: Rosters) -> Roster | TwokeyError:
-    try:
-        return rosters.current()
-    except TwokeyError as fault:
-        return fault
+        return _acquire(tx, store, clock, plan)
 
 
 def _refusal(
-    look: Reading, clock: Clock, plan: Plan, roster: Roster | TwokeyError, *, begun: bool
+    look: Reading, clock: Clock, plan: Plan, roster: Roster | TwokeyError, *, has_begun: bool
 ) -> Message | None:
     """Say why a plan may not run now; None when it may."""
-    keys = look.find(Approval, plan_id=plan.id)
+    approvals = look.find(Approval, plan_id=plan.id)
     try:
-        incident = incident_named(look, plan.incident_id)
-        if begun:
+        incident = incident_by_id(look, plan.incident_id)
+        if has_begun:
             # Who may stand behind it was settled before the first write; what it is must still be so.
-            is_confirmed(plan, keys, digest_of(plan))
+            is_confirmed(plan, approvals, digest_of(plan))
         elif isinstance(roster, TwokeyError):
             raise roster
         else:
-            may_run(plan, keys, incident, roster, digest_of(plan), now=clock.now())
+            may_run(plan, approvals, incident, roster, digest_of(plan), now=clock.now())
     except TwokeyError as refusal:
         return refusal.message
     return None
 
 
-def _taken(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
-    earlier = tx.get(Execution, plan.id)
+def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
+    earlier, now = tx.get(Execution, plan.id), clock.now()
     fence = earlier.fence + 1 if earlier else 1
-    now = clock.now()
     tx.put(replace(earlier, fence=fence) if earlier else Execution(plan.id, plan.incident_id, now, fence))
     left_open = [row for row in journal_of(tx, plan.id).values() if row.state is StepState.STARTED]
     for row in left_open:
@@ -91,29 +86,32 @@ def _taken(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
     return Run(store, clock, running, fence)
 
 
-def is_still_the_same(run: Run, planner: Planner, library: Library) -> None:
-    """Look at runbook and cloud once more; any difference from what was confirmed voids the keys."""
+def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
+    """Look at runbook and cloud once more; any difference from what was confirmed voids the approvals."""
+    plan = run.plan
     try:
-        fresh = _observed_again(run, planner, library)
+        if plan.undo_of:
+            fresh = planner.observe_undo_again(plan)
+        else:
+            runbook = library.runbook(plan.runbook_id)
+            with run.store.read() as look:
+                incident = incident_by_id(look, plan.incident_id)
+            fresh = planner.observe_again(plan, runbook, incident)
     except Unavailable as fault:
-        _look_later(run, fault)
+        # Nothing was begun: wait for the cloud, but no longer than the approvals are good for.
+        with run.store.change() as tx:
+            data = {"reason": str(fault)[:500]}
+            run.held(tx)
+            tx.append(EXECUTOR, "run.waits", incident_id=plan.incident_id, plan_id=plan.id, data=data)
+        raise Later(min(2.0 * run.fence, 60.0), "execution.unavailable", step="-") from fault
     except TwokeyError as refusal:
         void(run, refusal.message)
-    if fresh.digest != run.plan.digest:
-        void(run, message("execution.observed_differs", what=_difference(run.plan, fresh)))
+    if fresh.digest != plan.digest:
+        void(run, message("execution.observed_differs", what=_difference(plan, fresh)))
 
 
-def _observed_again(run: Run, planner: Planner, library: Library) -> Plan:
-    if run.plan.undo_of:
-        return planner.observe_undo_again(run.plan)
-    runbook = library.runbook(run.plan.runbook_id)
-    with run.store.read() as look:
-        incident = incident_named(look, run.plan.incident_id)
-    return planner.observe_again(run.plan, runbook, incident)
-
-
-def guards_still_hold(run: Run, planner: Planner) -> None:
-    """Ask the guards again right before the first write, and void the keys unless they say what people saw."""
+def require_guards_hold(run: Run, planner: Planner) -> None:
+    """Ask the guards again right before the first write, and void the approvals unless they say what people saw."""
     # A no counts whatever a step says about its failures, and so does a yes for another reason.
     try:
         seen = planner.ask_guards(run.plan)
@@ -124,20 +122,6 @@ def guards_still_hold(run: Run, planner: Planner) -> None:
     changed = [name for name, now in seen.items() if run.plan.observed.get(name) != now]
     if changed:
         void(run, message("execution.observed_differs", what=", ".join(changed)))
-
-
-def _look_later(run: Run, fault: Unavailable) -> NoReturn:
-    """Nothing was begun: wait for the cloud, but no longer than the keys are good for."""
-    with run.store.change() as tx:
-        plan = run.held(tx)
-        tx.append(
-            EXECUTOR,
-            "run.waits",
-            incident_id=plan.incident_id,
-            plan_id=plan.id,
-            data={"reason": str(fault)[:500]},
-        )
-    raise Later(min(2.0 * run.fence, 60.0), "execution.unavailable", step="-")
 
 
 def _difference(before: Plan, after: Plan) -> str:

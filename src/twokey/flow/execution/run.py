@@ -11,7 +11,7 @@ from twokey.core.errors import Json, Later, LostLease, Refused, TwokeyError, Una
 from twokey.core.executions import Found, StepRecord, StepState, has_written, next_step, step_scope
 from twokey.core.runbooks import CheckCall, CheckResult, Effect, Step, resolve
 from twokey.flow.crashpoints import Around, At, around
-from twokey.flow.execution.claim import claim, guards_still_hold, is_still_the_same
+from twokey.flow.execution.claim import claim, require_guards_hold, require_unchanged
 from twokey.flow.execution.journal import Run
 from twokey.flow.execution.outcomes import RunOver, finish, give_up, park_run, try_later
 from twokey.flow.planning.planner import Planner
@@ -20,7 +20,7 @@ from twokey.ports import Action, Checkpoint, Clock, Library, Rosters, Store, no_
 
 @dataclass(frozen=True)
 class Executor:
-    """Run the fourth stretch: nothing but a plan row whose keys hold right now reaches an action's `apply`."""
+    """Run the fourth stage: nothing but a plan row whose approvals hold right now reaches an action's `apply`."""
 
     store: Store
     clock: Clock
@@ -39,7 +39,7 @@ class Executor:
         self.checkpoint(At.CLAIMED)
         try:
             if not has_written(run.plan, run.journal()):
-                is_still_the_same(run, self.planner, self.library)
+                require_unchanged(run, self.planner, self.library)
             while step := next_step(run.plan, run.journal()):
                 if not self._run_step(run, step):
                     return
@@ -97,7 +97,7 @@ class Executor:
         inputs = _resolved(step.inputs, run)
         journal = run.journal()
         if not has_written(run.plan, journal):
-            guards_still_hold(run, self.planner)
+            require_guards_hold(run, self.planner)
         for check in step.pre:
             result = self._ask(run, check)
             if not result.holds and check.or_skip:

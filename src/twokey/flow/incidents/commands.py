@@ -10,14 +10,14 @@ from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message, NotFound, Refused, message
 from twokey.core.incidents import Incident, Severity, State, group_of_principal, may_move, may_respond
 from twokey.core.jobs import draft_job
-from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, acting, identify, system
+from twokey.core.people import ChatAccount, ChatIdentity, Person, identify, system
 from twokey.core.responsibility import HUMAN, Label, by_person
 from twokey.core.runbooks import Plan
 from twokey.core.signals import RawNotification, RawState
 from twokey.core.texts import nearest
 from twokey.flow import outbox
 from twokey.flow.incidents.verdicts import Version, versions
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.flow.refusals import on_record
 from twokey.ports import Clock, Rosters, Store, Transaction
 
@@ -35,7 +35,7 @@ _OPEN = (
 
 @dataclass(frozen=True)
 class Response:
-    """Run the second stretch: everything people do to an incident except containing it."""
+    """Run the second stage: everything people do to an incident except containing it."""
 
     store: Store
     clock: Clock
@@ -48,7 +48,7 @@ class Response:
     def shown(self, incident_id: str) -> Incident:
         """Return an incident, however its id was typed (12, inc-12, INC-12)."""
         with self.store.read() as look:
-            return incident_named(look, incident_id)
+            return incident_by_id(look, incident_id)
 
     def listed(
         self, which: str = "open", *, who: ChatIdentity | None = None, page: int = 1, size: int = 10
@@ -123,10 +123,10 @@ class Response:
             raise Refused("refused.unknown_identity", user=account.user)
 
         def change(incident: Incident, person: Person) -> tuple[Incident, Message | None]:
-            said = message("response.assigned", role=role, person=named.name, by=person.name)
+            notice = message("response.assigned", role=role, person=named.name, by=person.name)
             if role == "ic":
-                return replace(incident, commander=named.id), said
-            return replace(incident, roles={**incident.roles, role: named.id}), said
+                return replace(incident, commander=named.id), notice
+            return replace(incident, roles={**incident.roles, role: named.id}), notice
 
         return self._change(incident_id, who, "assigned", {"role": role, "person": named.id}, change)
 
@@ -144,10 +144,10 @@ class Response:
         """Grade the incident anew."""
 
         def change(incident: Incident, person: Person) -> tuple[Incident, Message | None]:
-            said = message(
+            notice = message(
                 "response.severity", before=incident.severity.value, after=severity.value, person=person.name
             )
-            return replace(incident, severity=severity), said
+            return replace(incident, severity=severity), notice
 
         return self._change(incident_id, who, "severity.changed", {"severity": severity.value}, change)
 
@@ -169,14 +169,14 @@ class Response:
             after = replace(incident, verdict=by_person(Label(label), reason, before))
             if not after.group:  # findings by the same principal belong here from now on
                 after = replace(after, group=group_of_principal(after))
-            said = message(
+            notice = message(
                 "response.classified",
                 before=before.label.value,
                 after=label,
                 person=person.name,
                 reason=reason,
             )
-            return after, said
+            return after, notice
 
         return self._change(incident_id, who, "classified", data, change)
 
@@ -197,14 +197,14 @@ class Response:
                 times=times,
                 cancel_reason=reason if state is State.CANCELLED else incident.cancel_reason,
             )
-            said = message(
+            notice = message(
                 "response.moved",
                 before=incident.state.value,
                 after=state.value,
                 person=person.name,
                 reason=reason,
             )
-            return moved, said
+            return moved, notice
 
         data: dict[str, Json] = {"state": state.value, "reason": reason[:2000]}
         return self._change(incident_id, who, "moved", data, change)
@@ -218,46 +218,28 @@ class Response:
         change: Callable[[Incident, Person], tuple[Incident, Message | None]],
     ) -> Incident:
         refused = f"{action}.refused"
-        with on_record(self.store, self.clock, self.rosters, who, refused, incident_id=incident_id):
-            person = identify(who, self.rosters.current())
-            return self._changed(incident_id, who, person, action=action, data=data, change=change)
-
-    def _changed(
-        self,
-        incident_id: str,
-        who: ChatIdentity,
-        person: Person,
-        *,
-        action: str,
-        data: dict[str, Json],
-        change: Callable[[Incident, Person], tuple[Incident, Message | None]],
-    ) -> Incident:
-        with self.store.change() as tx:
-            before = incident_named(tx, incident_id)
-            may_respond(person, before)
+        with (
+            on_record(self, refused, who, incident_id=incident_id) as caller,
+            self.store.change() as tx,
+        ):
+            before = incident_by_id(tx, incident_id)
+            may_respond(caller.person, before)
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
-            after, said = change(before, person)
+            after, notice = change(before, caller.person)
             if not after.is_open:
-                _nothing_owed(tx, before)
-            actor = acting(person, who.account)
-            if said is None:
-                _repeated(tx, actor, action, before)
+                for plan in tx.find(Plan, incident_id=before.id):
+                    if plan.break_glass_by and not plan.confirmed_by:
+                        raise Refused("refused.confirmation_owed", incident=before.id, plan=plan.short)
+            if notice is None:
+                tx.append(caller.actor, f"{action}.again", incident_id=before.id)
                 return before
             tx.put(after)
-            entry = tx.append(actor, action, incident_id=after.id, data=data)
-            outbox.tell_thread(tx, entry, said, broadcast=after.state is State.RESOLVED and action == "moved")
+            entry = tx.append(caller.actor, action, incident_id=after.id, data=data)
+            outbox.tell_thread(
+                tx, entry, notice, broadcast=after.state is State.RESOLVED and action == "moved"
+            )
             outbox.redraw_card(tx, after, self.clock.now())
             if after.state is State.RESOLVED and before.state is not State.RESOLVED:
                 tx.enqueue(draft_job(after.id, entry.seq))
-        return after
-
-
-def _repeated(tx: Transaction, actor: Actor, action: str, incident: Incident) -> None:
-    tx.append(actor, f"{action}.again", incident_id=incident.id)
-
-
-def _nothing_owed(tx: Transaction, incident: Incident) -> None:
-    for plan in tx.find(Plan, incident_id=incident.id):
-        if plan.break_glass_by and not plan.confirmed_by:
-            raise Refused("refused.confirmation_owed", incident=incident.id, plan=plan.short)
+            return after

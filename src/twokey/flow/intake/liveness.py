@@ -1,4 +1,4 @@
-"""Listening: a source that says nothing for too long may be broken, and people are told once."""
+"""Source liveness: a source that says nothing for too long may be broken, and people are told once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LISTENING = system("listening")
 
 
 @dataclass(frozen=True)
-class Listening:
+class SourceLiveness:
     """Knows when each source was heard last; a source that never was is counted from `began`."""
 
     store: Store
@@ -45,15 +45,14 @@ class Listening:
         """Tell of every source that has fallen silent, once for each silence; return those that are."""
         silent = self.silent()
         for source, since in silent.items():
-            self._tell(source, since)
+            name = f"silent:{source}:{since.isoformat()}"
+            with self.store.read() as look:
+                if outbox.is_duty_told(look, name):
+                    continue
+            with self.store.change() as tx:
+                tx.append(LISTENING, "source.silent", data={"source": source, "since": since.isoformat()})
+                moment = f"{since:%Y-%m-%d %H:%M} UTC"
+                outbox.tell_duty(
+                    tx, name, message("listening.silent", source=source, since=moment), self.clock.now()
+                )
         return silent
-
-    def _tell(self, source: str, since: datetime) -> None:
-        name = f"silent:{source}:{since.isoformat()}"
-        with self.store.read() as look:
-            if outbox.is_duty_told(look, name):
-                return
-        with self.store.change() as tx:
-            tx.append(LISTENING, "source.silent", data={"source": source, "since": since.isoformat()})
-            said = message("listening.silent", source=source, since=f"{since:%Y-%m-%d %H:%M} UTC")
-            outbox.tell_duty(tx, name, said, self.clock.now())

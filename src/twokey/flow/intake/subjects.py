@@ -1,47 +1,67 @@
-"""What came of a subject so far, and what of it still goes to an incident."""
+"""What is on record about a signal when it arrives, and the sightings of its subject that no incident has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
+from datetime import datetime, timedelta
 
-from twokey.core.sightings import Sighting, SoFar, went_on
-from twokey.ports import Transaction
+from twokey.core.incidents import Incident, group_of
+from twokey.core.responsibility import Verdict
+from twokey.core.sightings import Sighting, SubjectState, fold_signal
+from twokey.core.signals import Signal
+from twokey.flow.intake.correlation import explains_something
+from twokey.flow.intake.decide import Arrival, is_alarm
+from twokey.ports import Reading, Transaction
 
 _PAGE = 500
 
 
-def so_far(tx: Transaction, subject: str) -> SoFar | None:
-    """Return what came of a subject; None when nothing did."""
-    newest = tx.find(Sighting, subject=subject, newest_first=True, limit=1)
+def look_up(
+    tx: Transaction, signal: Signal, verdict: Verdict, now: datetime, storm_window: timedelta
+) -> Arrival:
+    """Read what a decision about a signal is made from; what cannot matter any more is not looked for."""
+    arrival = Arrival(signal, verdict, now, storm_window=storm_window)
+    if tx.get(Sighting, signal.id):
+        return replace(arrival, is_repeat=True)
+    before = subject_state(tx, signal.subject)
+    own = tx.get(Incident, before.incident_id) if before and before.incident_id else None
+    arrival = replace(arrival, before=before, own=own)
+    if own and own.is_open:
+        return arrival
+    if is_alarm(signal, verdict):
+        group = group_of(signal, verdict.label)
+        newest = tx.find(Incident, group=group, newest_first=True, limit=1) if group else []
+        return replace(arrival, same_group=newest[0] if newest else None)
+    return replace(arrival, explains_ours=explains_something(tx, signal, verdict, now))
+
+
+def subject_state(look: Reading, subject: str) -> SubjectState | None:
+    """Return what came of a subject so far; None when nothing did."""
+    newest = look.find(Sighting, subject=subject, newest_first=True, limit=1)
     if not newest:
         return None
     if newest[0].so_far:
         return newest[0].so_far
-    told: SoFar | None = None
-    for seen in _all(tx, subject):  # one, or what was taken in before `so_far` was kept
-        told = went_on(told, seen.signal, seen.verdict, seen.incident_id)
-    return told
+    state: SubjectState | None = None
+    skip, page = 0, look.find(Sighting, subject=subject, limit=_PAGE)
+    while page:  # one, or what was taken in before `so_far` was kept
+        for seen in page:
+            state = fold_signal(state, seen.signal, seen.verdict, seen.incident_id)
+        skip += _PAGE
+        is_last = len(page) < _PAGE
+        page = [] if is_last else look.find(Sighting, subject=subject, limit=_PAGE, skip=skip)
+    return state
 
 
-def place(tx: Transaction, subject: str, incident_id: str) -> list[Sighting]:
-    """Put all of a subject that went to no incident into this one, and return it as it was, oldest first."""
-    placed = []
-    while loose := tx.find(Sighting, subject=subject, incident_id="", limit=_PAGE):
-        for seen in loose:
+def assign_unassigned(tx: Transaction, subject: str, incident_id: str) -> list[Sighting]:
+    """Put all of a subject that no incident has into this one, and return it as it was, oldest first."""
+    assigned = []
+    while unassigned := tx.find(Sighting, subject=subject, incident_id="", limit=_PAGE):
+        for seen in unassigned:
             tx.put(replace(seen, incident_id=incident_id))
-        placed += loose
+        assigned += unassigned
     for newest in tx.find(Sighting, subject=subject, newest_first=True, limit=1):
         if newest.so_far:
-            told = replace(newest.so_far, incident_id=incident_id, is_loose=False)
-            tx.put(replace(newest, so_far=told))
-    return placed
-
-
-def _all(tx: Transaction, subject: str) -> Iterator[Sighting]:
-    for skip in count(0, _PAGE):
-        found = tx.find(Sighting, subject=subject, limit=_PAGE, skip=skip)
-        yield from found
-        if len(found) < _PAGE:
-            return
+            state = replace(newest.so_far, incident_id=incident_id, is_loose=False)
+            tx.put(replace(newest, so_far=state))
+    return assigned

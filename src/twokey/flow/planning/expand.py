@@ -1,4 +1,4 @@
-"""Unfolding: a runbook's steps and checks with everything filled in that is known before a run."""
+"""Expand a runbook: steps and checks with everything filled in that is known before a run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import cast
 
 from twokey.core.documents import render_document
 from twokey.core.errors import Invalid, Json
-from twokey.core.runbooks import ActionCall, CheckCall, Runbook, Step, resolve
+from twokey.core.runbooks import CheckCall, Runbook, Step, resolve
 
 _LATER = ("steps.",)
 
 
-def unfolded(runbook: Runbook, scope: Mapping[str, Json]) -> Iterator[Step]:
+def expand_steps(runbook: Runbook, scope: Mapping[str, Json]) -> Iterator[Step]:
     """Return the steps that a plan has: without those that are not wanted, one for each item of a list."""
     for step in runbook.steps:
         if step.when and resolve(step.when, scope) in (False, None, "", "false"):
@@ -30,7 +30,7 @@ def unfolded(runbook: Runbook, scope: Mapping[str, Json]) -> Iterator[Step]:
 
 
 def _concrete(step: Step, step_id: str, scope: Mapping[str, Json], runbook: Runbook) -> Step:
-    inputs = _own(step_id, resolve(cast("Json", dict(step.inputs)), scope, later=_LATER))
+    inputs = _inputs(step.inputs, scope, step_id)
     if "template" in inputs:
         path = str(inputs.pop("template"))
         values = inputs.pop("values", {})
@@ -45,31 +45,25 @@ def _concrete(step: Step, step_id: str, scope: Mapping[str, Json], runbook: Runb
         for_each="",
         pre=tuple(filled_in(check, scope, step_id) for check in step.pre),
         verify=filled_in(step.verify, scope, step_id) if step.verify else None,
-        undo=_undo(step.undo, scope, step_id) if step.undo else None,
+        undo=replace(step.undo, inputs=_inputs(step.undo.inputs, scope, step_id)) if step.undo else None,
     )
 
 
 def filled_in(check: CheckCall, scope: Mapping[str, Json], step_id: str = "") -> CheckCall:
     """Return a check with its inputs filled in, except for what only earlier steps will know."""
-    return replace(
-        check, inputs=_own(step_id, resolve(cast("Json", dict(check.inputs)), scope, later=_LATER))
-    )
+    return replace(check, inputs=_inputs(check.inputs, scope, step_id))
 
 
-def _undo(call: ActionCall, scope: Mapping[str, Json], step_id: str) -> ActionCall:
-    return replace(call, inputs=_own(step_id, resolve(cast("Json", dict(call.inputs)), scope, later=_LATER)))
+def _inputs(inputs: Mapping[str, Json], scope: Mapping[str, Json], step_id: str) -> dict[str, Json]:
+    """Fill inputs in; `steps.self.` means the step itself, whose id an expanded step only now has."""
 
-
-def _own(step_id: str, value: Json) -> dict[str, Json]:
-    """Let `steps.self.` mean the step itself, whose id an unfolded step only now has."""
-
-    def named(item: Json) -> Json:
+    def own(item: Json) -> Json:
         if isinstance(item, str):
             return re.sub(r"(\$\{\{\s*)steps\.self\.", rf"\g<1>steps.{step_id}.", item)
         if isinstance(item, list):
-            return [named(part) for part in item]
+            return [own(part) for part in item]
         if isinstance(item, dict):
-            return {key: named(part) for key, part in item.items()}
+            return {key: own(part) for key, part in item.items()}
         return item
 
-    return cast("dict[str, Json]", named(value))
+    return cast("dict[str, Json]", own(resolve(cast("Json", dict(inputs)), scope, later=_LATER)))

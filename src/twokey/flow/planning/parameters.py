@@ -23,7 +23,9 @@ def parameters(
     for param in runbook.params:
         value = given.get(param.name)
         if value in (None, "") and param.source:
-            value = _from(param.source, sources)
+            value = dict(sources)
+            for part in param.source.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
         if value in (None, ""):
             value = param.default
         if value in (None, "", []):
@@ -56,10 +58,3 @@ def typed_value(value: Json, type_name: str, types: Mapping[str, str], name: str
     if not isinstance(value, str) or not pattern or not re.fullmatch(pattern, value):
         raise Invalid("plan.param_type", param=name, type=type_name, value=str(value)[:80])
     return value
-
-
-def _from(source: str, sources: Mapping[str, Json]) -> Json:
-    found: Json = dict(sources)
-    for part in source.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    return found

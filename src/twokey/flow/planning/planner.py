@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from twokey.core.errors import Json, Message, Refused, message
+from twokey.core.errors import Json, Refused, message
 from twokey.core.executions import StepRecord, step_scope, undoable
 from twokey.core.incidents import Incident, facts
 from twokey.core.runbooks import (
@@ -17,11 +17,10 @@ from twokey.core.runbooks import (
     Runbook,
     Step,
     Target,
-    Touch,
     digest_of,
     resolve,
 )
-from twokey.flow.planning.expand import filled_in, unfolded
+from twokey.flow.planning.expand import expand_steps, filled_in
 from twokey.flow.planning.parameters import parameters
 from twokey.ports import Action, Cloud
 
@@ -65,7 +64,7 @@ class Planner:
                 risk=runbook.risk,
                 reversible=runbook.reversible,
                 params=params,
-                steps=tuple(unfolded(runbook, scope)),
+                steps=tuple(expand_steps(runbook, scope)),
                 guards=tuple(filled_in(guard, scope) for guard in runbook.guards),
                 approval=runbook.approval,
                 observed={},
@@ -143,11 +142,15 @@ class Planner:
             previews[step.id] = preview
             if preview.observed:
                 observed[step.id] = dict(preview.observed)
-        touches = _distinct(touch for preview in previews.values() for touch in preview.touches)
+        touches = tuple(dict.fromkeys(touch for one in previews.values() for touch in one.touches))
         blast = _blast(previews)
-        _within(blast, touches, blast_max)
-        notes: list[Message] = [note for preview in previews.values() for note in preview.notes]
-        made = replace(plan, observed=observed, touches=touches, blast=blast, notes=_once(notes))
+        for scope, limit in blast_max.items():
+            touched = len({touch.id for touch in touches if touch.kind + "s" == scope})
+            count = max(blast.get(scope, 0), touched)
+            if count > limit:
+                raise Refused("refused.blast_radius", scope=scope, count=count, limit=limit)
+        notes = {str(note): note for preview in previews.values() for note in preview.notes}
+        made = replace(plan, observed=observed, touches=touches, blast=blast, notes=tuple(notes.values()))
         return replace(made, digest=digest_of(made))
 
     def _undo_step(self, plan: Plan, step: Step, scope: Mapping[str, Json]) -> Step:
@@ -174,12 +177,8 @@ def _typed(template: str, scope: Mapping[str, Json], target: Target) -> str:
     return text[-4:] if last4 else text
 
 
-def _distinct(touches: Iterable[Touch]) -> tuple[Touch, ...]:
-    return tuple(dict.fromkeys(touches))
-
-
 def _blast(previews: Mapping[str, Preview]) -> dict[str, int]:
-    """Add the counts over the items of one unfolded step; take the largest over different steps."""
+    """Add the counts over the items of one expanded step; take the largest over different steps."""
     blast: dict[str, int] = {}
     by_template: dict[str, dict[str, int]] = {}
     for step_id, preview in previews.items():
@@ -190,15 +189,3 @@ def _blast(previews: Mapping[str, Preview]) -> dict[str, int]:
         for scope, count in sums.items():
             blast[scope] = max(blast.get(scope, 0), count)
     return blast
-
-
-def _within(blast: Mapping[str, int], touches: tuple[Touch, ...], limits: Mapping[str, int]) -> None:
-    for scope, limit in limits.items():
-        touched = len({t.id for t in touches if t.kind + "s" == scope})
-        count = max(blast.get(scope, 0), touched)
-        if count > limit:
-            raise Refused("refused.blast_radius", scope=scope, count=count, limit=limit)
-
-
-def _once(notes: Iterable[Message]) -> tuple[Message, ...]:
-    return tuple({str(note): note for note in notes}.values())

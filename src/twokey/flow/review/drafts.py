@@ -28,8 +28,8 @@ from twokey.core.postmortems import (
 )
 from twokey.flow import outbox
 from twokey.flow.crashpoints import At
-from twokey.flow.lookup import canonical_id, incident_named
-from twokey.flow.review.publish import intend, put_and_record, refuse_unfit, still_owed, told
+from twokey.flow.lookup import canonical_id, incident_by_id
+from twokey.flow.review.publish import intend, put_and_record, require_fit, still_owed, version_message
 from twokey.flow.review.record import gather, names_of
 from twokey.ports import (
     Checkpoint,
@@ -46,7 +46,7 @@ MAX_TEXT_BYTES = 2_000_000
 
 @dataclass(frozen=True)
 class Review:
-    """Run the last stretch: it never stands in the way of closing an incident, for it only reads it."""
+    """Run the last stage: it never stands in the way of closing an incident, for it only reads it."""
 
     store: Store
     clock: Clock
@@ -122,7 +122,7 @@ class Review:
             tx.put(revised)
             data: dict[str, Json] = {"language": language, "audience": audience, "sha256": text_digest(text)}
             entry = tx.append(actor, "postmortem.revised", incident_id=known.incident_id, data=data)
-            outbox.tell_thread(tx, entry, told("postmortem.revised", revised, person=name))
+            outbox.tell_thread(tx, entry, version_message("postmortem.revised", revised, person=name))
         return revised
 
     def correct(
@@ -141,7 +141,7 @@ class Review:
                 "postmortem.time_future", incident=canonical_id(incident_id), name=name, at=at.isoformat()
             )
         with self.store.change() as tx:
-            before = incident_named(tx, incident_id)
+            before = incident_by_id(tx, incident_id)
             was: datetime | None = getattr(before.times, name)
             after = replace(before, times=replace(before.times, **{name: at}))
             tx.put(after)
@@ -153,8 +153,8 @@ class Review:
                 "reason": reason[:2000],
             }
             entry = tx.append(actor, "time.corrected", incident_id=after.id, data=data)
-            said = {"incident": after.id, "person": person, **data}
-            outbox.tell_thread(tx, entry, message("postmortem.corrected", **said))
+            params = {"incident": after.id, "person": person, **data}
+            outbox.tell_thread(tx, entry, message("postmortem.corrected", **params))
         return after
 
     def publish(
@@ -168,7 +168,7 @@ class Review:
         if draft.is_published:
             return draft
         try:
-            refuse_unfit(record, draft, self.clock.now())
+            require_fit(record, draft, self.clock.now())
         except Refused as refusal:
             self._keep_refusal(record.incident.id, actor, refusal)
             raise
@@ -182,12 +182,17 @@ class Review:
 
     def run(self, job: Job) -> None:
         """Do what the engine owes: a draft, or a publication that a crash cut short."""
-        if job.kind is JobKind.DRAFT:
-            self._owed_draft(job)
-        elif job.kind is JobKind.PUBLISH:
+        if job.kind is JobKind.PUBLISH:
             owed = still_owed(self.store, job)
             if owed:
                 self._put(*owed)
+        elif job.kind is JobKind.DRAFT:
+            incident_id, after = job.payload["incident_id"], int(job.payload.get("after", "0"))
+            versions = self.drafts(incident_id)
+            wanted = len(self.languages) * len(self.audiences)
+            if len(versions) >= wanted and all(one.head >= after or one.revised_at for one in versions):
+                return  # an earlier attempt, or a person, was quicker
+            self.draft(incident_id, system("review"))
 
     def _put(self, draft: Postmortem, actor: Actor) -> Postmortem:
         name = names_of(self._roster()).get(actor.id, actor.id)
@@ -195,24 +200,16 @@ class Review:
             self.store, self.clock, self.publisher, draft, actor, name=name, checkpoint=self.checkpoint
         )
 
-    def _owed_draft(self, job: Job) -> None:
-        incident_id, after = job.payload["incident_id"], int(job.payload.get("after", "0"))
-        versions = self.drafts(incident_id)
-        wanted = len(self.languages) * len(self.audiences)
-        if len(versions) >= wanted and all(one.head >= after or one.revised_at for one in versions):
-            return  # an earlier attempt, or a person, was quicker
-        self.draft(incident_id, system("review"))
-
     def _who(self, incident_id: str, who: ChatIdentity | Actor, *, audience: str) -> tuple[Actor, str]:
-        """Say who acts, as the roster is now; publishing outside is for those who may also turn a key."""
+        """Say who acts, as the roster is now; publishing outside is for those who may also approve."""
         roster = self._roster() if isinstance(who, Actor) else self.rosters.current()
         if isinstance(who, Actor):
             return who, names_of(roster).get(who.id, who.id)
         with self.store.read() as look:
-            incident = incident_named(look, incident_id)
+            incident = incident_by_id(look, incident_id)
         try:
             person = identify(who, roster)
-            _may_review(person, incident, audience)
+            _require_reviewer(person, incident, audience)
         except Refused as refusal:
             known = roster.behind(who.account)
             self._keep_refusal(incident.id, Actor(known.id if known else "unknown", who.account), refusal)
@@ -232,7 +229,7 @@ class Review:
             tx.append(actor, "postmortem.refused", incident_id=incident_id, data=data)
 
 
-def _may_review(person: Person, incident: Incident, audience: str) -> None:
+def _require_reviewer(person: Person, incident: Incident, audience: str) -> None:
     scope = incident.account
     roles = person.roles_at(scope)
     if not roles and incident.commander != person.id:

@@ -29,19 +29,19 @@ class NotReadyError(Refused):
         super().__init__(faults[0].code, **faults[0].params)
 
 
-def refuse_unfit(record: Record, draft: Postmortem, now: datetime) -> None:
+def require_fit(record: Record, draft: Postmortem, now: datetime) -> None:
     """Refuse a draft whose record has faults, that is older than the news, or that names what is ours."""
     # FireFighter's three checks are named all at once; a public text that a person wrote may name nobody.
-    named = faults(record, now)
-    if named:
-        raise NotReadyError(named)
+    unfit = faults(record, now)
+    if unfit:
+        raise NotReadyError(unfit)
     news = [entry.seq for entry in record.entries if entry.seq > draft.head and _is_news(entry)]
     if news:
         raise Refused("postmortem.stale", incident=record.incident.id, first=news[0], count=len(news))
     if draft.audience == "public" and draft.revised_at:
-        said = named_in(draft.text, record)
-        if said:  # the names stay out of the message: it is shown where the text may be seen
-            raise Refused("postmortem.says_names", incident=record.incident.id, count=len(said))
+        names = named_in(draft.text, record)
+        if names:  # the names stay out of the message: it is shown where the text may be seen
+            raise Refused("postmortem.says_names", incident=record.incident.id, count=len(names))
 
 
 def intend(store: Store, draft: Postmortem, actor: Actor, now: datetime) -> None:
@@ -97,8 +97,9 @@ def put_and_record(
         tx.put(published)
         data = {**_which(draft), "where": where}
         entry = tx.append(actor, "postmortem.published", incident_id=draft.incident_id, data=data)
-        said = told("postmortem.published", published, person=name, where=where)
-        outbox.tell_thread(tx, entry, said)
+        outbox.tell_thread(
+            tx, entry, version_message("postmortem.published", published, person=name, where=where)
+        )
     return published
 
 
@@ -112,7 +113,8 @@ def still_owed(store: Store, job: Job) -> tuple[Postmortem, Actor] | None:
         since = look.audit(incident_id=draft.incident_id, after=intended)
     if any(one.action == "postmortem.refused" and one.data.get("sha256") == digest for one in since):
         return None  # the person was told why
-    actor = _actor_of(job)
+    payload, user = job.payload, job.payload.get("user", "")
+    actor = Actor(payload["person_id"], ChatAccount(payload["team"], user) if user else None)
     if text_digest(draft.text) != digest:
         with store.change() as tx:
             tx.append(actor, "postmortem.lapsed", incident_id=draft.incident_id, data=_which(draft))
@@ -120,7 +122,7 @@ def still_owed(store: Store, job: Job) -> tuple[Postmortem, Actor] | None:
     return draft, actor
 
 
-def told(code: str, one: Postmortem, **params: object) -> Message:
+def version_message(code: str, one: Postmortem, **params: object) -> Message:
     """Make a message about one version of a post-mortem."""
     return message(code, incident=one.incident_id, language=one.language, audience=one.audience, **params)
 
@@ -138,9 +140,3 @@ def _is_news(entry: AuditEntry) -> bool:
 
 def _which(draft: Postmortem) -> dict[str, Json]:
     return {"language": draft.language, "audience": draft.audience, "sha256": text_digest(draft.text)}
-
-
-def _actor_of(job: Job) -> Actor:
-    payload = job.payload
-    user = payload.get("user", "")
-    return Actor(payload["person_id"], ChatAccount(payload["team"], user) if user else None)

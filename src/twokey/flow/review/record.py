@@ -15,7 +15,7 @@ from twokey.core.people import Roster
 from twokey.core.postmortems import ContainmentRecord, PostedHead, Record, Similar, metrics
 from twokey.core.runbooks import Plan
 from twokey.core.sightings import Sighting
-from twokey.flow.lookup import incident_named
+from twokey.flow.lookup import incident_by_id
 from twokey.ports import Reading
 
 _PAGE = 10_000
@@ -27,8 +27,9 @@ _ENDINGS = ("approval.refused", "refused", "withdrawn", "expired", "voided")
 def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime) -> Record:
     """Return everything that is known; what is unknown stays unknown."""
     names = names_of(roster)
-    incident = incident_named(look, incident_id)
+    incident = incident_by_id(look, incident_id)
     entries = _entries(look, incident.id)
+    sightings = look.find(Sighting, incident_id=incident.id, limit=_MOST_SOURCES)
     return Record(
         incident=incident,
         entries=entries,
@@ -36,7 +37,7 @@ def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime
         containments=_containments(look, incident.id, entries, names),
         names=names,
         head=look.head(),
-        sources=_sources(look, incident.id),
+        sources=tuple(dict.fromkeys(seen.signal.raw_id or seen.id for seen in sightings)),
         drafted_at=drafted_at,
         similar=_similar(look, incident),
         posted=_posted(look, incident.id, entries),
@@ -70,7 +71,7 @@ def _containments(
             of_plan.setdefault(entry.plan_id, []).append(entry)
     gathered = []
     for plan in plans:
-        keys = sorted(look.find(Approval, plan_id=plan.id), key=lambda key: key.at)
+        approvals = sorted(look.find(Approval, plan_id=plan.id), key=lambda one: one.at)
         run = look.get(Execution, plan.id)
         trail = of_plan.get(plan.id, [])
         undo = undos.get(plan.id)
@@ -78,7 +79,7 @@ def _containments(
             ContainmentRecord(
                 plan=plan,
                 proposer=names.get(plan.requester, plan.requester),
-                keys=tuple((names.get(key.person_id, key.person_id), key.role, key.at) for key in keys),
+                keys=tuple((names.get(one.person_id, one.person_id), one.role, one.at) for one in approvals),
                 journal=tuple(sorted(look.find(StepRecord, plan_id=plan.id), key=lambda row: row.order)),
                 started_at=run.started_at if run else None,
                 ended_at=run.ended_at if run else None,
@@ -92,18 +93,13 @@ def _containments(
 
 
 def _approved_at(trail: Iterable[AuditEntry]) -> datetime | None:
-    """Return when the last key that was needed was turned, or the glass was broken; None when never."""
+    """Return when the last approval that was needed was given, or the glass was broken; None when never."""
     for entry in trail:
         keys, needed = entry.data.get("keys"), entry.data.get("needed")
         enough = isinstance(keys, int) and isinstance(needed, int) and keys >= needed
         if entry.action == "glass.broken" or (entry.action == "approved" and enough):
             return entry.at
     return None
-
-
-def _sources(look: Reading, incident_id: str) -> tuple[str, ...]:
-    sightings = look.find(Sighting, incident_id=incident_id, limit=_MOST_SOURCES)
-    return tuple(dict.fromkeys(seen.signal.raw_id or seen.id for seen in sightings))
 
 
 def _similar(look: Reading, incident: Incident) -> tuple[Similar, ...]:

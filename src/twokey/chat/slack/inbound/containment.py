@@ -150,7 +150,7 @@ async def approved(visit: Visit, inputs: Mapping[str, str]) -> Answer:
 async def open_reject(visit: Visit, plan_id: str) -> None:
     """Ask for the reason of a no."""
     desk = visit.desk
-    plan = await desk.workers.quick(desk.flows.containment.refusable, plan_id, visit.who)
+    plan = await desk.workers.quick(desk.flows.containment.rejectable, plan_id, visit.who)
     await visit.open(modals.reject(plan, visit.act.channel, visit.words))
 
 
@@ -158,7 +158,7 @@ async def refused(visit: Visit, inputs: Mapping[str, str]) -> Answer:
     """Somebody said no."""
     desk = visit.desk
     await desk.workers.quick(
-        desk.flows.containment.refuse, visit.act.notes.get("plan", ""), visit.who, inputs.get("reason", "")
+        desk.flows.containment.reject, visit.act.notes.get("plan", ""), visit.who, inputs.get("reason", "")
     )
     return CLOSE
 

@@ -1,0 +1,72 @@
+"""Propose a plan: store a preview and ask for its approvals; end it without a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from twokey.core.approvals import is_out_of_time, proposer_counts, role_for, still_waiting
+from twokey.core.errors import Later, Refused, message
+from twokey.core.executions import has_written
+from twokey.core.people import system
+from twokey.core.runbooks import Plan, PlanState
+from twokey.flow import outbox
+from twokey.flow.containment.keys import add_approval
+from twokey.flow.execution.journal import journal_of
+from twokey.flow.lookup import incident_by_id, plan_by_id
+from twokey.flow.plans import as_proposed, incident_for, move, owe_expiry, proposal_data, require_no_duplicate
+from twokey.flow.refusals import Caller
+from twokey.ports import Transaction
+
+
+def propose_plan(tx: Transaction, plan: Plan, caller: Caller, reason: str, now: datetime) -> Plan:
+    """Store a preview and ask for its approvals; confirming the preview may be the first of them."""
+    incident = incident_for(tx, plan)
+    require_no_duplicate(tx, plan, now)
+    stored = as_proposed(tx, plan, caller.person, now)
+    tx.add(stored)
+    entry = tx.append(
+        caller.actor,
+        "proposed",
+        incident_id=incident.id,
+        plan_id=stored.id,
+        data=proposal_data(stored, reason),
+    )
+    if proposer_counts(stored):
+        add_approval(tx, stored, caller, role="proposer", now=now)
+    owe_expiry(tx, stored)
+    outbox.redraw_plan(tx, stored, now)
+    proposed = message("containment.proposed", person=caller.person.name, title=plan.title, plan=stored.short)
+    outbox.tell_thread(tx, entry, proposed, plan_id=stored.id)
+    outbox.redraw_card(tx, incident, now)
+    return stored
+
+
+def end_plan(
+    tx: Transaction, plan_id: str, caller: Caller, state: PlanState, reason: str, now: datetime
+) -> Plan:
+    """Reject or withdraw a plan: one no ends it, until its first write is intended."""
+    person, plan = caller.person, plan_by_id(tx, plan_id)
+    incident = incident_by_id(tx, plan.incident_id)
+    is_on_its_way = plan.state in (PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
+    if not is_on_its_way or has_written(plan, journal_of(tx, plan.id)):
+        still_waiting(plan, now)
+    if plan.requester != person.id and not role_for(person, plan, incident):
+        raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
+    why = message(f"containment.{state.value}", person=person.name, plan=plan.short, reason=reason)
+    ended = replace(plan, state=state, reason=why)
+    move(tx, ended, caller.actor, state.value, why, now=now, data={"reason": reason})
+    return ended
+
+
+def expire_plan(tx: Transaction, plan_id: str, now: datetime) -> None:
+    """End a plan whose time is over; nobody having answered is not a yes."""
+    plan, engine = tx.get(Plan, plan_id), system("engine")
+    if plan and plan.state is PlanState.PROPOSED and plan.expires_at and now < plan.expires_at:
+        # Asked too early, by a clock that is ahead: the plan still has to end.
+        raise Later((plan.expires_at - now).total_seconds(), plan=plan.short)
+    if not plan or not is_out_of_time(plan, now):
+        tx.append(engine, "expiry.checked", plan_id=plan_id)
+        return
+    why = message("containment.expired", plan=plan.short)
+    move(tx, replace(plan, state=PlanState.EXPIRED, reason=why), engine, "expired", why, now=now)
