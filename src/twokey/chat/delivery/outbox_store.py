@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from twokey.chat.delivery.lanes import first_of_each_lane, is_in_thread
-from twokey.chat.delivery.port import Outcome, format_reference
+from twokey.chat.delivery.port import CallOutcome, format_reference
 from twokey.core.errors import message
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import Actor
@@ -62,7 +62,7 @@ class OutboxStore:
             self._log(tx, claimed, "notice.sending")
         return claimed
 
-    def settle(self, notice: Notice, outcome: Outcome, mark: str = "") -> None:
+    def settle(self, notice: Notice, outcome: CallOutcome, mark: str = "") -> None:
         """Record how a call ended; a notice that changed meanwhile stays pending, as an update.
 
         `mark` is kept with a message that may stand twice: what is drawn anew keeps saying so.

@@ -11,7 +11,7 @@ from twokey.core.notices import Notice
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallOutcome:
     """How a call ended: where the message stands, or what is known about the error."""
 
     channel: str = ""
@@ -33,7 +33,7 @@ class Outcome:
         return bool(self.message)
 
 
-Call = Callable[[], Awaitable[Outcome]]
+Call = Callable[[], Awaitable[CallOutcome]]
 
 
 class Chat(Protocol):

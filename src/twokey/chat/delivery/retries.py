@@ -9,7 +9,7 @@ from twokey.core.notices import Notice
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
-class Retries:
+class RetrySchedule:
     """Counts the tries of this process, in any clock that never goes back."""
 
     def __init__(self, now: Callable[[], float]) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from twokey.chat.delivery.channel_health import ChannelHealth
 from twokey.chat.delivery.outbox_store import OutboxStore
-from twokey.chat.delivery.port import Call, Chat, Outcome
+from twokey.chat.delivery.port import Call, CallOutcome, Chat
 from twokey.chat.delivery.rate_limit import RateLimiter
-from twokey.chat.delivery.retries import Retries
+from twokey.chat.delivery.retries import RetrySchedule
 from twokey.chat.delivery.supervisor import Supervisor
 from twokey.chat.delivery.thread_pools import ThreadPools
 from twokey.core.errors import TwokeyError
@@ -29,7 +29,7 @@ POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DeliveryLimits:
     """How often a chat may be called, and how long it is borne that a channel cannot be written."""
 
     posts_per_s: float  # in one channel
@@ -60,7 +60,7 @@ class Sender:
         self,
         chat: Chat,
         outbox: OutboxStore,
-        limits: Limits,
+        limits: DeliveryLimits,
         *,
         clock: Clock,
         pools: ThreadPools,
@@ -80,7 +80,7 @@ class Sender:
         self._posts = RateLimiter(limits.posts_per_s, 1.0, monotonic)
         self._updates = RateLimiter(limits.updates_per_s, limits.updates_at_once, monotonic)
         self._card_every_s = limits.card_every_s
-        self._retries = Retries(monotonic)
+        self._retries = RetrySchedule(monotonic)
         self._health = ChannelHealth(limits.unreachable_after_s, monotonic)
         self._in_flight: dict[str, str] = {}  # notice id -> channel
         self._updated: dict[str, float] = {}  # notice id -> when (monotonic)
@@ -130,7 +130,11 @@ class Sender:
         found = await self._pools.quick(self._next, frozenset(self._in_flight))
         self._leading = found is not None
         if self._leading:
-            await self._report_channels()
+            for channel, error in self._health.newly_unreachable():
+                log.error("nothing can be written in %s: %s", channel, error)
+                await self._pools.quick(self._outbox.report_unreachable, channel, error)
+            for channel in self._health.newly_recovered():
+                await self._pools.quick(self._outbox.report_recovered, channel)
         wait = POLL_S
         for pending in found or ():
             delay = self._delay(pending)
@@ -152,13 +156,6 @@ class Sender:
             for notice, card in self._outbox.next_notices()
         ]
 
-    async def _report_channels(self) -> None:
-        for channel, error in self._health.newly_unreachable():
-            log.error("nothing can be written in %s: %s", channel, error)
-            await self._pools.quick(self._outbox.report_unreachable, channel, error)
-        for channel in self._health.newly_recovered():
-            await self._pools.quick(self._outbox.report_recovered, channel)
-
     def _delay(self, pending: Pending) -> float:
         """Return the seconds until this notice may be sent; 0 or less is now."""
         notice, now = pending.notice, self._now()
@@ -176,6 +173,7 @@ class Sender:
         return max(delay, due - now, self._updates.wait(""), self._posts.wait(f"closed:{pending.channel}"))
 
     def _begin(self, pending: Pending) -> None:
+        """Count the call against the limits, and let it run beside the others."""
         notice = pending.notice
         if notice.sent_as:
             self._updates.take("")
@@ -186,6 +184,7 @@ class Sender:
         self._supervisor.spawn(self._send(pending), f"slack:send:{notice.id}")
 
     async def _send(self, pending: Pending) -> None:
+        """Claim one notice, make its call, and record how that ended."""
         notice_id = pending.notice.id
         try:
             claimed = await self._pools.quick(self._claim, pending)
@@ -219,14 +218,14 @@ class Sender:
             return claimed, mark, self._chat.prepare(claimed, pending.card, mark)
         except TwokeyError as error:
             if error.message.code == "refused.roster_unreadable":  # it will be repaired: this waits for it
-                self._outbox.settle(claimed, Outcome(error=error.message.code))
+                self._outbox.settle(claimed, CallOutcome(error=error.message.code))
                 self._retries.back_off(claimed.id)
                 return None
             self._outbox.give_up(claimed, str(error))
             self._failed[claimed.id] = str(error)[:300]
             return None
 
-    def _remember(self, notice: Notice, outcome: Outcome, channel: str) -> None:
+    def _remember(self, notice: Notice, outcome: CallOutcome, channel: str) -> None:
         """Draw the conclusions from how a call ended: for the notice, its channel and the whole chat."""
         if outcome.is_sent:
             self._retries.forget(notice.id)

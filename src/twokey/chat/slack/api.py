@@ -13,9 +13,9 @@ import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from twokey.chat.delivery.port import Call, Outcome
+from twokey.chat.delivery.port import Call, CallOutcome
 from twokey.chat.slack.options import SlackOptions
-from twokey.chat.slack.views.render import Post, Renderer
+from twokey.chat.slack.views.render import MessageRenderer, Post
 from twokey.core.notices import Notice
 
 log = logging.getLogger("twokey.slack")
@@ -51,7 +51,7 @@ MAYBE_DONE_ERRORS = frozenset({"fatal_error"})  # Slack: "some aspect of the ope
 class SlackChat:
     """Slack as the sender sees it."""
 
-    def __init__(self, renderer: Renderer, options: SlackOptions) -> None:
+    def __init__(self, renderer: MessageRenderer, options: SlackOptions) -> None:
         self._renderer = renderer
         self._options = options
         self._client: AsyncWebClient | None = None
@@ -79,11 +79,11 @@ class SlackChat:
         """Draw a notice and return the call that posts it."""
         return partial(self.deliver, self._renderer.post(notice, card, mark))
 
-    async def deliver(self, post: Post) -> Outcome:
+    async def deliver(self, post: Post) -> CallOutcome:
         """Post it; what Slack finds badly shaped goes in plain words, what has no channel goes elsewhere."""
         client = self._client
         if client is None:
-            return Outcome(error="not running")
+            return CallOutcome(error="not running")
         outcome = await call(client, post)
         if outcome.error in SHAPE_ERRORS and post.blocks:
             log.error("Slack refused the blocks of a message: %s", outcome.error)
@@ -96,7 +96,7 @@ class SlackChat:
         return outcome
 
 
-async def call(client: AsyncWebClient, post: Post) -> Outcome:
+async def call(client: AsyncWebClient, post: Post) -> CallOutcome:
     """Make one call, once, and say how it ended."""
     try:
         if post.ts:
@@ -114,16 +114,16 @@ async def call(client: AsyncWebClient, post: Post) -> Outcome:
                 unfurl_media=False,
                 parse="none",
             )
-        return Outcome(str(answer["channel"]), str(answer["ts"]))
+        return CallOutcome(str(answer["channel"]), str(answer["ts"]))
     except SlackApiError as error:
         return outcome_of(error)
     except aiohttp.ClientConnectorError as error:
-        return Outcome(error=type(error).__name__)  # nobody was reached: nothing was done
+        return CallOutcome(error=type(error).__name__)  # nobody was reached: nothing was done
     except (TimeoutError, aiohttp.ClientError, SlackClientError, OSError) as error:
-        return Outcome(error=type(error).__name__, may_be_done=True)
+        return CallOutcome(error=type(error).__name__, may_be_done=True)
 
 
-def outcome_of(error: SlackApiError) -> Outcome:
+def outcome_of(error: SlackApiError) -> CallOutcome:
     """Translate an error that Slack answered with."""
     response: Any = error.response
     status = int(getattr(response, "status_code", 200) or 200)
@@ -132,10 +132,10 @@ def outcome_of(error: SlackApiError) -> Outcome:
     except (ValueError, AttributeError):  # a page instead of JSON
         code = f"http_{status}"
     if status == 429 or code in ("ratelimited", "rate_limited"):
-        return Outcome(error="ratelimited", retry_after=retry_after(getattr(response, "headers", None)))
+        return CallOutcome(error="ratelimited", retry_after=retry_after(getattr(response, "headers", None)))
     if code in MAYBE_DONE_ERRORS:
-        return Outcome(error=code, may_be_done=True)
-    return Outcome(
+        return CallOutcome(error=code, may_be_done=True)
+    return CallOutcome(
         error=code,
         # Somebody will repair a token, a right or a channel: what is owed waits for that, and keeps its order.
         is_final=status < 500 and code not in _NOT_FINAL,

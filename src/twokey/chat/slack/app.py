@@ -17,7 +17,7 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from twokey.chat.delivery.outbox_store import OutboxStore
-from twokey.chat.delivery.sender import Limits, Sender, always
+from twokey.chat.delivery.sender import DeliveryLimits, Sender, always
 from twokey.chat.delivery.supervisor import Supervisor
 from twokey.chat.delivery.thread_pools import ThreadPools
 from twokey.chat.slack.api import SlackChat, connections
@@ -25,7 +25,7 @@ from twokey.chat.slack.inbound.dispatch import Dispatcher
 from twokey.chat.slack.inbound.listeners import listen
 from twokey.chat.slack.inbound.threads import Threads
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.views.render import Renderer
+from twokey.chat.slack.views.render import MessageRenderer
 from twokey.core.people import system
 from twokey.ports import Checkpoint, Clock, Rosters, Store, Transaction, no_checkpoint
 
@@ -129,9 +129,9 @@ def slack_sender(
 ) -> Sender:
     """Make what sends the outbox to Slack."""
     return Sender(
-        SlackChat(Renderer(flows, rosters, options), options),
+        SlackChat(MessageRenderer(flows, rosters, options), options),
         OutboxStore(store, clock, system("slack"), announced, fallback_channel=options.fallback_channel),
-        Limits(
+        DeliveryLimits(
             posts_per_s=options.per_second,
             updates_per_s=UPDATES_PER_S,
             updates_at_once=UPDATES_AT_ONCE,

@@ -1,4 +1,4 @@
-"""What a person did in Slack, read from any of its payloads."""
+"""Interactions: what a person did in Slack, read from any of its payloads."""
 
 from __future__ import annotations
 
@@ -147,6 +147,7 @@ def _account(body: Body) -> dict[str, Any]:
 
 
 def _content(state: Mapping[str, Any]) -> str:
+    """Return what an input holds, whichever of Slack's elements it is."""
     if "selected_option" in state:
         return str((state["selected_option"] or {}).get("value", ""))
     if "selected_options" in state:

@@ -26,7 +26,7 @@ from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.payloads import Interaction
 from twokey.chat.slack.views import modals
 from twokey.chat.slack.views.blocks import Block, context, first_text, section
-from twokey.chat.slack.views.render import Renderer
+from twokey.chat.slack.views.render import MessageRenderer
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import Message, Refused, TwokeyError, message
 from twokey.core.people import ChatIdentity
@@ -128,7 +128,7 @@ class Dispatcher:
             client, options.team, enterprise=options.enterprise, timeout_s=options.people_timeout_s
         )
         self.drafts = Drafts(clock)
-        self.renderer = Renderer(flows, rosters, options)
+        self.renderer = MessageRenderer(flows, rosters, options)
         self._answers: OrderedDict[str, asyncio.Task[Answer]] = OrderedDict()
 
     # What came without a form: commands, mentions, buttons

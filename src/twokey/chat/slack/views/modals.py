@@ -43,10 +43,16 @@ def choose_runbook(incident: Incident, books: Sequence[Runbook], channel: str, w
     intro = section(words("chat.modal.choose_intro", incident=incident.id, account=incident.account))
     if not books:
         return _modal(words, "contain", [intro, section(words("chat.modal.no_runbook"))], callback_id="told")
-    menu = select(
-        "runbook", [(_book(book, words), book.id) for book in books], words.plain("chat.modal.choose")
-    )
-    lines = [_book_line(book, words) for book in books[:8]]
+    choices, lines = [], []
+    for book in books:
+        choice = f"{words.plain(f'chat.risk.{book.risk.value}')} · {book.title}"
+        choices.append((plain(choice, 75, words.language), book.id))
+    for book in books[:8]:
+        risk = f"{words('chat.plan.risk')}: {words(f'chat.risk.{book.risk.value}')}"
+        undo = f"{words('chat.plan.undo')}: {words(f'chat.reversible.{book.reversible}')}"
+        name = code(f"{book.id}@{book.version}", 100)
+        lines.append(f"• {name} {shown(book.title, 120)} ({risk}, {undo})")
+    menu = select("runbook", choices, words.plain("chat.modal.choose"))
     return _modal(
         words,
         "contain",
@@ -313,13 +319,3 @@ def _legal(incident: Incident, state: State) -> bool:
     except Refused:
         return False
     return True
-
-
-def _book(book: Runbook, words: Words) -> str:
-    return plain(f"{words.plain(f'chat.risk.{book.risk.value}')} · {book.title}", 75, words.language)
-
-
-def _book_line(book: Runbook, words: Words) -> str:
-    risk = f"{words('chat.plan.risk')}: {words(f'chat.risk.{book.risk.value}')}"
-    undo = f"{words('chat.plan.undo')}: {words(f'chat.reversible.{book.reversible}')}"
-    return f"• {code(f'{book.id}@{book.version}', 100)} {shown(book.title, 120)} ({risk}, {undo})"

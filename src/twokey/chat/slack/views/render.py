@@ -39,7 +39,7 @@ class Post:
         return bool(self.thread_ts or self.ts)
 
 
-class Renderer:
+class MessageRenderer:
     """Reads the record and renders, synchronously; run it in a worker thread."""
 
     def __init__(self, flows: Flows, rosters: Rosters, options: SlackOptions) -> None:
