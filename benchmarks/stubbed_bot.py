@@ -23,7 +23,7 @@ from twokey import app
 from twokey.chat.slack.app import slack_bot
 from twokey.chat.slack.http_door import slack_route
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.views.modals import noted
+from twokey.chat.slack.payloads import private_metadata
 from twokey.core.people import ChatAccount, Roster
 from twokey.core.signals import Principal
 from twokey.engine.embedded import EmbeddedEngine
@@ -49,7 +49,7 @@ def plans(world: World, count: int) -> list[dict[str, str]]:
         who = Principal(f"user-{number}", "IAMUser", key)
         incident = world.incident(f"finding-{number}", subject=f"finding-{number}", principal=who)
         plan = world.proposes("ana", incident=incident.id)
-        notes = noted(plan=plan.id, digest=plan.digest, channel=programs.CHANNEL)
+        notes = private_metadata(plan=plan.id, digest=plan.digest, channel=programs.CHANNEL)
         made.append({"notes": notes, "typed": plan.typed_target})
     return made
 

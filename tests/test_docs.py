@@ -19,7 +19,7 @@ import typer
 
 from twokey import app as wiring
 from twokey import settings
-from twokey.chat.slack.inbound.parsing import ALIASES, VERBS
+from twokey.chat.slack.inbound import commands as chat_commands
 from twokey.cli import app as commands
 from twokey.core.runbooks import PlanState
 from twokey.demo.bot import Bot
@@ -27,6 +27,8 @@ from twokey.demo.slack import FakeSlack
 from twokey.store.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
+VERBS = chat_commands.VERBS
+ALIASES = [alias for verb in VERBS.values() for alias in verb.aliases]
 SOURCE = ROOT / "src" / "twokey"
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"

@@ -12,11 +12,11 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from twokey.chat.delivery.supervisor import Workers
-from twokey.chat.slack.app import SlackBot, SocketDoor, slack_bot
+from twokey.chat.delivery.sender import Sender
+from twokey.chat.delivery.thread_pools import ThreadPools
+from twokey.chat.slack.app import SlackBot, SocketDoor, slack_bot, slack_sender
 from twokey.chat.slack.http_door import slack_route
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.sender import Sender
 from twokey.core.incidents import Incident, State, Times
 from twokey.core.people import ChatAccount, Person, Role, Roster, system
 from twokey.core.postmortems import Postmortem, Record
@@ -148,32 +148,32 @@ class World:
         return self.sender
 
     async def _send(self, changes: dict[str, Any]) -> None:
-        from twokey.chat.delivery.supervisor import Watch
+        from twokey.chat.delivery.supervisor import Supervisor
 
-        self.sender_watch = Watch()
+        self.sender_supervisor = Supervisor()
         arguments: dict[str, Any] = {
             "store": self.store,
             "clock": self.clock,
             "rosters": self.rosters,
-            "workers": Workers(),
-            "watch": self.sender_watch,
+            "pools": ThreadPools(),
+            "supervisor": self.sender_supervisor,
             "announced": self.response.announced_in,
             "lease": lambda: self.leads,
             **changes,
         }
-        self.sender = Sender(self.flows, self.settings, **arguments)
-        self._sending = self.sender_watch.need(self.sender.run(), "sender")
+        self.sender = slack_sender(self.flows, self.settings, **arguments)
+        self._sending = self.sender_supervisor.spawn_required(self.sender.run(), "sender")
 
     def kill_sender(self) -> None:
         """Stop the sender where it is."""
-        self.loop.run(self.sender_watch.stop())
+        self.loop.run(self.sender_supervisor.stop())
 
     def stop(self) -> None:
         self.loop.run(self._stop())
 
     async def _stop(self) -> None:
         if self.sender is not None:
-            await self.sender_watch.stop()
+            await self.sender_supervisor.stop()
         if self.door is not None:
             await self.door.close()
         if getattr(self, "_server", None) is not None:

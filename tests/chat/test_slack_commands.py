@@ -7,38 +7,43 @@ from typing import Any
 
 import pytest
 
-from twokey.chat.slack.inbound.parsing import ALIASES, VERBS, Asked, parse
+from twokey.chat.slack.inbound import commands
+from twokey.chat.slack.inbound.parsing import parse
+from twokey.chat.slack.inbound.verbs import Command
 from twokey.core.incidents import Severity, State
 from twokey.core.people import Role
 from twokey.demo.slack import as_text
+
+VERBS = commands.VERBS
+ALIASES = {alias: verb.name for verb in VERBS.values() for alias in verb.aliases}
 
 
 @pytest.mark.parametrize(
     ("text", "asked"),
     [
-        ("", Asked("help")),
-        ("  ack   INC-12 ", Asked("ack", "INC-12")),
-        ("ACK inc-012", Asked("ack", "INC-12")),
-        ("show 12", Asked("show", "INC-12")),
-        ("info #12", Asked("show", "INC-12")),
-        ("list mine 2", Asked("list", "", ("mine", "2"), "mine 2")),
+        ("", Command("help")),
+        ("  ack   INC-12 ", Command("ack", "INC-12")),
+        ("ACK inc-012", Command("ack", "INC-12")),
+        ("show 12", Command("show", "INC-12")),
+        ("info #12", Command("show", "INC-12")),
+        ("list mine 2", Command("list", "", ("mine", "2"), "mine 2")),
         (
             "note INC-3 it's &lt;bad&gt; &amp; “odd”",
-            Asked("note", "INC-3", ("it's", "<bad>", "&", '"odd"'), "it's <bad> & “odd”"),
+            Command("note", "INC-3", ("it's", "<bad>", "&", '"odd"'), "it's <bad> & “odd”"),
         ),
-        ("note 12 hosts were hit", Asked("note", "", ("12", "hosts", "were", "hit"), "12 hosts were hit")),
-        ("sev INC-3 2", Asked("severity", "INC-3", ("2",), "2")),
+        ("note 12 hosts were hit", Command("note", "", ("12", "hosts", "were", "hit"), "12 hosts were hit")),
+        ("sev INC-3 2", Command("severity", "INC-3", ("2",), "2")),
         (
             "reclassify 3 informational it's noise",
-            Asked("classify", "INC-3", ("informational", "it's", "noise"), "informational it's noise"),
+            Command("classify", "INC-3", ("informational", "it's", "noise"), "informational it's noise"),
         ),
-        ("role INC-1 ic <@U0ABC|ben>", Asked("role", "INC-1", ("ic",), "ic <@U0ABC|ben>", "U0ABC")),
-        ("contain INC-1 'aws.x y'", Asked("contain", "INC-1", ("aws.x y",), "'aws.x y'")),
-        ("contian INC-1", Asked("contian", guess="contain")),
-        ("xyzzy", Asked("xyzzy")),
+        ("role INC-1 ic <@U0ABC|ben>", Command("role", "INC-1", ("ic",), "ic <@U0ABC|ben>", "U0ABC")),
+        ("contain INC-1 'aws.x y'", Command("contain", "INC-1", ("aws.x y",), "'aws.x y'")),
+        ("contian INC-1", Command("contian", guess="contain")),
+        ("xyzzy", Command("xyzzy")),
     ],
 )
-def test_a_command_is_read(text: str, asked: Asked) -> None:
+def test_a_command_is_read(text: str, asked: Command) -> None:
     read = parse(text)
     if asked.verb == "note" and "odd" in asked.rest:
         assert (read.verb, read.incident, read.rest) == (asked.verb, asked.incident, asked.rest)

@@ -135,7 +135,7 @@ def views_of(text: str, words: Words) -> dict[str, Any]:
         "approve": modals.approve(plan, STANDING, name, words, viewer="d-aoi", channel="C1"),
         "reject": modals.reject(plan, "C1", words),
         "glass": modals.break_glass(plan, {"draft": "x"}, words),
-        "told": modals.told(words, message("refused.guard", guard=text, why=text)),
+        "told": modals.alert(words, message("refused.guard", guard=text, why=text)),
         "severity": modals.change_severity(incident, "C1", words),
         "status": modals.change_state(replace(incident, id=text[:40] or "x"), "C1", words),
         "params": modals.parameters(

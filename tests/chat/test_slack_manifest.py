@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from twokey.chat.slack.inbound.listeners import BUTTONS, FORMS
-from twokey.chat.slack.inbound.parsing import ALIASES, VERBS
+from twokey.chat.slack.inbound import commands
+from twokey.chat.slack.inbound.listeners import FORMS, buttons
 from twokey.chat.slack.manifest import BUILT_IN, SCOPES, checked_command, manifest
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import Invalid
 from twokey.words import word
 
 ROOT = Path(__file__).resolve().parents[2]
+BUTTONS = buttons()
+VERBS = {verb.name: verb.usage for verb in commands.VERBS.values()}
+ALIASES = [alias for verb in commands.VERBS.values() for alias in verb.aliases]
 SOURCES = sorted((ROOT / "src/twokey/chat").rglob("*.py"))
 
 # Never take one away or rename it: a button in an old message would do nothing without a word.

@@ -327,7 +327,7 @@ def test_a_record_that_is_away_does_not_end_the_sender(world: Any) -> None:
     read, world.store.read = world.store.read, None
     world.wake()
     world.slack.wait_for(lambda: world.sender.fault().startswith("record: "))
-    assert not world.sender_watch.alive()
+    assert not world.sender_supervisor.is_alive()
     world.store.read = read
     world.slack.wait_for(lambda: world.sender.fault() == "")
     world.incident()

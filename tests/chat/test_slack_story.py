@@ -120,7 +120,7 @@ def test_a_stale_message_is_drawn_anew_when_its_old_button_is_pressed(make_world
     from twokey.testing.people import identity
 
     plan_id = old[-1]["block_id"].partition(":")[2]
-    world.slack.wait_for(lambda: not world.sender._flying)
+    world.slack.wait_for(lambda: not world.sender._in_flight)
     world.containment.withdraw(plan_id, identity(world.people["ana"].id, world.slack.team_id))
     world.people["cho"].click(asked, "plan_review", blocks=old)
     assert "withdrawn" in as_text(world.told("cho")[-1])
@@ -130,7 +130,7 @@ def test_a_stale_message_is_drawn_anew_when_its_old_button_is_pressed(make_world
 def test_a_preview_that_another_process_made_is_made_again_and_must_be_the_same(world: Any) -> None:
     world.incident()
     preview = contain(world)
-    world.bot.desk.drafts._plans.clear()
+    world.bot.dispatcher.drafts._plans.clear()
     world.people["ana"].submit(preview, {"checked": ["yes"]})
     with world.store.read() as look:
         assert len(look.find(Approval)) == 1
@@ -139,7 +139,7 @@ def test_a_preview_that_another_process_made_is_made_again_and_must_be_the_same(
 def test_a_preview_that_is_not_true_any_more_is_shown_anew_and_not_proposed(world: Any) -> None:
     world.incident()
     preview = contain(world)
-    world.bot.desk.drafts._plans.clear()
+    world.bot.dispatcher.drafts._plans.clear()
     world.library.edit(runbooks.LEAKED_KEY, title="Another thing entirely")
     world.people["ana"].submit(preview, {"checked": ["yes"]})
     again = world.modal("ana", "contain_propose")
@@ -277,13 +277,13 @@ def test_the_bot_comes_back_when_slack_ends_the_connection(world: Any) -> None:
     world.slack.wait_for(lambda: world.slack.socket.connections_made > made)
     world.people["ana"].click(card, "incident_acknowledge")
     world.slack.wait_for(lambda: world.response.shown("INC-1").times.acked)
-    world.slack.wait_for(world.bot.watch.alive)
+    world.slack.wait_for(world.bot.supervisor.is_alive)
 
 
 def test_a_lost_connection_is_seen_by_readiness(world: Any) -> None:
-    assert world.bot.watch.alive()
+    assert world.bot.supervisor.is_alive()
     world.loop.run(world.door.handler.client.disconnect())
-    assert world.bot.watch.faults() == {"socket": "not connected"}
+    assert world.bot.supervisor.faults() == {"socket": "not connected"}
 
 
 def test_the_story_goes_the_same_way_on_a_database(make_world: Any, tmp_path: Any) -> None:

@@ -140,8 +140,8 @@ KNOWN = {
     "app/running.py:Pump.__init__",  # vital: one each queue
     "app/running.py:Hands.__init__",  # vital: the engine
     "app/running.py:_leave_after",  # the end itself
-    "chat/delivery/supervisor.py:Watch.hold",
-    "chat/delivery/supervisor.py:Watch.need",
+    "chat/delivery/supervisor.py:Supervisor.spawn",
+    "chat/delivery/supervisor.py:Supervisor.spawn_required",
     "engine/embedded.py:EmbeddedEngine.run",  # the engine's own: one dead ends its run
     "engine/embedded.py:EmbeddedEngine._renewing",
     "engine/procrastinate.py:ProcrastinateEngine._run_once",  # one that ends begins all of them anew

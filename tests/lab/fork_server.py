@@ -41,7 +41,7 @@ _HEAVY = (
     *(
         "twokey.app.running",
         "twokey.chat.slack.app",
-        "twokey.chat.slack.sender",
+        "twokey.chat.delivery.sender",
         "twokey.chat.slack.http_door",
     ),
     *("twokey.engine.embedded", "twokey.engine.procrastinate", "twokey.engine.deferring", "twokey.web"),

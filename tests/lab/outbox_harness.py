@@ -6,9 +6,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from twokey.chat.delivery.supervisor import Watch, Workers
+from twokey.chat.delivery.supervisor import Supervisor
+from twokey.chat.delivery.thread_pools import ThreadPools
+from twokey.chat.slack.app import slack_sender
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.sender import Sender
 from twokey.core.errors import message
 from twokey.core.incidents import State
 from twokey.core.notices import Notice, NoticeState
@@ -61,16 +62,16 @@ class Speaking:
             api_url=slack.api_url,
             **options,
         )
-        self.watch = Watch()
-        self._workers = Workers(2, 1)
-        self.sender = Sender(
+        self.supervisor = Supervisor()
+        self._pools = ThreadPools(2, 1)
+        self.sender = slack_sender(
             Flows(intake, self.response, containment, None),  # type: ignore[arg-type]
             self.options,
             store=self.store,
             clock=self.clock,
             rosters=rosters,
-            workers=self._workers,
-            watch=self.watch,
+            pools=self._pools,
+            supervisor=self.supervisor,
             announced=self.response.announced_in,
             monotonic=clock,
         )
@@ -78,7 +79,7 @@ class Speaking:
         loop.run(self._begin())
 
     async def _begin(self) -> None:
-        self.watch.need(self.sender.run(), "sender")
+        self.supervisor.spawn_required(self.sender.run(), "sender")
 
     def opens(self, number: int) -> str:
         """Put an incident on record and owe its card."""
@@ -128,8 +129,8 @@ class Speaking:
 
     def close(self) -> None:
         """Stop the sender."""
-        self.loop.run(self.watch.stop())
-        self._workers.close()
+        self.loop.run(self.supervisor.stop())
+        self._pools.close()
 
 
 def drive(clock: DrivenClock, mouths: Sequence[Speaking], hours: float = 6.0) -> list[Speaking]:

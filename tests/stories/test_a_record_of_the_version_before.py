@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from tests.lab.intake_harness import shipped_rules
 from twokey import app as wiring
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.posts import Drawing
+from twokey.chat.slack.views.render import MessageRenderer
 from twokey.cli import audit as audit_command
 from twokey.core.approvals import Approval, StepUpUse, key_id
 from twokey.core.audit import verify
@@ -397,10 +397,10 @@ def test_the_confirmation_that_is_owed_is_asked_for_a_day_later(world: World) ->
 def test_everything_that_people_were_told_or_will_be_can_be_drawn(world: World) -> None:
     review: Any = world.review
     flows = Flows(world.intake, world.response, world.containment, review)
-    drawing = Drawing(flows, world.rosters, SlackOptions("none", "T1", "C-INCIDENTS"))
+    renderer = MessageRenderer(flows, world.rosters, SlackOptions("none", "T1", "C-INCIDENTS"))
     notices = {notice.id: notice for notice in world.notices()}
     for notice in notices.values():
-        assert drawing.post(notice, notices.get(f"card:{notice.incident_id}")).text
+        assert renderer.post(notice, notices.get(f"card:{notice.incident_id}")).text
     assert {notice.state.value for notice in notices.values()} == {"pending", "sending", "sent", "failed"}
 
 

@@ -23,9 +23,9 @@ from twokey.settings import Settings
 
 if TYPE_CHECKING:
     from twokey.app import App
+    from twokey.chat.delivery.sender import Sender
     from twokey.chat.slack.app import SlackBot
     from twokey.chat.slack.options import Flows, SlackOptions
-    from twokey.chat.slack.sender import Sender
     from twokey.web import WebApp
 
 log = logging.getLogger("twokey")
@@ -124,18 +124,22 @@ async def _bot(app: App) -> None:
     bot = slack_bot(flows, options, store=app.bell, clock=app.clock, rosters=app.rosters)
     sender = _sender(app, bot, flows, options)
     app.bell.listener = sender.wake
-    bot.watch.need(sender.run(), "sender")
+    bot.supervisor.spawn_required(sender.run(), "sender")
     hands = Hands(app, bot, ended)
-    bot.watch.need(_listen(build_listening(settings, app.bell, app.clock), hands.silent), "listening")
+    bot.supervisor.spawn_required(
+        _listen(build_listening(settings, app.bell, app.clock), hands.silent), "listening"
+    )
     web = web_door(app, bot, hands.readiness)
     door = bot.connect() if settings.slack_app_token else None
-    bot.watch.vital("inbox", lambda: web.state.inbox.is_alive)
-    serving = bot.watch.need(serve_web(web, settings.http_host, settings.http_port, stop), "web")
+    bot.supervisor.watch_alive("inbox", lambda: web.state.inbox.is_alive)
+    serving = bot.supervisor.spawn_required(
+        serve_web(web, settings.http_host, settings.http_port, stop), "web"
+    )
     log.info("serving on %s:%d", settings.http_host, settings.http_port)
     died = ""
     gc.freeze()  # what was loaded stays: looking through it for garbage again and again stops everything
     try:
-        died = await bot.watch.first_death(stop)
+        died = await bot.supervisor.first_ended(stop)
         if serving.done() and not serving.cancelled():
             serving.result()  # it may say why, as an address that is taken does
         if died:
@@ -159,19 +163,19 @@ class Hands:
     """The threads that do owed work and fetch notifications, all of them in the register; and how everything is."""
 
     def __init__(self, app: App, bot: SlackBot, ended: threading.Event) -> None:
-        self._app, self._watch = app, bot.watch
+        self._app, self._supervisor = app, bot.supervisor
         self.silent: dict[str, str] = {}  # sources of which nothing was heard for long
         self.engine = threading.Thread(target=app.engine.run, args=(ended,), name="engine", daemon=True)
         self.engine.start()
-        self._watch.vital("engine", self.engine.is_alive)
+        self._supervisor.watch_alive("engine", self.engine.is_alive)
         self._pumps = [Pump(source, app.intake, ended) for source in app.sources]
         for pump in self._pumps:
             pump.start()
-            self._watch.vital(pump.name, pump.is_alive)
+            self._supervisor.watch_alive(pump.name, pump.is_alive)
 
     def readiness(self) -> dict[str, str]:
         """Return what is wrong, by part."""
-        faults = {**self.silent, **self._watch.faults()}
+        faults = {**self.silent, **self._supervisor.faults()}
         if not self.engine.is_alive() or not self._app.engine.alive():
             faults["engine"] = "has ended"
         for pump in self._pumps:
@@ -181,16 +185,16 @@ class Hands:
 
 
 def _sender(app: App, bot: SlackBot, flows: Flows, options: SlackOptions) -> Sender:
-    from twokey.chat.slack.sender import Sender
+    from twokey.chat.slack.app import slack_sender
 
-    return Sender(
+    return slack_sender(
         flows,
         options,
         store=app.store,  # not the bell: its own changes need not wake it
         clock=app.clock,
         rosters=app.rosters,
-        workers=bot.desk.workers,
-        watch=bot.watch,
+        pools=bot.dispatcher.pools,
+        supervisor=bot.supervisor,
         announced=app.response.announced_in,
         lease=app.leads,
         checkpoint=app.checkpoint,

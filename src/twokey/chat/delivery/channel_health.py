@@ -1,4 +1,4 @@
-"""Channels that cannot be written: since when, why, and when whoever is on duty must hear of it elsewhere."""
+"""Channel health: which channels cannot be written, since when and why, and when that has to be reported."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class _Trouble:
+class _Failure:
     since: float
     error: str
-    is_told: bool = False
+    is_reported: bool = False
 
 
-class Away:
-    """Keeps count in any clock that never goes back; `after_s` is how long silence is borne."""
+class ChannelHealth:
+    """Counts in any clock that never goes back; a channel is unreachable when it failed for `after_s` seconds."""
 
     def __init__(self, after_s: float, now: Callable[[], float]) -> None:
         self._after_s, self._now = after_s, now
-        self._troubles: dict[str, _Trouble] = {}
-        self._back: list[str] = []
+        self._failures: dict[str, _Failure] = {}
+        self._recovered: list[str] = []
 
     def failed(self, channel: str, error: str) -> None:
-        """Note that a message could not be written."""
-        trouble = self._troubles.setdefault(channel, _Trouble(self._now(), error))
-        trouble.error = error
+        """Count a message that could not be written."""
+        failure = self._failures.setdefault(channel, _Failure(self._now(), error))
+        failure.error = error
 
     def written(self, channel: str) -> None:
-        """Note that one could."""
-        trouble = self._troubles.pop(channel, None)
-        if trouble is not None and trouble.is_told:
-            self._back.append(channel)
+        """Count a message that was."""
+        failure = self._failures.pop(channel, None)
+        if failure is not None and failure.is_reported:
+            self._recovered.append(channel)
 
-    def due(self) -> list[tuple[str, str]]:
-        """Return each channel, with its error, that has been away for too long; each once."""
-        due = [(name, one) for name, one in self._troubles.items() if self._is_long(one) and not one.is_told]
-        for _, trouble in due:
-            trouble.is_told = True
-        return [(name, trouble.error) for name, trouble in due]
+    def newly_unreachable(self) -> list[tuple[str, str]]:
+        """Return the channels that have become unreachable, with their errors; each once."""
+        found = [(name, one) for name, one in self._unreachable() if not one.is_reported]
+        for _, failure in found:
+            failure.is_reported = True
+        return [(name, failure.error) for name, failure in found]
 
-    def back(self) -> list[str]:
-        """Return the channels that were told of and can be written again; each once."""
-        found, self._back = self._back, []
+    def newly_recovered(self) -> list[str]:
+        """Return the channels that were reported and can be written again; each once."""
+        found, self._recovered = self._recovered, []
         return found
 
     def fault(self) -> str:
-        """Say, for readiness, which channel has been away for too long; "" when none."""
-        long = [f"{name}: {one.error}" for name, one in self._troubles.items() if self._is_long(one)]
-        return "cannot write in " + "; ".join(long) if long else ""
+        """Return, for readiness, which channels are unreachable; "" when none is."""
+        unreachable = [f"{name}: {one.error}" for name, one in self._unreachable()]
+        return "cannot write in " + "; ".join(unreachable) if unreachable else ""
 
-    def _is_long(self, trouble: _Trouble) -> bool:
-        return self._now() - trouble.since >= self._after_s
+    def _unreachable(self) -> list[tuple[str, _Failure]]:
+        return [
+            (name, one) for name, one in self._failures.items() if self._now() - one.since >= self._after_s
+        ]

@@ -44,7 +44,7 @@ def slack_route(bot: SlackBot, clock: Clock, path: str = PATH) -> Route:
             return PlainTextResponse("too large", 413)
         if not is_signed(request.headers, body, bot.options.signing_secret, clock.now().timestamp()):
             return PlainTextResponse("not signed", 401)
-        bot.watch.adopt_current()
+        bot.supervisor.adopt_current()
         try:
             answer = await handler.handle(request)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -45,7 +45,7 @@ class SlackOptions:
 
 @dataclass(frozen=True)
 class Flows:
-    """The stretches of the flow that people reach through the chat."""
+    """The stages of the flow that people reach through the chat."""
 
     intake: Intake
     response: Response

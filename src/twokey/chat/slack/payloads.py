@@ -1,4 +1,4 @@
-"""What a person did in Slack, read from any of its payloads."""
+"""Interactions: what a person did in Slack, read from any of its payloads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """One act by one account. `key` is what a repeat of the same act has in common with it."""
+class Interaction:
+    """One interaction of one account. `key` is what a repeat of the same interaction has in common with it."""
 
     key: str
     what: str  # action id, callback id, command or event
@@ -31,27 +31,22 @@ class Act:
     is_ephemeral: bool = False  # pressed in a message that only this person sees
     block_id: str = ""  # which row of buttons
     blocks: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)  # of the message, as it was pressed
-    notes: Mapping[str, str] = field(default_factory=dict)  # what we put into the view
-
-    @property
-    def thread(self) -> str:
-        """Return the thread this happened in, or the message that could become one."""
-        return self.thread_ts or self.message_ts
+    metadata: Mapping[str, str] = field(default_factory=dict)  # what we put into the view
 
 
-def of_action(body: Body) -> Act:
+def of_action(body: Body) -> Interaction:
     """Read a press of a button or a choice in a menu."""
     action = body["actions"][0]
     container = body.get("container") or {}
     view = body.get("view") or {}
-    notes = notes_of(view)
+    metadata = read_metadata(view)
     channel = str(
-        (body.get("channel") or {}).get("id") or container.get("channel_id") or notes.get("channel", "")
+        (body.get("channel") or {}).get("id") or container.get("channel_id") or metadata.get("channel", "")
     )
     ts = str(container.get("message_ts") or "")
     chosen = action.get("selected_option") or {}
     where = f"{channel}:{ts}" if ts else str(view.get("id", ""))
-    return Act(
+    return Interaction(
         key=f"action:{where}:{action.get('action_ts', '')}",
         what=str(action.get("action_id", "")),
         channel=channel,
@@ -64,30 +59,30 @@ def of_action(body: Body) -> Act:
         is_ephemeral=bool(container.get("is_ephemeral")),
         block_id=str(action.get("block_id", "")),
         blocks=tuple((body.get("message") or {}).get("blocks") or ()),
-        notes=notes,
+        metadata=metadata,
         **_account(body),
     )
 
 
-def of_submission(body: Body) -> Act:
+def of_submission(body: Body) -> Interaction:
     """Read a modal that was sent. The view id and hash stay the same after an error was shown in it:
     the trigger id tells a second try from a second delivery."""
     view = body["view"]
-    notes = notes_of(view)
-    return Act(
+    metadata = read_metadata(view)
+    return Interaction(
         key=f"view:{view.get('id')}:{view.get('hash')}:{body.get('trigger_id', '')}",
         what=str(view.get("callback_id", "")),
-        channel=notes.get("channel", ""),
+        channel=metadata.get("channel", ""),
         trigger_id=str(body.get("trigger_id", "")),
         view_id=str(view.get("id", "")),
-        notes=notes,
+        metadata=metadata,
         **_account(body),
     )
 
 
-def of_command(body: Body) -> Act:
+def of_command(body: Body) -> Interaction:
     """Read a slash command."""
-    return Act(
+    return Interaction(
         key=f"command:{body.get('trigger_id', '')}",
         what=str(body.get("command", "")),
         user=str(body.get("user_id", "")),
@@ -101,10 +96,10 @@ def of_command(body: Body) -> Act:
     )
 
 
-def of_mention(body: Body) -> Act:
+def of_mention(body: Body) -> Interaction:
     """Read a message that names the bot."""
     event = body["event"]
-    return Act(
+    return Interaction(
         key=f"event:{body.get('event_id', '')}",
         what=str(event.get("type", "")),
         user=str(event.get("user") or ""),
@@ -124,18 +119,20 @@ def inputs_of(body: Body) -> dict[str, str]:
     return {block: _content(state) for block, states in values.items() for state in states.values()}
 
 
-def notes_of(view: Mapping[str, Any]) -> dict[str, str]:
+def read_metadata(view: Mapping[str, Any]) -> dict[str, str]:
     """Return what we wrote into the view's private metadata; it came back signed by Slack."""
     try:
-        notes = json.loads(view.get("private_metadata") or "{}")
+        metadata = json.loads(view.get("private_metadata") or "{}")
     except ValueError:
         return {}
-    return {str(name): str(value) for name, value in notes.items()} if isinstance(notes, dict) else {}
+    if not isinstance(metadata, dict):
+        return {}
+    return {str(name): str(value) for name, value in metadata.items()}
 
 
-def noted(**notes: str) -> str:
+def private_metadata(**ids: str) -> str:
     """Write what a view must bring back: ids only."""
-    return json.dumps({name: value for name, value in notes.items() if value}, separators=(",", ":"))
+    return json.dumps({name: value for name, value in ids.items() if value}, separators=(",", ":"))
 
 
 def _account(body: Body) -> dict[str, Any]:
@@ -150,6 +147,7 @@ def _account(body: Body) -> dict[str, Any]:
 
 
 def _content(state: Mapping[str, Any]) -> str:
+    """Return what an input holds, whichever of Slack's elements it is."""
     if "selected_option" in state:
         return str((state["selected_option"] or {}).get("value", ""))
     if "selected_options" in state:

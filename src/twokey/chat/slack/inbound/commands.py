@@ -1,12 +1,12 @@
-"""The verbs, typed after the command or after the bot's name in a thread; buttons and menus end here too."""
+"""The verbs, typed after the command or after the bot's name in a thread; buttons and menus end here too.
+
+A new verb is a function and a row of `VERBS`, with its words in both languages and its row in the reference."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from twokey.chat.slack.inbound import containment
-from twokey.chat.slack.inbound.dispatch import Visit
-from twokey.chat.slack.inbound.parsing import VERBS, WITHOUT_INCIDENT, Asked
+from twokey.chat.slack.inbound.dispatch import Context
+from twokey.chat.slack.inbound.verbs import Command, Verb
 from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.cards import incident_card
 from twokey.core.errors import Refused
@@ -15,236 +15,218 @@ from twokey.core.people import ChatAccount, acting
 from twokey.core.responsibility import Label
 from twokey.words import LANGUAGES
 
-Verb = Callable[[Visit, Asked], Awaitable[None]]
-FREE = frozenset({"help", "whoami"})
-"""What may be asked without being on the roster: everything else is for the responders only."""
 
-
-async def serve(visit: Visit, asked: Asked) -> None:
+async def serve(ctx: Context, command: Command) -> None:
     """Do what was asked, or ask back for what is missing."""
-    verb = VERB.get(asked.verb)
+    verb = VERBS.get(command.verb)
     if verb is None:
-        code = "chat.unknown_verb_near" if asked.guess else "chat.unknown_verb"
-        await visit.say(code, verb=asked.verb[:40], guess=asked.guess, command=visit.desk.options.command)
+        code = "chat.unknown_verb_near" if command.guess else "chat.unknown_verb"
+        await ctx.say(code, verb=command.verb[:40], guess=command.guess, command=ctx.slash_command)
         return
-    if asked.verb not in FREE:
-        await visit.desk.workers.quick(visit.desk.flows.response.whoami, visit.who)
-    if asked.verb not in WITHOUT_INCIDENT and not asked.incident:
-        await pick(visit, asked.verb)
+    if not verb.is_free:
+        await ctx.pools.quick(ctx.flows.response.whoami, ctx.who)
+    if verb.needs_incident and not command.incident:
+        found, _ = await ctx.pools.quick(ctx.flows.response.listed, "all", size=lists.PICKED)
+        usage = f"{ctx.slash_command} {verb.usage}"
+        await ctx.tell(lists.pick_incident(found, verb.name, usage, ctx.words))
         return
-    await verb(visit, asked)
+    await verb.serve(ctx, command)
 
 
-async def pick(visit: Visit, verb: str) -> None:
-    """Show the latest incidents for a verb that was given none."""
-    found, _ = await visit.desk.workers.quick(visit.desk.flows.response.listed, "all", size=lists.PICKED)
-    usage = f"{visit.desk.options.command} {VERBS[verb]}"
-    await visit.tell(lists.pick_incident(found, verb, usage, visit.words))
+def may_change(command: Command) -> bool:
+    """Say whether a command may change something: then nothing that was remembered about the person counts."""
+    verb = VERBS.get(command.verb)
+    return verb is None or not verb.only_looks
 
 
-async def list_(visit: Visit, asked: Asked) -> None:
+async def list_(ctx: Context, command: Command) -> None:
     """Show one page of incidents."""
-    args = asked.args or ("open",)
+    args = command.args or ("open",)
     which = "open" if args[0].isdigit() else args[0].casefold()
     page = next((int(arg) for arg in args if arg.isascii() and arg.isdigit() and len(arg) < 6), 1)
-    await show_list(visit, which, max(page, 1))
+    await show_list(ctx, which, max(page, 1))
 
 
-async def show_list(visit: Visit, which: str, page: int, *, replace: bool = False) -> None:
+async def show_list(ctx: Context, which: str, page: int, *, replace: bool = False) -> None:
     """Show a page of a list, in the place of the page before it."""
-    desk = visit.desk
-    found, total = await desk.workers.quick(
-        desk.flows.response.listed, which, who=visit.who, page=page, size=lists.PAGE
+    found, total = await ctx.pools.quick(
+        ctx.flows.response.listed, which, who=ctx.who, page=page, size=lists.PAGE
     )
-    names = await desk.workers.quick(desk.redraw.names)
-    await visit.tell(
-        lists.incidents(found, total, names, visit.words, which=which, page=page), replace=replace
-    )
+    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    await ctx.tell(lists.incidents(found, total, names, ctx.words, which=which, page=page), replace=replace)
 
 
-async def show(visit: Visit, asked: Asked) -> None:
+async def show(ctx: Context, command: Command) -> None:
     """Show an incident's card to one person."""
-    desk = visit.desk
-    incident = await desk.workers.quick(desk.flows.response.shown, asked.incident)
-    names = await desk.workers.quick(desk.redraw.names)
-    await visit.tell(incident_card(incident, names, visit.words))
+    incident = await ctx.pools.quick(ctx.flows.response.shown, command.incident)
+    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    await ctx.tell(incident_card(incident, names, ctx.words))
 
 
-async def ack(visit: Visit, asked: Asked) -> None:
+async def ack(ctx: Context, command: Command) -> None:
     """Say that one is on it."""
-    desk = visit.desk
-    before = await desk.workers.quick(desk.flows.response.shown, asked.incident)
-    await desk.workers.quick(desk.flows.response.acknowledge, asked.incident, visit.who)
+    before = await ctx.pools.quick(ctx.flows.response.shown, command.incident)
+    await ctx.pools.quick(ctx.flows.response.acknowledge, command.incident, ctx.who)
     code = "chat.acked_before" if before.times.acked else "chat.acked"
-    await visit.say(code, incident=before.id)
+    await ctx.say(code, incident=before.id)
 
 
-async def role(visit: Visit, asked: Asked) -> None:
+async def role(ctx: Context, command: Command) -> None:
     """Give a role to a person."""
-    named = asked.args[0].casefold() if asked.args else ""
-    if not named or not asked.user:
-        await visit.say("chat.role_usage", command=visit.desk.options.command)
+    named = command.args[0].casefold() if command.args else ""
+    if not named or not command.user:
+        await ctx.say("chat.role_usage", command=ctx.slash_command)
         return
-    await give_role(visit, asked.incident, named, asked.user)
+    await give_role(ctx, command.incident, named, command.user)
 
 
-async def give_role(visit: Visit, incident_id: str, named: str, user: str) -> None:
+async def give_role(ctx: Context, incident_id: str, named: str, user: str) -> None:
     """Give a role to the person behind an account of this workspace."""
-    account = ChatAccount(visit.who.account.team, user)
-    desk = visit.desk
-    incident = await desk.workers.quick(desk.flows.response.assign, incident_id, named, account, visit.who)
-    await visit.say("chat.done_in_thread", incident=incident.id)
+    account = ChatAccount(ctx.who.account.team, user)
+    incident = await ctx.pools.quick(ctx.flows.response.assign, incident_id, named, account, ctx.who)
+    await ctx.say("chat.done_in_thread", incident=incident.id)
 
 
-async def note(visit: Visit, asked: Asked) -> None:
+async def note(ctx: Context, command: Command) -> None:
     """Write a line into the timeline."""
-    if not asked.rest:
-        await form(visit, asked.incident, "note")
+    if not command.rest:
+        await form(ctx, command.incident, "note")
         return
-    desk = visit.desk
-    incident = await desk.workers.quick(desk.flows.response.note, asked.incident, asked.rest, visit.who)
-    await visit.say("chat.done_in_thread", incident=incident.id)
+    incident = await ctx.pools.quick(ctx.flows.response.note, command.incident, command.rest, ctx.who)
+    await ctx.say("chat.done_in_thread", incident=incident.id)
 
 
-async def status(visit: Visit, asked: Asked) -> None:
+async def status(ctx: Context, command: Command) -> None:
     """Move an incident on."""
-    if not asked.args:
-        await form(visit, asked.incident, "status")
+    if not command.args:
+        await form(ctx, command.incident, "status")
         return
-    wanted = asked.args[0].casefold()
+    wanted = command.args[0].casefold()
     if wanted not in {state.value for state in State}:
         legal = ", ".join(state.value for state in State)
-        await visit.say("chat.no_such_state", state=wanted[:40], legal=legal)
+        await ctx.say("chat.no_such_state", state=wanted[:40], legal=legal)
         return
-    await move(visit, asked.incident, State(wanted), " ".join(asked.args[1:]))
+    await move(ctx, command.incident, State(wanted), " ".join(command.args[1:]))
 
 
-async def resolve(visit: Visit, asked: Asked) -> None:
+async def resolve(ctx: Context, command: Command) -> None:
     """Say that it is over."""
-    await move(visit, asked.incident, State.RESOLVED, asked.rest)
+    await move(ctx, command.incident, State.RESOLVED, command.rest)
 
 
-async def cancel(visit: Visit, asked: Asked) -> None:
+async def cancel(ctx: Context, command: Command) -> None:
     """Say that it was nothing; the reason is one of a list."""
-    reason = asked.args[0].casefold() if asked.args else ""
+    reason = command.args[0].casefold() if command.args else ""
     if reason not in CANCEL_REASONS:
-        await visit.say(
-            "chat.cancel_usage", command=visit.desk.options.command, legal=", ".join(CANCEL_REASONS)
-        )
+        await ctx.say("chat.cancel_usage", command=ctx.slash_command, legal=", ".join(CANCEL_REASONS))
         return
-    await move(visit, asked.incident, State.CANCELLED, reason)
+    await move(ctx, command.incident, State.CANCELLED, reason)
 
 
-async def move(visit: Visit, incident_id: str, state: State, reason: str) -> None:
+async def move(ctx: Context, incident_id: str, state: State, reason: str) -> None:
     """Move an incident to a state."""
-    desk = visit.desk
-    incident = await desk.workers.quick(
-        desk.flows.response.change_state, incident_id, state, visit.who, reason[:2000]
+    incident = await ctx.pools.quick(
+        ctx.flows.response.change_state, incident_id, state, ctx.who, reason[:2000]
     )
-    await visit.say("chat.done_in_thread", incident=incident.id)
+    await ctx.say("chat.done_in_thread", incident=incident.id)
 
 
-async def severity(visit: Visit, asked: Asked) -> None:
+async def severity(ctx: Context, command: Command) -> None:
     """Grade an incident anew."""
-    if not asked.args:
-        await form(visit, asked.incident, "severity")
+    if not command.args:
+        await form(ctx, command.incident, "severity")
         return
-    wanted = "SEV" + asked.args[0].upper().removeprefix("SEV").removeprefix("-")
+    wanted = "SEV" + command.args[0].upper().removeprefix("SEV").removeprefix("-")
     if wanted not in {grade.value for grade in Severity}:
-        await visit.say("chat.no_such_severity", severity=asked.args[0][:40])
+        await ctx.say("chat.no_such_severity", severity=command.args[0][:40])
         return
-    desk = visit.desk
-    incident = await desk.workers.quick(
-        desk.flows.response.change_severity, asked.incident, Severity(wanted), visit.who
+    incident = await ctx.pools.quick(
+        ctx.flows.response.change_severity, command.incident, Severity(wanted), ctx.who
     )
-    await visit.say("chat.done_in_thread", incident=incident.id)
+    await ctx.say("chat.done_in_thread", incident=incident.id)
 
 
-async def classify(visit: Visit, asked: Asked) -> None:
+async def classify(ctx: Context, command: Command) -> None:
     """Say whose side it is on, against the rule's verdict, and why."""
-    label, _, reason = asked.rest.partition(" ")
+    label, _, reason = command.rest.partition(" ")
     if not label:
-        await visit.say("chat.classify_usage", command=visit.desk.options.command, legal=", ".join(Label))
+        await ctx.say("chat.classify_usage", command=ctx.slash_command, legal=", ".join(Label))
         return
-    desk = visit.desk
-    incident = await desk.workers.quick(
-        desk.flows.response.classify, asked.incident, label.casefold(), reason, visit.who
+    incident = await ctx.pools.quick(
+        ctx.flows.response.classify, command.incident, label.casefold(), reason, ctx.who
     )
-    await visit.say("chat.done_in_thread", incident=incident.id)
+    await ctx.say("chat.done_in_thread", incident=incident.id)
 
 
-async def contain(visit: Visit, asked: Asked) -> None:
+async def contain(ctx: Context, command: Command) -> None:
     """Begin a containment: choose a runbook, or look at the one that was named, with `name=value` parameters."""
-    pairs = [word.partition("=") for word in asked.args[1:]]
+    pairs = [word.partition("=") for word in command.args[1:]]
     for name, equals, _ in pairs:
         if not equals:
             raise Refused("chat.parameter_form", text=name[:80])
     given = {name: value for name, _, value in pairs}
-    await containment.begin(visit, asked.incident, asked.args[0] if asked.args else "", given)
+    await containment.begin(ctx, command.incident, command.args[0] if command.args else "", given)
 
 
-async def pending(visit: Visit, _: Asked) -> None:
-    """Show the plans on which one could turn a key."""
-    desk = visit.desk
-    plans = await desk.workers.quick(desk.flows.containment.pending, visit.who)
-    names = await desk.workers.quick(desk.redraw.names)
-    await visit.tell(lists.pending(plans, names, visit.words))
+async def pending(ctx: Context, _: Command) -> None:
+    """Show the plans that one could approve."""
+    plans = await ctx.pools.quick(ctx.flows.containment.pending, ctx.who)
+    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    await ctx.tell(lists.pending(plans, names, ctx.words))
 
 
-async def undo(visit: Visit, asked: Asked) -> None:
+async def undo(ctx: Context, command: Command) -> None:
     """Begin an undo: choose the run, or look at the one that was named."""
-    await containment.begin_undo(visit, asked.incident, asked.args[0] if asked.args else "")
+    await containment.begin_undo(ctx, command.incident, command.args[0] if command.args else "")
 
 
-async def audit(visit: Visit, asked: Asked) -> None:
+async def audit(ctx: Context, command: Command) -> None:
     """Show an incident's audit trail."""
-    desk = visit.desk
-    incident = await desk.workers.quick(desk.flows.response.shown, asked.incident)
-    entries = await desk.workers.quick(desk.flows.response.timeline, asked.incident)
-    names = await desk.workers.quick(desk.redraw.names)
-    await visit.tell(lists.timeline(incident, entries, names, visit.words))
+    incident = await ctx.pools.quick(ctx.flows.response.shown, command.incident)
+    entries = await ctx.pools.quick(ctx.flows.response.timeline, command.incident)
+    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    await ctx.tell(lists.timeline(incident, entries, names, ctx.words))
 
 
-async def postmortem(visit: Visit, asked: Asked) -> None:
+async def postmortem(ctx: Context, command: Command) -> None:
     """Show an incident's post-mortem as it would be drafted now, draft it, or publish what was drafted."""
-    desk, words = visit.desk, visit.words
-    review = desk.flows.review
-    person = await desk.workers.quick(desk.flows.response.whoami, visit.who)
-    incident = await desk.workers.quick(desk.flows.response.shown, asked.incident)
-    wanted = asked.args[0].casefold() if asked.args else "preview"
-    audience = "public" if "public" in asked.args else "internal"
-    language = next((word for word in asked.args if word in LANGUAGES), words.language)
+    words = ctx.words
+    review = ctx.flows.review
+    person = await ctx.pools.quick(ctx.flows.response.whoami, ctx.who)
+    incident = await ctx.pools.quick(ctx.flows.response.shown, command.incident)
+    wanted = command.args[0].casefold() if command.args else "preview"
+    audience = "public" if "public" in command.args else "internal"
+    language = next((word for word in command.args if word in LANGUAGES), words.language)
     if wanted == "preview":
-        text = await desk.workers.slow(review.preview, incident.id, language, audience)
-        command = desk.options.command
-        await visit.tell(lists.postmortem(incident.id, text, command, words))
+        text = await ctx.pools.slow(review.preview, incident.id, language, audience)
+        await ctx.tell(lists.postmortem(incident.id, text, ctx.slash_command, words))
     elif wanted == "draft":
-        await desk.workers.slow(review.draft, incident.id, acting(person, visit.who.account))
-        await visit.say("chat.done_in_thread", incident=incident.id)
+        await ctx.pools.slow(review.draft, incident.id, acting(person, ctx.who.account))
+        await ctx.say("chat.done_in_thread", incident=incident.id)
     elif wanted == "publish":
-        made = await desk.workers.slow(review.publish, incident.id, language, audience, visit.who)
-        await visit.say("chat.postmortem.published", incident=incident.id, place=made.published_to)
+        made = await ctx.pools.slow(review.publish, incident.id, language, audience, ctx.who)
+        await ctx.say("chat.postmortem.published", incident=incident.id, place=made.published_to)
     else:
-        await visit.say("chat.postmortem.usage", command=desk.options.command)
+        await ctx.say("chat.postmortem.usage", command=ctx.slash_command)
 
 
-async def whoami(visit: Visit, _: Asked) -> None:
+async def whoami(ctx: Context, _: Command) -> None:
     """Show what the roster says about oneself."""
-    person = await visit.desk.workers.quick(visit.desk.flows.response.whoami, visit.who)
-    await visit.tell(lists.whoami(person, visit.words))
+    person = await ctx.pools.quick(ctx.flows.response.whoami, ctx.who)
+    await ctx.tell(lists.whoami(person, ctx.words))
 
 
-async def help_(visit: Visit, _: Asked) -> None:
+async def help_(ctx: Context, _: Command) -> None:
     """Show the menu."""
-    await visit.tell(lists.help_page(visit.desk.options.command, visit.words))
+    await ctx.tell(lists.help_page(ctx.slash_command, ctx.words))
 
 
-async def form(visit: Visit, incident_id: str, name: str) -> None:
+async def form(ctx: Context, incident_id: str, name: str) -> None:
     """Open a small form; without a trigger (a mention), say what to type instead."""
-    desk, words, channel = visit.desk, visit.words, visit.act.channel
-    incident = await desk.workers.quick(desk.flows.response.shown, incident_id)
-    if not visit.act.trigger_id:
-        await visit.say("chat.type_it", usage=VERBS[name].replace("INC-12 ", ""))
+    words, channel = ctx.words, ctx.interaction.channel
+    incident = await ctx.pools.quick(ctx.flows.response.shown, incident_id)
+    if not ctx.interaction.trigger_id:
+        await ctx.say("chat.type_it", usage=VERBS[name].usage.replace("INC-12 ", ""))
         return
     views = {
         "note": lambda: modals.note(incident.id, channel, words),
@@ -252,25 +234,35 @@ async def form(visit: Visit, incident_id: str, name: str) -> None:
         "severity": lambda: modals.change_severity(incident, channel, words),
         "role": lambda: modals.give_role(incident.id, channel, words),
     }
-    await visit.open(views[name]())
+    await ctx.open(views[name]())
 
 
-VERB: dict[str, Verb] = {
-    "list": list_,
-    "show": show,
-    "ack": ack,
-    "role": role,
-    "note": note,
-    "status": status,
-    "resolve": resolve,
-    "cancel": cancel,
-    "severity": severity,
-    "classify": classify,
-    "contain": contain,
-    "pending": pending,
-    "undo": undo,
-    "audit": audit,
-    "postmortem": postmortem,
-    "whoami": whoami,
-    "help": help_,
+VERBS: dict[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "list",
+            "list [open|mine|stale|all] [page]",
+            list_,
+            ("ls",),
+            needs_incident=False,
+            only_looks=True,
+        ),
+        Verb("show", "show INC-12", show, ("info",), only_looks=True),
+        Verb("ack", "ack INC-12", ack, ("acknowledge",)),
+        Verb("role", "role INC-12 <ic|scribe|comms> @user", role, ("roles",)),
+        Verb("note", "note INC-12 <text>", note, ("timeline",), takes_number=True),
+        Verb("status", "status INC-12 <state>", status, ("state",)),
+        Verb("resolve", "resolve INC-12", resolve),
+        Verb("cancel", "cancel INC-12 <reason>", cancel),
+        Verb("severity", "severity INC-12 <SEV1..SEV4>", severity, ("sev",), takes_number=True),
+        Verb("classify", "classify INC-12 <label> <reason>", classify, ("reclassify",)),
+        Verb("contain", "contain INC-12 [runbook] [name=value]", contain),
+        Verb("pending", "pending", pending, needs_incident=False, only_looks=True),
+        Verb("undo", "undo INC-12 [run]", undo),
+        Verb("audit", "audit INC-12", audit, only_looks=True),
+        Verb("postmortem", "postmortem INC-12 [preview|draft|publish] [public]", postmortem, ("pm",)),
+        Verb("whoami", "whoami", whoami, needs_incident=False, is_free=True, only_looks=True),
+        Verb("help", "help", help_, ("menu", "?"), needs_incident=False, is_free=True, only_looks=True),
+    )
 }

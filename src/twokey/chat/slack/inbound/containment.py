@@ -1,11 +1,11 @@
-"""From the button to the key: choosing a runbook, looking, proposing, approving, refusing, undoing."""
+"""From the button to the approval: choosing a runbook, previewing, proposing, approving, rejecting, undoing."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Visit, show
+from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, show
 from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.blocks import Block, actions, button, section
 from twokey.core.approvals import Standing, keys_needed
@@ -32,176 +32,176 @@ _MOST_PARAMETERS = 2000
 
 
 async def begin(
-    visit: Visit, incident_id: str, runbook_id: str = "", given: Mapping[str, Json] | None = None
+    ctx: Context, incident_id: str, runbook_id: str = "", given: Mapping[str, Json] | None = None
 ) -> None:
     """Open the menu of runbooks, or the preview of the one that was named."""
-    if not visit.act.trigger_id:
+    if not ctx.interaction.trigger_id:
         contain = button(
-            visit.words.plain("chat.button.contain"), "incident_contain", incident_id, style="danger"
+            ctx.words.plain("chat.button.contain"), "incident_contain", incident_id, style="danger"
         )
-        await visit.tell([section(visit.words("chat.use_button")), *actions(contain)])
+        await ctx.tell([section(ctx.words("chat.use_button")), *actions(contain)])
         return
-    desk = visit.desk
-    view_id = await visit.open(modals.loading(visit.words))
+    view_id = await ctx.open(modals.loading(ctx.words))
     try:
         if runbook_id:
-            await visit.update(view_id, await previewed(visit, incident_id, runbook_id, given or {}))
+            await ctx.dispatcher.update_view(
+                view_id, await preview(ctx, incident_id, runbook_id, given or {})
+            )
             return
-        incident = await desk.workers.quick(desk.flows.response.shown, incident_id)
-        books = await desk.workers.quick(desk.flows.containment.suggestions, incident_id)
-        await visit.update(view_id, modals.choose_runbook(incident, books, visit.act.channel, visit.words))
+        incident = await ctx.pools.quick(ctx.flows.response.shown, incident_id)
+        books = await ctx.pools.quick(ctx.flows.containment.suggestions, incident_id)
+        await ctx.dispatcher.update_view(
+            view_id, modals.choose_runbook(incident, books, ctx.interaction.channel, ctx.words)
+        )
     except TwokeyError as error:
-        await visit.update(view_id, modals.told(visit.words, error.message))
+        await ctx.dispatcher.update_view(view_id, modals.alert(ctx.words, error.message))
 
 
-async def begin_undo(visit: Visit, incident_id: str, run: str = "") -> None:
+async def begin_undo(ctx: Context, incident_id: str, run: str = "") -> None:
     """Show the runs that could be taken back, or open the preview of taking back the one that was named."""
-    desk = visit.desk
-    incident = await desk.workers.quick(desk.flows.response.shown, incident_id)
-    plans = await desk.workers.quick(_plans_of, visit, incident.id)
+    incident = await ctx.pools.quick(ctx.flows.response.shown, incident_id)
+    plans = await ctx.pools.quick(_plans_of, ctx, incident.id)
     named = [plan for plan in plans if run and run in (plan.id, plan.short, plan.digest)]
     if run and not named:
         raise NotFound("containment.no_such_plan", plan=run[:40])
-    if not run or not visit.act.trigger_id:
-        await visit.tell(lists.runs(incident.id, plans, visit.words))
+    if not run or not ctx.interaction.trigger_id:
+        await ctx.tell(lists.runs(incident.id, plans, ctx.words))
         return
-    await undo(visit, named[-1].id)
+    await undo(ctx, named[-1].id)
 
 
-async def undo(visit: Visit, plan_id: str) -> None:
-    """Look at what taking a run back would do."""
-    view_id = await visit.open(modals.loading(visit.words))
-    desk = visit.desk
+async def undo(ctx: Context, plan_id: str) -> None:
+    """Open the preview of taking a run back."""
+    view_id = await ctx.open(modals.loading(ctx.words))
     try:
-        plan = await desk.workers.slow(desk.flows.containment.preview_undo, plan_id, visit.who)
-        view = await _preview_view(visit, plan, {"undo": plan_id})
+        plan = await ctx.pools.slow(ctx.flows.containment.preview_undo, plan_id, ctx.who)
+        view = await _plan_view(ctx, plan, {"undo": plan_id})
     except TwokeyError as error:
-        view = modals.told(visit.words, error.message, "undo")
-    await visit.update(view_id, view)
+        view = modals.alert(ctx.words, error.message, "undo")
+    await ctx.dispatcher.update_view(view_id, view)
 
 
-async def chosen(visit: Visit, inputs: Mapping[str, str]) -> Answer:
-    """A runbook was chosen: look at what it would do."""
-    return show(await previewed(visit, visit.act.notes["incident"], inputs.get("runbook", ""), {}))
+async def choose(ctx: Context, inputs: Mapping[str, str]) -> Answer:
+    """Preview the runbook that was chosen."""
+    return show(await preview(ctx, ctx.interaction.metadata["incident"], inputs.get("runbook", ""), {}))
 
 
-async def filled(visit: Visit, inputs: Mapping[str, str]) -> Answer:
-    """What a runbook needs was filled in: look again."""
+async def fill_in(ctx: Context, inputs: Mapping[str, str]) -> Answer:
+    """Preview again with the parameters that were filled in."""
     given: dict[str, Json] = {
         name.removeprefix("param:"): value for name, value in inputs.items() if name.startswith("param:")
     }
-    notes = visit.act.notes
-    return show(await previewed(visit, notes["incident"], notes["runbook"], given))
+    metadata = ctx.interaction.metadata
+    return show(await preview(ctx, metadata["incident"], metadata["runbook"], given))
 
 
-async def previewed(visit: Visit, incident_id: str, runbook_id: str, given: Mapping[str, Json]) -> Block:
-    """Return the view after looking: the preview, a form for what is missing, or the reason why not."""
-    desk, words = visit.desk, visit.words
+async def preview(ctx: Context, incident_id: str, runbook_id: str, given: Mapping[str, Json]) -> Block:
+    """Return the next view: the preview, a form for missing parameters, or the reason why there is neither."""
+    words = ctx.words
     try:
-        plan = await desk.workers.slow(
-            desk.flows.containment.preview, incident_id, runbook_id, visit.who, given
-        )
+        plan = await ctx.pools.slow(ctx.flows.containment.preview, incident_id, runbook_id, ctx.who, given)
     except TwokeyError as error:
         if error.message.code in ("refused.param_missing", "plan.param_type"):
-            book = await desk.workers.quick(_book, visit, incident_id, runbook_id)
-            return _form(visit, incident_id, book, given, error.message)
-        return modals.told(words, error.message)
-    notes = {"incident": plan.incident_id, "runbook": runbook_id}
+            books = await ctx.pools.quick(ctx.flows.containment.suggestions, incident_id)
+            book = next((book for book in books if book.id == runbook_id), None)
+            if book is None:
+                raise NotFound("chat.no_such_runbook", runbook=runbook_id[:80]) from error
+            return _parameter_form(ctx, incident_id, book, given, error.message)
+        return modals.alert(words, error.message)
+    ids = {"incident": plan.incident_id, "runbook": runbook_id}
     if given:
-        notes["params"] = json.dumps(dict(given), ensure_ascii=False)[:_MOST_PARAMETERS]
-    return await _preview_view(visit, plan, notes)
+        ids["params"] = json.dumps(dict(given), ensure_ascii=False)[:_MOST_PARAMETERS]
+    return await _plan_view(ctx, plan, ids)
 
 
-async def proposed(visit: Visit, inputs: Mapping[str, str]) -> Answer:
-    """A preview was confirmed: ask for the keys. One that is gone is made again and must be the same."""
-    plan, view = await _draft(visit)
+async def propose(ctx: Context, inputs: Mapping[str, str]) -> Answer:
+    """Propose the plan of a preview; one that is gone is made again and must be the same."""
+    plan, view = await _draft(ctx)
     if view is not None:
         return view
-    desk = visit.desk
-    await desk.workers.quick(desk.flows.containment.propose, plan, visit.who, reason=inputs.get("reason", ""))
+    await ctx.pools.quick(ctx.flows.containment.propose, plan, ctx.who, reason=inputs.get("reason", ""))
     return CLOSE
 
 
-async def review(visit: Visit, plan_id: str) -> None:
-    """Open the whole plan before a person who may turn a key; a plan that is over says how it ended."""
-    desk = visit.desk
-    plan, person = await desk.workers.quick(desk.flows.containment.review, plan_id, visit.who)
-    standing = await desk.workers.quick(desk.flows.containment.standing, plan_id)
-    names = await desk.workers.quick(desk.redraw.names)
-    await visit.open(
-        modals.approve(plan, standing, names, visit.words, viewer=person.id, channel=visit.act.channel)
+async def review(ctx: Context, plan_id: str) -> None:
+    """Open the whole plan before a person who may approve it; a plan that is over says how it ended."""
+    plan, person = await ctx.pools.quick(ctx.flows.containment.review, plan_id, ctx.who)
+    standing = await ctx.pools.quick(ctx.flows.containment.standing, plan_id)
+    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    await ctx.open(
+        modals.approve(plan, standing, names, ctx.words, viewer=person.id, channel=ctx.interaction.channel)
     )
 
 
-async def approved(visit: Visit, inputs: Mapping[str, str]) -> Answer:
-    """A key was turned on exactly the digest that the modal showed."""
-    desk, notes = visit.desk, visit.act.notes
-    await desk.workers.quick(
-        desk.flows.containment.approve,
-        notes.get("plan", ""),
-        visit.who,
-        digest=notes.get("digest", ""),
+async def approve(ctx: Context, inputs: Mapping[str, str]) -> Answer:
+    """Approve exactly the digest that the modal showed."""
+    metadata = ctx.interaction.metadata
+    await ctx.pools.quick(
+        ctx.flows.containment.approve,
+        metadata.get("plan", ""),
+        ctx.who,
+        digest=metadata.get("digest", ""),
         typed=inputs.get("typed", ""),
         code=inputs.get("code", "").strip(),
     )
     return CLOSE
 
 
-async def open_reject(visit: Visit, plan_id: str) -> None:
-    """Ask for the reason of a no."""
-    desk = visit.desk
-    plan = await desk.workers.quick(desk.flows.containment.rejectable, plan_id, visit.who)
-    await visit.open(modals.reject(plan, visit.act.channel, visit.words))
+async def open_reject(ctx: Context, plan_id: str) -> None:
+    """Ask for the reason of a rejection."""
+    plan = await ctx.pools.quick(ctx.flows.containment.rejectable, plan_id, ctx.who)
+    await ctx.open(modals.reject(plan, ctx.interaction.channel, ctx.words))
 
 
-async def refused(visit: Visit, inputs: Mapping[str, str]) -> Answer:
-    """Somebody said no."""
-    desk = visit.desk
-    await desk.workers.quick(
-        desk.flows.containment.reject, visit.act.notes.get("plan", ""), visit.who, inputs.get("reason", "")
+async def reject(ctx: Context, inputs: Mapping[str, str]) -> Answer:
+    """Reject a plan: one rejection ends it."""
+    await ctx.pools.quick(
+        ctx.flows.containment.reject,
+        ctx.interaction.metadata.get("plan", ""),
+        ctx.who,
+        inputs.get("reason", ""),
     )
     return CLOSE
 
 
-async def withdraw(visit: Visit, plan_id: str) -> None:
+async def withdraw(ctx: Context, plan_id: str) -> None:
     """Take one's own proposal back."""
-    await visit.desk.workers.quick(visit.desk.flows.containment.withdraw, plan_id, visit.who)
+    await ctx.pools.quick(ctx.flows.containment.withdraw, plan_id, ctx.who)
 
 
-async def confirm(visit: Visit, plan_id: str) -> None:
-    """Be the second person behind a run on one key."""
-    await visit.desk.workers.quick(visit.desk.flows.containment.confirm, plan_id, visit.who)
+async def confirm(ctx: Context, plan_id: str) -> None:
+    """Confirm, as the second person, a run on one approval."""
+    await ctx.pools.quick(ctx.flows.containment.confirm, plan_id, ctx.who)
 
 
-def decide(decision: str) -> Callable[[Visit, str], Awaitable[None]]:
-    """Return what answers a run that stopped to ask."""
+def decide(decision: str) -> Callable[[Context, str], Awaitable[None]]:
+    """Return the handler of a button that answers a run which stopped to ask."""
 
-    async def answer(visit: Visit, plan_id: str) -> None:
-        await visit.desk.workers.quick(visit.desk.flows.containment.decide, plan_id, visit.who, decision)
-        await visit.desk.redraw_old(visit.act)
+    async def answer(ctx: Context, plan_id: str) -> None:
+        await ctx.pools.quick(ctx.flows.containment.decide, plan_id, ctx.who, decision)
+        await ctx.dispatcher.redraw_message(ctx.interaction)
 
     return answer
 
 
-async def open_glass(visit: Visit, _: str) -> None:
-    """Open the one-person path for the preview that is being looked at."""
-    plan, late = await _draft(visit)
+async def open_break_glass(ctx: Context, _: str) -> None:
+    """Open the break-glass form for the preview that is open."""
+    plan, late = await _draft(ctx)
     if late is not None:
-        await visit.update(visit.act.view_id, late["view"])
+        await ctx.dispatcher.update_view(ctx.interaction.view_id, late["view"])
         return
-    await visit.open(modals.break_glass(plan, visit.act.notes, visit.words))
+    await ctx.open(modals.break_glass(plan, ctx.interaction.metadata, ctx.words))
 
 
-async def glass_broken(visit: Visit, inputs: Mapping[str, str]) -> Answer:
-    """Run on one key: with code and reason, and everybody told."""
-    plan, view = await _draft(visit)
+async def break_glass(ctx: Context, inputs: Mapping[str, str]) -> Answer:
+    """Run on one approval, with code and reason, and tell everybody."""
+    plan, view = await _draft(ctx)
     if view is not None:
         return view
-    desk = visit.desk
-    await desk.workers.quick(
-        desk.flows.containment.break_glass,
+    await ctx.pools.quick(
+        ctx.flows.containment.break_glass,
         plan,
-        visit.who,
+        ctx.who,
         code=inputs.get("code", "").strip(),
         reason=inputs.get("reason", ""),
         typed=inputs.get("typed", ""),
@@ -209,60 +209,53 @@ async def glass_broken(visit: Visit, inputs: Mapping[str, str]) -> Answer:
     return CLOSE
 
 
-async def _draft(visit: Visit) -> tuple[Plan, Answer | None]:
+async def _draft(ctx: Context) -> tuple[Plan, Answer | None]:
     """Return the preview this view shows. One that another process made is made again: the same digest is
     the same plan; another digest is shown anew."""
-    desk, notes = visit.desk, visit.act.notes
-    known = desk.drafts.find(notes.get("draft", ""))
-    if known is not None and known.digest == notes.get("digest"):
+    metadata = ctx.interaction.metadata
+    known = ctx.dispatcher.drafts.find(metadata.get("draft", ""))
+    if known is not None and known.digest == metadata.get("digest"):
         return known, None
-    if notes.get("undo"):
-        plan = await desk.workers.slow(desk.flows.containment.preview_undo, notes["undo"], visit.who)
+    if metadata.get("undo"):
+        plan = await ctx.pools.slow(ctx.flows.containment.preview_undo, metadata["undo"], ctx.who)
     else:
-        given: dict[str, Json] = json.loads(notes.get("params") or "{}")
-        plan = await desk.workers.slow(
-            desk.flows.containment.preview,
-            notes.get("incident", ""),
-            notes.get("runbook", ""),
-            visit.who,
+        given: dict[str, Json] = json.loads(metadata.get("params") or "{}")
+        plan = await ctx.pools.slow(
+            ctx.flows.containment.preview,
+            metadata.get("incident", ""),
+            metadata.get("runbook", ""),
+            ctx.who,
             given,
         )
-    if plan.digest == notes.get("digest"):
+    if plan.digest == metadata.get("digest"):
         return plan, None
-    kept = {name: value for name, value in notes.items() if name in ("incident", "runbook", "params", "undo")}
-    return plan, show(await _preview_view(visit, plan, kept, message("chat.preview_changed")))
+    kept = {
+        name: value for name, value in metadata.items() if name in ("incident", "runbook", "params", "undo")
+    }
+    return plan, show(await _plan_view(ctx, plan, kept, message("chat.preview_changed")))
 
 
-async def _preview_view(
-    visit: Visit, plan: Plan, notes: Mapping[str, str], warning: Message | None = None
+async def _plan_view(
+    ctx: Context, plan: Plan, ids: Mapping[str, str], warning: Message | None = None
 ) -> Block:
-    desk = visit.desk
-    names = await desk.workers.quick(desk.redraw.names)
-    all_notes = {
-        **notes,
-        "draft": desk.drafts.keep(plan),
+    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    metadata = {
+        **ids,
+        "draft": ctx.dispatcher.drafts.keep(plan),
         "digest": plan.digest,
-        "channel": visit.act.channel,
+        "channel": ctx.interaction.channel,
     }
     standing = Standing((), keys_needed(plan))
-    return modals.preview(plan, standing, names, all_notes, visit.words, warning=warning)
+    return modals.preview(plan, standing, names, metadata, ctx.words, warning=warning)
 
 
-def _plans_of(visit: Visit, incident_id: str) -> list[Plan]:
-    with visit.desk.store.read() as look:
+def _plans_of(ctx: Context, incident_id: str) -> list[Plan]:
+    with ctx.dispatcher.store.read() as look:
         return look.find(Plan, incident_id=incident_id)
 
 
-def _book(visit: Visit, incident_id: str, runbook_id: str) -> Runbook:
-    books = visit.desk.flows.containment.suggestions(incident_id)
-    found = next((book for book in books if book.id == runbook_id), None)
-    if found is None:
-        raise NotFound("chat.no_such_runbook", runbook=runbook_id[:80])
-    return found
-
-
-def _form(
-    visit: Visit, incident_id: str, book: Runbook, given: Mapping[str, Json], problem: Message
+def _parameter_form(
+    ctx: Context, incident_id: str, book: Runbook, given: Mapping[str, Json], problem: Message
 ) -> Block:
     """Ask for what nothing else knows; a form that was filled in already says what was wrong with it."""
     named = problem.params.get("param", "")
@@ -274,12 +267,12 @@ def _form(
         or (param.required and not param.source and not param.default)
     ]
     if not wanted:
-        return modals.told(visit.words, problem)
+        return modals.alert(ctx.words, problem)
     return modals.parameters(
         incident_id,
         book,
         wanted,
-        visit.words,
-        channel=visit.act.channel,
+        ctx.words,
+        channel=ctx.interaction.channel,
         problem=problem if given else None,
     )

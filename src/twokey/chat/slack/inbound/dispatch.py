@@ -1,4 +1,4 @@
-"""The desk behind every listener: takes an act once, finds out who it was, lets it be done, and answers.
+"""The dispatcher behind every listener: takes an interaction once, identifies the person, serves and answers.
 
 Nothing is decided here: the flow decides, and what it refuses is told to the person alone, with why."""
 
@@ -17,15 +17,16 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from twokey.chat.delivery.supervisor import Watch, Workers
+from twokey.chat.delivery.supervisor import Supervisor
+from twokey.chat.delivery.thread_pools import ThreadPools
 from twokey.chat.slack.inbound.drafts import Drafts
-from twokey.chat.slack.inbound.identity import People, Seen
+from twokey.chat.slack.inbound.identity import Identified, Identities
 from twokey.chat.slack.inbound.inbox import record_delivery
 from twokey.chat.slack.options import Flows, SlackOptions
-from twokey.chat.slack.payloads import Act
+from twokey.chat.slack.payloads import Interaction
 from twokey.chat.slack.views import modals
-from twokey.chat.slack.views.blocks import Block, context, section
-from twokey.chat.slack.views.render import Redraw
+from twokey.chat.slack.views.blocks import Block, context, first_text, section
+from twokey.chat.slack.views.render import MessageRenderer
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import Message, Refused, TwokeyError, message
 from twokey.core.people import ChatIdentity
@@ -48,22 +49,37 @@ def show(view: Block) -> Answer:
 
 
 @dataclass(frozen=True)
-class Visit:
-    """One act being served: by whom, in which language, and how to answer."""
+class Context:
+    """One interaction being served: by whom, in which language, and how to answer."""
 
-    desk: Desk
-    act: Act
-    seen: Seen
+    dispatcher: Dispatcher
+    interaction: Interaction
+    identified: Identified
     words: Words
 
     @property
     def who(self) -> ChatIdentity:
-        """Return what Slack says about the account that acted."""
-        return self.seen.identity
+        """Return what Slack says about the account."""
+        return self.identified.identity
 
-    async def tell(self, blocks: list[Block], text: str = "", *, replace: bool = False) -> None:
+    @property
+    def flows(self) -> Flows:
+        """Return the flows that do what was asked."""
+        return self.dispatcher.flows
+
+    @property
+    def pools(self) -> ThreadPools:
+        """Return the threads in which the flows are called."""
+        return self.dispatcher.pools
+
+    @property
+    def slash_command(self) -> str:
+        """Return the name of the slash command, for usage hints."""
+        return self.dispatcher.options.command
+
+    async def tell(self, blocks: list[Block], *, replace: bool = False) -> None:
         """Answer this person alone."""
-        await self.desk.tell(self.act, blocks, text or _first_text(blocks), replace=replace)
+        await self.dispatcher.tell(self.interaction, blocks, replace=replace)
 
     async def say(self, code: str, **params: object) -> None:
         """Answer this person alone with one sentence."""
@@ -71,25 +87,22 @@ class Visit:
 
     async def open(self, view: Block) -> str:
         """Open a modal before this person and return its id."""
-        method = self.desk.client.views_push if self.act.view_id else self.desk.client.views_open
-        answer = await method(trigger_id=self.act.trigger_id, view=view)
+        client = self.dispatcher.client
+        method = client.views_push if self.interaction.view_id else client.views_open
+        answer = await method(trigger_id=self.interaction.trigger_id, view=view)
         return str(answer["view"]["id"])
 
-    async def update(self, view_id: str, view: Block) -> None:
-        """Put other content into an open modal; a modal that was closed meanwhile stays closed."""
-        await self.desk.update_view(view_id, view)
-
     def why(self, error: TwokeyError) -> list[Block]:
-        """Return the reason of a refusal, and whether Slack itself kept silent."""
+        """Return the reason of a refusal, and whether Slack itself did not answer."""
         reasons = error.faults if isinstance(error, NotReadyError) else (error.message,)
         blocks = [section(self.words.of(reason)) for reason in reasons[:20]]
-        if self.seen.unanswered:
-            blocks.append(context(self.words("chat.slack_did_not_say", reason=self.seen.unanswered)))
+        if self.identified.unanswered:
+            blocks.append(context(self.words("chat.slack_did_not_say", reason=self.identified.unanswered)))
         return blocks
 
 
-class Desk:
-    """What listeners share. Made once; every task it starts is held by the watch."""
+class Dispatcher:
+    """What listeners share. Made once; every task it starts is held by the supervisor."""
 
     def __init__(
         self,
@@ -100,8 +113,8 @@ class Desk:
         store: Store,
         clock: Clock,
         rosters: Rosters,
-        workers: Workers,
-        watch: Watch,
+        pools: ThreadPools,
+        supervisor: Supervisor,
     ) -> None:
         self.flows = flows
         self.options = options
@@ -109,120 +122,129 @@ class Desk:
         self.store = store
         self.clock = clock
         self.rosters = rosters
-        self.workers = workers
-        self.watch = watch
-        self.people = People(
+        self.pools = pools
+        self.supervisor = supervisor
+        self.identities = Identities(
             client, options.team, enterprise=options.enterprise, timeout_s=options.people_timeout_s
         )
         self.drafts = Drafts(clock)
-        self.redraw = Redraw(flows, rosters, Words(options.language))
+        self.renderer = MessageRenderer(flows, rosters, options)
         self._answers: OrderedDict[str, asyncio.Task[Answer]] = OrderedDict()
 
     # What came without a form: commands, mentions, buttons
 
-    def serve(self, act: Act, work: Callable[[Visit], Awaitable[None]], *, fresh: bool = False) -> None:
+    def serve(
+        self, interaction: Interaction, work: Callable[[Context], Awaitable[None]], *, fresh: bool = False
+    ) -> None:
         """Do what was asked, once, after Slack has its acknowledgement."""
-        self.watch.hold(self._serve(act, work, fresh), f"slack:{act.what}")
+        self.supervisor.spawn(self._serve(interaction, work, fresh), f"slack:{interaction.what}")
 
-    async def _serve(self, act: Act, work: Callable[[Visit], Awaitable[None]], fresh: bool) -> None:
-        visit: Visit | None = None
+    async def _serve(
+        self, interaction: Interaction, work: Callable[[Context], Awaitable[None]], fresh: bool
+    ) -> None:
+        ctx: Context | None = None
         try:
-            if not await self.first(act):
+            if not await self.is_first(interaction):
                 return
-            visit = await self.visit(act, fresh=fresh)
-            await work(visit)
+            ctx = await self.context_of(interaction, fresh=fresh)
+            await work(ctx)
         except TwokeyError as error:
-            await self._refused(act, visit, error)
+            nobody = self.identities.unknown(interaction)
+            ctx = ctx or Context(self, interaction, nobody, Words(self.options.language))
+            await ctx.tell(ctx.why(error))
+            await self.redraw_message(interaction)
         except (SlackClientError, aiohttp.ClientError, TimeoutError) as error:
-            log.warning("Slack failed while %s was served: %s", act.what, error)
+            log.warning("Slack failed while %s was served: %s", interaction.what, error)
         except Exception:  # the edge: the person is told, and the log has the rest under the same number
-            await self._fault(act, visit)
-
-    async def _refused(self, act: Act, visit: Visit | None, error: TwokeyError) -> None:
-        if visit is None:
-            visit = Visit(self, act, self.people.unknown(act), Words(self.options.language))
-        await visit.tell(visit.why(error))
-        await self.redraw_old(act)
-
-    async def _fault(self, act: Act, visit: Visit | None) -> None:
-        number = secrets.token_hex(4)
-        log.exception("fault %s while %s was served", number, act.what)
-        words = visit.words if visit else Words(self.options.language)
-        await self.tell(act, [section(words("chat.fault", number=number))], "")
+            number = secrets.token_hex(4)
+            log.exception("fault %s while %s was served", number, interaction.what)
+            words = ctx.words if ctx else Words(self.options.language)
+            await self.tell(interaction, [section(words("chat.fault", number=number))])
 
     # What came with a form: the answer decides what the modal does next
 
     async def answer(
-        self, act: Act, work: Callable[[Visit], Awaitable[Answer]], anchors: Mapping[str, str]
+        self,
+        interaction: Interaction,
+        work: Callable[[Context], Awaitable[Answer]],
+        error_fields: Mapping[str, str],
     ) -> Answer:
         """Do what was sent, once, and return what the modal should do; a repeat gets the same answer.
 
-        `anchors` names the input under which a refusal is shown, by its code; "" is for all others.
+        `error_fields` names the input under which a refusal is shown, by its code; "" is for all others.
         """
-        task = self._answers.get(act.key)
+        task = self._answers.get(interaction.key)
         if task is None:
-            task = self.watch.hold(self._answer(act, work, anchors), f"slack:{act.what}")
-            self._answers[act.key] = task
+            work_on_it = self._answer(interaction, work, error_fields)
+            task = self.supervisor.spawn(work_on_it, f"slack:{interaction.what}")
+            self._answers[interaction.key] = task
             while len(self._answers) > _REMEMBERED:
                 self._answers.popitem(last=False)
         done, _ = await asyncio.wait({task}, timeout=ANSWER_WITHIN_S)
         if done:
             return task.result()
-        self.watch.hold(self._late(act, task), f"slack:late:{act.what}")
+        self.supervisor.spawn(self._show_late(interaction, task), f"slack:late:{interaction.what}")
         return show(modals.loading(Words(self.options.language)))
 
     async def _answer(
-        self, act: Act, work: Callable[[Visit], Awaitable[Answer]], anchors: Mapping[str, str]
+        self,
+        interaction: Interaction,
+        work: Callable[[Context], Awaitable[Answer]],
+        error_fields: Mapping[str, str],
     ) -> Answer:
-        visit: Visit | None = None
+        ctx: Context | None = None
         words = Words(self.options.language)
         try:
-            if not await self.first(act):
+            if not await self.is_first(interaction):
                 return {}
-            visit = await self.visit(act, fresh=True)
-            words = visit.words
-            return await work(visit)
+            ctx = await self.context_of(interaction, fresh=True)
+            words = ctx.words
+            return await work(ctx)
         except TwokeyError as error:
-            return self._shown_error(error.message, anchors, words, visit.seen.unanswered if visit else "")
+            unanswered = ctx.identified.unanswered if ctx else ""
+            return self._shown_error(error.message, error_fields, words, unanswered)
         except Exception:  # the edge, as above
             number = secrets.token_hex(4)
-            log.exception("fault %s while %s was served", number, act.what)
-            return self._shown_error(message("chat.fault", number=number), anchors, words, "")
+            log.exception("fault %s while %s was served", number, interaction.what)
+            return self._shown_error(message("chat.fault", number=number), error_fields, words, "")
 
     def _shown_error(
-        self, said: Message, anchors: Mapping[str, str], words: Words, unanswered: str
+        self, reason: Message, error_fields: Mapping[str, str], words: Words, unanswered: str
     ) -> Answer:
-        text = words.plain_of(said, 900)
+        text = words.plain_of(reason, 900)
         if unanswered:
             text += " " + words.plain("chat.slack_did_not_say", 300, reason=unanswered)
-        anchor = anchors.get(said.code, anchors.get("", ""))
-        if anchor:
-            return {"response_action": "errors", "errors": {anchor: text}}
-        return show(modals.told(words, said))
+        error_field = error_fields.get(reason.code, error_fields.get("", ""))
+        if error_field:
+            return {"response_action": "errors", "errors": {error_field: text}}
+        return show(modals.alert(words, reason))
 
-    async def _late(self, act: Act, task: asyncio.Task[Answer]) -> None:
+    async def _show_late(self, interaction: Interaction, task: asyncio.Task[Answer]) -> None:
+        """Show the result of work that took longer than Slack waits, in the modal that said "wait"."""
         answer = await task
         await asyncio.sleep(AFTER_ANSWER_S)
         words = Words(self.options.language)
         view = answer.get("view")
         if answer.get("response_action") == "errors":
             reason = "\n".join(answer["errors"].values())
-            view = modals.told(words, message("chat.late_reason", reason=reason))
+            view = modals.alert(words, message("chat.late_reason", reason=reason))
         elif view is None:
-            view = modals.told(words, message("chat.late_done"))
-        await self.update_view(act.view_id, view)
+            view = modals.alert(words, message("chat.late_done"))
+        await self.update_view(interaction.view_id, view)
 
     # Shared
 
-    async def first(self, act: Act) -> bool:
-        """Keep the act's key; False when this very act was taken before."""
-        return await self.workers.quick(record_delivery, self.store, self.clock, act)
+    async def is_first(self, interaction: Interaction) -> bool:
+        """Keep the interaction's key; False when this very interaction was taken before."""
+        return await self.pools.quick(record_delivery, self.store, self.clock, interaction)
 
-    async def visit(self, act: Act, *, fresh: bool = False) -> Visit:
-        """Find out who acted and which language they read."""
-        seen = await self.people.see(act, fresh=fresh)
-        language = await self.workers.quick(self._language, seen.identity)
-        return Visit(self, act, seen, Words(language or seen.language or self.options.language))
+    async def context_of(self, interaction: Interaction, *, fresh: bool = False) -> Context:
+        """Find out who interacted and which language they read."""
+        identified = await self.identities.identify(interaction, fresh=fresh)
+        language = await self.pools.quick(self._language, identified.identity)
+        return Context(
+            self, interaction, identified, Words(language or identified.language or self.options.language)
+        )
 
     def _language(self, who: ChatIdentity) -> str:
         # A roster that cannot be read lets nobody do anything: the flow says so, and puts it on record.
@@ -232,51 +254,47 @@ class Desk:
             return ""
         return person.language if person else ""
 
-    async def tell(self, act: Act, blocks: list[Block], text: str, *, replace: bool = False) -> None:
-        """Answer one person alone: through the act's own address, else in the channel."""
-        text = text or _first_text(blocks)
-        if act.response_url:
+    async def tell(self, interaction: Interaction, blocks: list[Block], *, replace: bool = False) -> None:
+        """Answer one person alone: through the interaction's own address, else in the channel."""
+        text, thread_ts = first_text(blocks), interaction.thread_ts
+        if interaction.response_url:
             webhook = AsyncWebhookClient(
-                act.response_url, session=self.client.session, retry_handlers=self.client.retry_handlers
+                interaction.response_url,
+                session=self.client.session,
+                retry_handlers=self.client.retry_handlers,
             )
             body: dict[str, Any] = {
                 "response_type": "ephemeral",
-                "replace_original": replace and act.is_ephemeral,
+                "replace_original": replace and interaction.is_ephemeral,
                 "text": text,
                 "blocks": blocks,
             }
-            if act.thread_ts:
-                body["thread_ts"] = act.thread_ts
+            if thread_ts:
+                body["thread_ts"] = thread_ts
             answered = await webhook.send_dict(body)
             if answered.status_code == 200:
                 return
             log.warning("an answer's own address refused it: %s", answered.status_code)
-        if act.channel and act.user:
+        channel, user = interaction.channel, interaction.user
+        if channel and user:
             await self.client.chat_postEphemeral(
-                channel=act.channel, user=act.user, text=text, blocks=blocks, thread_ts=act.thread_ts or None
+                channel=channel, user=user, text=text, blocks=blocks, thread_ts=thread_ts or None
             )
 
     async def update_view(self, view_id: str, view: Block) -> None:
-        """Put other content into an open modal."""
+        """Put other content into an open modal; a modal that was closed meanwhile stays closed."""
         try:
             await self.client.views_update(view_id=view_id, view=view)
         except SlackApiError as error:
             if error.response.get("error") != "not_found":
                 raise
 
-    async def redraw_old(self, act: Act) -> None:
+    async def redraw_message(self, interaction: Interaction) -> None:
         """Draw the message anew whose button was too old to work."""
-        if not act.message_ts or act.is_ephemeral or not act.channel:
+        channel, ts = interaction.channel, interaction.message_ts
+        if not ts or interaction.is_ephemeral or not channel:
             return
-        drawn = await self.workers.quick(self.redraw.of_button, act)
+        drawn = await self.pools.quick(self.renderer.message_of_button, interaction)
         if drawn is not None:
             text, blocks = drawn
-            await self.client.chat_update(channel=act.channel, ts=act.message_ts, text=text, blocks=blocks)
-
-
-def _first_text(blocks: list[Block]) -> str:
-    for block in blocks:
-        text = block.get("text")
-        if isinstance(text, dict):
-            return str(text["text"])[:3000]
-    return "twokey"
+            await self.client.chat_update(channel=channel, ts=ts, text=text, blocks=blocks)

@@ -14,7 +14,7 @@ MOST = 200
 
 
 class Drafts:
-    """Remembers previews by an unguessable name, for as long as a plan would wait for its keys."""
+    """Remembers previews by an unguessable name, for as long as a plan would wait for approvals."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

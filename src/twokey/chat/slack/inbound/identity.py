@@ -1,4 +1,4 @@
-"""Who acted: Slack is asked about the account and the channel, now. No answer means: unknown."""
+"""Who interacted: Slack is asked about the account and the channel, now. No answer means: unknown."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import aiohttp
 from slack_sdk.errors import SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from twokey.chat.slack.payloads import Act
+from twokey.chat.slack.payloads import Interaction
 from twokey.core.people import ChatAccount, ChatIdentity
 from twokey.words import LANGUAGES
 
 log = logging.getLogger("twokey.slack")
 
-REMEMBERED_S = 3.0  # for looking; a key is never turned on what is remembered
+REMEMBERED_S = 3.0  # for looking; nobody approves on what is remembered
 _MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What Slack said about an act's account and channel."""
+class Identified:
+    """What Slack answered about an interaction's account and channel."""
 
     identity: ChatIdentity
     language: str = ""
-    unanswered: str = ""  # why Slack did not say
+    unanswered: str = ""  # why Slack did not answer
 
 
-class People:
+class Identities:
     """Turns Slack accounts into identities; what they may do is decided elsewhere."""
 
     def __init__(
@@ -44,73 +44,65 @@ class People:
         self._timeout = timeout_s
         self._remembered: dict[tuple[str, str], tuple[float, Mapping[str, Any]]] = {}
 
-    async def see(self, act: Act, *, fresh: bool = False) -> Seen:
-        """Ask who acted and where. `fresh`: nothing remembered counts, as for a key."""
+    async def identify(self, interaction: Interaction, *, fresh: bool = False) -> Identified:
+        """Ask who interacted and where. `fresh`: nothing remembered counts, as for an approval."""
+        about_user = self._info("user", interaction.user, fresh)
+        about_channel = self._info("channel", interaction.channel, fresh)
         try:
-            user, channel = await asyncio.wait_for(
-                asyncio.gather(self._user(act.user, fresh), self._channel(act.channel, fresh)), self._timeout
-            )
+            user, channel = await asyncio.wait_for(asyncio.gather(about_user, about_channel), self._timeout)
         except (SlackClientError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("Slack did not say who %s in %s is: %s", act.user, act.channel, _reason(error))
-            return self.unknown(act, _reason(error))
-        return Seen(self._identity(act, user, channel), _language(user))
+            response: Any = getattr(error, "response", None)
+            reason = str(response.get("error") if hasattr(response, "get") else "") or type(error).__name__
+            log.warning(
+                "Slack did not say who %s in %s is: %s", interaction.user, interaction.channel, reason
+            )
+            return self.unknown(interaction, reason)
+        language = str(user.get("locale") or "").partition("-")[0].lower()
+        identity = self._identity(interaction, user, channel)
+        return Identified(identity, language if language in LANGUAGES else "")
 
-    def unknown(self, act: Act, reason: str = "") -> Seen:
-        """Return what we know when Slack says nothing: nobody."""
-        account = ChatAccount(act.team, act.user)
-        return Seen(ChatIdentity(account, channel=act.channel, exists=False), unanswered=reason)
+    def unknown(self, interaction: Interaction, reason: str = "") -> Identified:
+        """Return what is known when Slack does not answer: nobody."""
+        account = ChatAccount(interaction.team, interaction.user)
+        identity = ChatIdentity(account, channel=interaction.channel, exists=False)
+        return Identified(identity, unanswered=reason)
 
-    def _identity(self, act: Act, user: Mapping[str, Any], channel: Mapping[str, Any]) -> ChatIdentity:
+    def _identity(
+        self, interaction: Interaction, user: Mapping[str, Any], channel: Mapping[str, Any]
+    ) -> ChatIdentity:
+        """Judge what Slack answered: whose account it is, of which kind, and who else reads the channel."""
         home = str(user.get("team_id") or "")
         grid = str((user.get("enterprise_user") or {}).get("enterprise_id") or "")
         ours = home == self._team or bool(self._enterprise and grid == self._enterprise)
+        is_bot = bool(user.get("is_bot")) or bool(user.get("is_workflow_bot"))
         return ChatIdentity(
-            account=ChatAccount(home or act.team, act.user),
-            workspace=act.workspace,
-            enterprise=grid or act.enterprise,
-            channel=act.channel,
-            exists=user.get("id") == act.user and bool(home),
-            is_bot=bool(user.get("is_bot")) or bool(user.get("is_workflow_bot")) or act.user == "USLACKBOT",
+            account=ChatAccount(home or interaction.team, interaction.user),
+            workspace=interaction.workspace,
+            enterprise=grid or interaction.enterprise,
+            channel=interaction.channel,
+            exists=user.get("id") == interaction.user and bool(home),
+            is_bot=is_bot or interaction.user == "USLACKBOT",
             is_guest=any(
                 user.get(name) for name in ("is_restricted", "is_ultra_restricted", "is_invited_user")
             ),
             is_deactivated=bool(user.get("deleted")),
-            is_foreign=not ours or act.workspace != self._team or bool(user.get("is_stranger")),
+            is_foreign=not ours or interaction.workspace != self._team or bool(user.get("is_stranger")),
             channel_is_shared=any(channel.get(name) for name in ("is_ext_shared", "is_pending_ext_shared")),
         )
 
-    async def _user(self, user: str, fresh: bool) -> Mapping[str, Any]:
-        known = None if fresh else self._recall("user", user)
-        if known is not None:
-            return known
-        answer = await self._client.users_info(user=user, include_locale=True)
-        return self._remember("user", user, answer.get("user") or {})
-
-    async def _channel(self, channel: str, fresh: bool) -> Mapping[str, Any]:
-        if not channel or channel.startswith("D"):
-            return {}  # a direct message has no third party: who the other one is, is asked above
-        known = None if fresh else self._recall("channel", channel)
-        if known is not None:
-            return known
-        answer = await self._client.conversations_info(channel=channel)
-        return self._remember("channel", channel, answer.get("channel") or {})
-
-    def _recall(self, kind: str, id: str) -> Mapping[str, Any] | None:
+    async def _info(self, kind: str, id: str, fresh: bool) -> Mapping[str, Any]:
+        """Return what Slack says about a user or a channel, asked at most every few seconds."""
+        if kind == "channel" and (not id or id.startswith("D")):
+            return {}  # a direct message has no third party: who the other one is, is asked as well
         until, known = self._remembered.get((kind, id), (0.0, {}))
-        return known if time.monotonic() < until else None
-
-    def _remember(self, kind: str, id: str, said: Mapping[str, Any]) -> Mapping[str, Any]:
+        if not fresh and time.monotonic() < until:
+            return known
+        if kind == "user":
+            answer = await self._client.users_info(user=id, include_locale=True)
+        else:
+            answer = await self._client.conversations_info(channel=id)
+        info: Mapping[str, Any] = answer.get(kind) or {}
         if len(self._remembered) >= _MOST:
             self._remembered.clear()
-        self._remembered[kind, id] = (time.monotonic() + REMEMBERED_S, said)
-        return said
-
-
-def _language(user: Mapping[str, Any]) -> str:
-    language = str(user.get("locale") or "").partition("-")[0].lower()
-    return language if language in LANGUAGES else ""
-
-
-def _reason(error: BaseException) -> str:
-    response: Any = getattr(error, "response", None)
-    return str(response.get("error") if hasattr(response, "get") else "") or type(error).__name__
+        self._remembered[kind, id] = (time.monotonic() + REMEMBERED_S, info)
+        return info

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from twokey.chat.slack.payloads import Act
+from twokey.chat.slack.payloads import Interaction
 from twokey.core.errors import AlreadyThere
 from twokey.core.notices import Delivery
 from twokey.core.people import Actor, ChatAccount
 from twokey.ports import Clock, Store
 
 
-def record_delivery(store: Store, clock: Clock, act: Act) -> bool:
-    """Keep the act's key with an audit entry; False when it is there already."""
-    account = ChatAccount(act.team, act.user)
+def record_delivery(store: Store, clock: Clock, interaction: Interaction) -> bool:
+    """Keep the interaction's key with an audit entry; False when it is there already."""
+    actor = Actor("system:slack", ChatAccount(interaction.team, interaction.user))
+    heard = {"what": interaction.what[:100], "key": interaction.key[:200]}
     try:
         with store.change() as tx:
-            tx.add(Delivery(act.key, clock.now(), act.workspace, act.enterprise))
-            tx.append(
-                Actor("system:slack", account), "heard", data={"what": act.what[:100], "key": act.key[:200]}
-            )
+            tx.add(Delivery(interaction.key, clock.now(), interaction.workspace, interaction.enterprise))
+            tx.append(actor, "heard", data=heard)
     except AlreadyThere:
         return False
     return True

@@ -1,114 +1,113 @@
-"""What Slack may send, by id: each is acknowledged, read, and handed to the desk. Ids are kept for ever
+"""What Slack may send, by id: each is acknowledged, read, and handed to the dispatcher. Ids are kept for ever
 (`tests/chat` pins them): a button lives as long as its message."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 
 from twokey.chat.slack import payloads
 from twokey.chat.slack.inbound import commands, containment
-from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Desk, Visit
-from twokey.chat.slack.inbound.parsing import WITHOUT_INCIDENT, Asked, parse
+from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, Dispatcher
+from twokey.chat.slack.inbound.parsing import parse
 from twokey.chat.slack.inbound.threads import Threads
-from twokey.chat.slack.payloads import Act, Body
+from twokey.chat.slack.inbound.verbs import Command
+from twokey.chat.slack.payloads import Body
 from twokey.core.errors import NotFound
 from twokey.core.incidents import Severity, State
 
 Ack = Callable[..., Awaitable[Any]]
-Press = Callable[[Visit, str], Awaitable[None]]
-Form = Callable[[Visit, Mapping[str, str]], Awaitable[Answer]]
+Press = Callable[[Context, str], Awaitable[None]]
+Form = Callable[[Context, Mapping[str, str]], Awaitable[Answer]]
 
 
-async def acknowledge(visit: Visit, incident_id: str) -> None:
+async def acknowledge(ctx: Context, incident_id: str) -> None:
     """Say that one is on it."""
-    await commands.serve(visit, Asked("ack", incident_id))
+    await commands.serve(ctx, Command("ack", incident_id))
 
 
-async def take_command(visit: Visit, incident_id: str) -> None:
+async def take_command(ctx: Context, incident_id: str) -> None:
     """Become the incident's commander."""
-    await commands.give_role(visit, incident_id, "ic", visit.who.account.user)
+    await commands.give_role(ctx, incident_id, "ic", ctx.who.account.user)
 
 
-async def contain(visit: Visit, incident_id: str) -> None:
+async def contain(ctx: Context, incident_id: str) -> None:
     """Begin a containment."""
-    await commands.serve(visit, Asked("contain", incident_id))
+    await commands.serve(ctx, Command("contain", incident_id))
 
 
-async def more(visit: Visit, value: str) -> None:
+async def more(ctx: Context, value: str) -> None:
     """Do what was chosen behind the three dots: `<verb> <incident>`."""
     verb, _, incident_id = value.partition(" ")
-    await commands.serve(visit, Asked("audit" if verb == "timeline" else verb, incident_id))
+    await commands.serve(ctx, Command("audit" if verb == "timeline" else verb, incident_id))
 
 
 def picked(verb: str) -> Press:
     """Return what a verb does with the incident that was picked for it."""
 
-    async def press(visit: Visit, incident_id: str) -> None:
-        await visit.desk.workers.quick(visit.desk.flows.response.whoami, visit.who)
+    async def press(ctx: Context, incident_id: str) -> None:
+        await ctx.pools.quick(ctx.flows.response.whoami, ctx.who)
         if verb == "role":
-            await commands.form(visit, incident_id, "role")
+            await commands.form(ctx, incident_id, "role")
         elif verb == "cancel":
-            await commands.form(visit, incident_id, "status")
+            await commands.form(ctx, incident_id, "status")
         else:
-            await commands.serve(visit, Asked(verb, incident_id))
+            await commands.serve(ctx, Command(verb, incident_id))
 
     return press
 
 
-async def turn_page(visit: Visit, value: str) -> None:
+async def turn_page(ctx: Context, value: str) -> None:
     """Show another page of a list in the place of this one."""
     which, _, page = value.partition(" ")
-    await visit.desk.workers.quick(visit.desk.flows.response.whoami, visit.who)
-    await commands.show_list(visit, which, int(page) if page.isdigit() else 1, replace=True)
+    await ctx.pools.quick(ctx.flows.response.whoami, ctx.who)
+    await commands.show_list(ctx, which, int(page) if page.isdigit() else 1, replace=True)
 
 
-async def show_pending(visit: Visit, _: str) -> None:
-    """Show the plans on which one could turn a key."""
-    await commands.serve(visit, Asked("pending"))
+async def show_pending(ctx: Context, _: str) -> None:
+    """Show the plans that one could approve."""
+    await commands.serve(ctx, Command("pending"))
 
 
-async def save_note(visit: Visit, inputs: Mapping[str, str]) -> Answer:
+async def save_note(ctx: Context, inputs: Mapping[str, str]) -> Answer:
     """Write the line into the timeline."""
-    desk = visit.desk
-    await desk.workers.quick(
-        desk.flows.response.note, visit.act.notes["incident"], inputs.get("text", ""), visit.who
+    await ctx.pools.quick(
+        ctx.flows.response.note, ctx.interaction.metadata["incident"], inputs.get("text", ""), ctx.who
     )
     return CLOSE
 
 
-async def save_status(visit: Visit, inputs: Mapping[str, str]) -> Answer:
+async def save_status(ctx: Context, inputs: Mapping[str, str]) -> Answer:
     """Move the incident on."""
-    desk = visit.desk
     state = State(inputs["state"])
     reason = inputs.get("cancel", "") if state is State.CANCELLED else ""
-    await desk.workers.quick(
-        desk.flows.response.change_state, visit.act.notes["incident"], state, visit.who, reason
+    await ctx.pools.quick(
+        ctx.flows.response.change_state, ctx.interaction.metadata["incident"], state, ctx.who, reason
     )
     return CLOSE
 
 
-async def save_severity(visit: Visit, inputs: Mapping[str, str]) -> Answer:
+async def save_severity(ctx: Context, inputs: Mapping[str, str]) -> Answer:
     """Grade the incident anew."""
-    desk = visit.desk
     grade = Severity(inputs["severity"])
-    await desk.workers.quick(
-        desk.flows.response.change_severity, visit.act.notes["incident"], grade, visit.who
+    await ctx.pools.quick(
+        ctx.flows.response.change_severity, ctx.interaction.metadata["incident"], grade, ctx.who
     )
     return CLOSE
 
 
-async def save_role(visit: Visit, inputs: Mapping[str, str]) -> Answer:
+async def save_role(ctx: Context, inputs: Mapping[str, str]) -> Answer:
     """Give the role."""
-    await commands.give_role(visit, visit.act.notes["incident"], inputs["role"], inputs["person"])
+    await commands.give_role(ctx, ctx.interaction.metadata["incident"], inputs["role"], inputs["person"])
     return CLOSE
 
 
-async def nothing(_: Visit, __: Mapping[str, str]) -> Answer:
-    """Close a modal that only told something."""
+async def nothing(_: Context, __: Mapping[str, str]) -> Answer:
+    """Close a modal that asked for nothing."""
     return CLOSE
 
 
@@ -125,13 +124,13 @@ BUTTONS: dict[str, Press] = {
     "run_retry": containment.decide("retry"),
     "run_skip": containment.decide("skip"),
     "run_stop": containment.decide("stop"),
-    "glass_open": containment.open_glass,
+    "glass_open": containment.open_break_glass,
     "list_next": turn_page,
     "list_previous": turn_page,
     "menu_open": turn_page,
     "menu_mine": turn_page,
     "menu_pending": show_pending,
-} | {f"pick_{verb}": picked(verb) for verb in commands.VERB if verb not in WITHOUT_INCIDENT}
+}
 
 # Buttons that change something: for these, nothing that was remembered about the person counts.
 CHANGING = frozenset(
@@ -147,12 +146,12 @@ CHANGING = frozenset(
 )
 
 FORMS: dict[str, tuple[Form, Mapping[str, str]]] = {
-    "contain_choose": (containment.chosen, {"": "runbook"}),
-    "contain_params": (containment.filled, {}),
-    "contain_propose": (containment.proposed, containment.CHECKED),
-    "plan_approve": (containment.approved, containment.APPROVE),
-    "plan_reject": (containment.refused, containment.REASON),
-    "glass_break": (containment.glass_broken, containment.BREAK),
+    "contain_choose": (containment.choose, {"": "runbook"}),
+    "contain_params": (containment.fill_in, {}),
+    "contain_propose": (containment.propose, containment.CHECKED),
+    "plan_approve": (containment.approve, containment.APPROVE),
+    "plan_reject": (containment.reject, containment.REASON),
+    "glass_break": (containment.break_glass, containment.BREAK),
     "incident_note": (save_note, {"": "text"}),
     "incident_status": (save_status, {"": "state", "refused.cancel_reason": "cancel"}),
     "incident_severity": (save_severity, {"": "severity"}),
@@ -162,77 +161,82 @@ FORMS: dict[str, tuple[Form, Mapping[str, str]]] = {
 }
 
 
-def listen(app: AsyncApp, desk: Desk, threads: Threads) -> None:
-    """Tell Bolt what we answer to."""
-    _command(app, desk)
-    _mentions(app, desk, threads)
-    for action_id, press in BUTTONS.items():
-        _button(app, desk, action_id, press)
-    for callback_id, (form, anchors) in FORMS.items():
-        _form(app, desk, callback_id, form, anchors)
-    _unknown(app, desk)
+def buttons() -> dict[str, Press]:
+    """Return every button that is listened to: a verb that needs an incident has one to pick it with."""
+    picks = [verb.name for verb in commands.VERBS.values() if verb.needs_incident]
+    return BUTTONS | {f"pick_{name}": picked(name) for name in picks}
 
 
-def _command(app: AsyncApp, desk: Desk) -> None:
+def listen(app: AsyncApp, dispatcher: Dispatcher, threads: Threads) -> None:
+    """Register with Bolt everything that we answer to."""
+
     @app.command(re.compile(".*"))
-    async def command(ack: Ack, body: Body) -> None:
-        desk.watch.adopt_current()
+    async def typed(ack: Ack, body: Body) -> None:
+        dispatcher.supervisor.adopt_current()
         await ack()
-        act = payloads.of_command(body)
-        asked = parse(act.text)
-        desk.serve(act, lambda visit: commands.serve(visit, asked), fresh=asked.verb not in _LOOKING)
+        interaction = payloads.of_command(body)
+        command = parse(interaction.text)
+        fresh = commands.may_change(command)
+        dispatcher.serve(interaction, lambda ctx: commands.serve(ctx, command), fresh=fresh)
 
-
-def _mentions(app: AsyncApp, desk: Desk, threads: Threads) -> None:
     @app.event("app_mention")
-    async def mention(ack: Ack, body: Body, context: Mapping[str, Any]) -> None:
-        desk.watch.adopt_current()
+    async def mentioned(ack: Ack, body: Body, context: Mapping[str, Any]) -> None:
+        dispatcher.supervisor.adopt_current()
         await ack()
-        act = payloads.of_mention(body)
-        asked = parse(act.text, str(context.get("bot_user_id") or ""), in_thread=bool(act.thread_ts))
+        interaction = payloads.of_mention(body)
+        channel, thread_ts = interaction.channel, interaction.thread_ts
+        command = parse(interaction.text, str(context.get("bot_user_id") or ""), in_thread=bool(thread_ts))
 
-        async def work(visit: Visit) -> None:
-            await commands.serve(visit, await threads.implied(act, asked))
+        async def work(ctx: Context) -> None:
+            verb = commands.VERBS.get(command.verb)
+            if thread_ts and verb is not None and verb.needs_incident and not command.incident:
+                implied = await threads.incident_of(channel, thread_ts)
+                await commands.serve(ctx, replace(command, incident=implied))
+            else:
+                await commands.serve(ctx, command)
 
-        desk.serve(act, work, fresh=asked.verb not in _LOOKING)
+        dispatcher.serve(interaction, work, fresh=commands.may_change(command))
 
+    for action_id, press in buttons().items():
+        _listen_to_button(app, dispatcher, action_id, press)
+    for callback_id, (form, error_fields) in FORMS.items():
+        _listen_to_form(app, dispatcher, callback_id, form, error_fields)
 
-def _button(app: AsyncApp, desk: Desk, action_id: str, press: Press) -> None:
-    @app.action(action_id)
-    async def pressed(ack: Ack, body: Body) -> None:
-        desk.watch.adopt_current()
-        await ack()
-        act = payloads.of_action(body)
-        desk.serve(act, lambda visit: press(visit, act.value), fresh=action_id in CHANGING)
-
-
-def _form(app: AsyncApp, desk: Desk, callback_id: str, form: Form, anchors: Mapping[str, str]) -> None:
-    @app.view(callback_id)
-    async def sent(ack: Ack, body: Body) -> None:
-        desk.watch.adopt_current()
-        inputs = payloads.inputs_of(body)
-        answer = await desk.answer(payloads.of_submission(body), lambda visit: form(visit, inputs), anchors)
-        await ack(**answer)
-
-
-def _unknown(app: AsyncApp, desk: Desk) -> None:
-    """Say so loudly when an id is not known any more: people must not think that their click worked."""
+    # An id that is not known any more is answered loudly: people must not think that their click worked.
 
     @app.action(re.compile(".*"))
-    async def action(ack: Ack, body: Body) -> None:
-        desk.watch.adopt_current()
+    async def unknown_button(ack: Ack, body: Body) -> None:
+        dispatcher.supervisor.adopt_current()
         await ack()
-        act: Act = payloads.of_action(body)
-        desk.serve(act, lambda visit: visit.say("chat.unknown_button", id=act.what[:80]))
+        interaction = payloads.of_action(body)
+        unknown = interaction.what[:80]
+        dispatcher.serve(interaction, lambda ctx: ctx.say("chat.unknown_button", id=unknown))
 
     @app.view(re.compile(".*"))
-    async def view(ack: Ack, body: Body) -> None:
-        desk.watch.adopt_current()
+    async def unknown_form(ack: Ack, body: Body) -> None:
+        dispatcher.supervisor.adopt_current()
 
-        async def work(visit: Visit) -> Answer:
-            raise NotFound("chat.unknown_button", id=visit.act.what[:80])
+        async def work(ctx: Context) -> Answer:
+            raise NotFound("chat.unknown_button", id=ctx.interaction.what[:80])
 
-        await ack(**await desk.answer(payloads.of_submission(body), work, {}))
+        await ack(**await dispatcher.answer(payloads.of_submission(body), work, {}))
 
 
-_LOOKING = frozenset({"list", "show", "pending", "audit", "whoami", "help"})
+def _listen_to_button(app: AsyncApp, dispatcher: Dispatcher, action_id: str, press: Press) -> None:
+    @app.action(action_id)
+    async def pressed(ack: Ack, body: Body) -> None:
+        dispatcher.supervisor.adopt_current()
+        await ack()
+        interaction = payloads.of_action(body)
+        fresh = action_id in CHANGING
+        dispatcher.serve(interaction, lambda ctx: press(ctx, interaction.value), fresh=fresh)
+
+
+def _listen_to_form(
+    app: AsyncApp, dispatcher: Dispatcher, callback_id: str, form: Form, error_fields: Mapping[str, str]
+) -> None:
+    @app.view(callback_id)
+    async def submitted(ack: Ack, body: Body) -> None:
+        dispatcher.supervisor.adopt_current()
+        inputs, interaction = payloads.inputs_of(body), payloads.of_submission(body)
+        await ack(**await dispatcher.answer(interaction, lambda ctx: form(ctx, inputs), error_fields))

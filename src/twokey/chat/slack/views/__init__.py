@@ -1,0 +1,1 @@
+"""What people see in Slack: the record drawn as blocks; nothing here calls Slack."""

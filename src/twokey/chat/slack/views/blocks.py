@@ -181,6 +181,15 @@ def text_length(value: Any) -> int:
     return 0
 
 
+def first_text(blocks: Sequence[Block]) -> str:
+    """Return the first text of a message, for notifications and screen readers."""
+    for block in blocks:
+        text = block.get("text")
+        if isinstance(text, dict):
+            return str(text["text"])[:3000]
+    return "twokey"
+
+
 def paragraphs(text: str, language: str, *, most: int = 10, fence: bool = False) -> list[Block]:
     """Return a long escaped-by-us text in several sections, cut only after `most` of them."""
     shape = fenced if fence else shown

@@ -50,7 +50,11 @@ def incident_card(incident: Incident, name: Names, words: Words) -> list[Block]:
     blocks = [
         header(plain(f"{incident.severity.value} · {incident.id} · {incident.title}", 150, words.language))
     ]
-    blocks += _verdict(incident, words)
+    verdict = incident.verdict
+    label = f"{MARKS.get(verdict.label, '')} *{words(f'chat.label.{verdict.label.value}')}*"
+    level = words("chat.card.confidence", level=words(f"chat.confidence.{verdict.confidence.value}"))
+    reason = shown(reason_of(verdict, words.language), 900, words.language)
+    blocks.append(section(f"{label}  ·  {level}  ·  {code(verdict.rule, 80)}\n{reason}"))
     if incident.disputed:
         blocks.append(section(f"\u26a0\ufe0f {words.of(incident.disputed)}"))
     blocks += fields(_facts(incident, name, words))
@@ -74,15 +78,6 @@ def thread_message(
     if small:
         blocks.append(context(*small))
     return " ".join(sentences)[:3000], fitted(blocks, words)
-
-
-def _verdict(incident: Incident, words: Words) -> list[Block]:
-    verdict = incident.verdict
-    mark = MARKS.get(verdict.label, "")
-    label = words(f"chat.label.{verdict.label.value}")
-    sure = words(f"chat.confidence.{verdict.confidence.value}")
-    head = f"{mark} *{label}*  ·  {words('chat.card.confidence', level=sure)}  ·  {code(verdict.rule, 80)}"
-    return [section(f"{head}\n{shown(reason_of(verdict, words.language), 900, words.language)}")]
 
 
 def _facts(incident: Incident, name: Names, words: Words) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ from twokey.core.runbooks import Plan, PlanState
 PAGE = 10
 PICKED = 5
 TIMELINE = 30
-_TOLD = frozenset(
+_SHOWN_DATA = frozenset(
     [
         "text",
         "reason",
@@ -34,7 +34,7 @@ _TOLD = frozenset(
         "needed",
         "error",
     ]
-)  # what an entry says in the list; the export has everything
+)  # what the list shows of an entry's data; the export has everything
 
 
 def incidents(
@@ -46,7 +46,8 @@ def incidents(
         return [section(f"*{title}*\n{words('chat.list.none')}")]
     blocks = [section(f"*{title}*")]
     for incident in found:
-        blocks.append(section(_row(incident, name, words), accessory=_show(incident, words)))
+        show = button(words.plain("chat.button.show"), "pick_show", incident.id)
+        blocks.append(section(_row(incident, name, words), accessory=show))
     last = max(1, -(-total // PAGE))
     if last > 1:
         blocks.append(context(words("chat.list.page", page=page, last=last)))
@@ -78,7 +79,7 @@ def pick_incident(found: Sequence[Incident], verb: str, usage: str, words: Words
 
 
 def pending(plans: Sequence[Plan], name: Names, words: Words) -> list[Block]:
-    """Return the plans on which one could turn a key, each with its review."""
+    """Return the plans that one could approve, each with its review."""
     if not plans:
         return [section(words("chat.pending.none"))]
     blocks = [section(f"*{words('chat.pending.title', count=len(plans))}*")]
@@ -113,9 +114,14 @@ def timeline(incident: Incident, entries: Sequence[AuditEntry], name: Names, wor
     whole = entries
     entries = [entry for entry in entries if not entry.action.startswith("notice.")]  # the export has them
     blocks = [section(f"*{incident.id}* · {words('chat.timeline.title', count=len(entries))}")]
-    lines = [_entry(entry, name, words) for entry in entries[-TIMELINE:]]
     if len(entries) > TIMELINE:
         blocks.append(context(words("chat.more_lines", count=len(entries) - TIMELINE)))
+    lines = []
+    for entry in entries[-TIMELINE:]:
+        known = f"chat.done.{entry.action}"
+        what = words(known) if words.has(known) else code(entry.action, 60)
+        head = f"{entry.seq}. {when(entry.at, words.language)}  *{shown(name(entry.actor.id), 60)}*  {what}"
+        lines.append(f"{head}  {_detail(entry, name, words)}".rstrip())
     for start in range(0, len(lines), 10):
         blocks.append(section("\n".join(lines[start : start + 10])[:2900]))
     if whole:
@@ -178,22 +184,12 @@ def _row(incident: Incident, name: Names, words: Words, short: bool = False) -> 
     return head + "\n" + " · ".join(facts)
 
 
-def _show(incident: Incident, words: Words) -> Block:
-    return button(words.plain("chat.button.show"), "pick_show", incident.id)
-
-
-def _entry(entry: AuditEntry, name: Names, words: Words) -> str:
-    known = f"chat.done.{entry.action}"
-    what = words(known) if words.has(known) else code(entry.action, 60)
-    who = shown(name(entry.actor.id), 60)
-    return f"{entry.seq}. {when(entry.at, words.language)}  *{who}*  {what}  {_detail(entry, name, words)}".rstrip()
-
-
 def _detail(entry: AuditEntry, name: Names, words: Words) -> str:
+    """Return what an entry says beside its action: the words of its reason, else the data that people read."""
     reason = str(entry.data.get("code") or "")
     if reason and words.has(reason):
         return words.of(Message(reason, {key: str(value) for key, value in entry.data.items()}))
-    told = {key: value for key, value in entry.data.items() if key in _TOLD and value not in ("", None)}
-    if "person" in told:
-        told["person"] = name(str(told["person"]))
-    return " ".join(shown(str(value), 160, words.language) for value in told.values())
+    data = {key: value for key, value in entry.data.items() if key in _SHOWN_DATA and value not in ("", None)}
+    if "person" in data:
+        data["person"] = name(str(data["person"]))
+    return " ".join(shown(str(value), 160, words.language) for value in data.values())

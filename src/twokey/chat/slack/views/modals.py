@@ -1,10 +1,10 @@
-"""Modals: choosing a runbook, looking at a plan, turning a key, saying no, and small forms."""
+"""Modals: choosing a runbook, previewing, approving and rejecting a plan, and small forms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from twokey.chat.slack.payloads import noted
+from twokey.chat.slack.payloads import private_metadata
 from twokey.chat.slack.views.blocks import (
     VIEW_BLOCKS,
     VIEW_TEXT,
@@ -33,7 +33,7 @@ def loading(words: Words, sentence: str = "chat.modal.loading") -> Block:
     return _modal(words, "contain", [section("\u23f3 " + words(sentence))], callback_id="wait")
 
 
-def told(words: Words, message: Message, title: str = "contain") -> Block:
+def alert(words: Words, message: Message, title: str = "contain") -> Block:
     """Return a modal that says one thing."""
     return _modal(words, title, [section(words.of(message))], callback_id="told")
 
@@ -43,10 +43,16 @@ def choose_runbook(incident: Incident, books: Sequence[Runbook], channel: str, w
     intro = section(words("chat.modal.choose_intro", incident=incident.id, account=incident.account))
     if not books:
         return _modal(words, "contain", [intro, section(words("chat.modal.no_runbook"))], callback_id="told")
-    menu = select(
-        "runbook", [(_book(book, words), book.id) for book in books], words.plain("chat.modal.choose")
-    )
-    lines = [_book_line(book, words) for book in books[:8]]
+    choices, lines = [], []
+    for book in books:
+        choice = f"{words.plain(f'chat.risk.{book.risk.value}')} · {book.title}"
+        choices.append((plain(choice, 75, words.language), book.id))
+    for book in books[:8]:
+        risk = f"{words('chat.plan.risk')}: {words(f'chat.risk.{book.risk.value}')}"
+        undo = f"{words('chat.plan.undo')}: {words(f'chat.reversible.{book.reversible}')}"
+        name = code(f"{book.id}@{book.version}", 100)
+        lines.append(f"• {name} {shown(book.title, 120)} ({risk}, {undo})")
+    menu = select("runbook", choices, words.plain("chat.modal.choose"))
     return _modal(
         words,
         "contain",
@@ -57,7 +63,7 @@ def choose_runbook(incident: Incident, books: Sequence[Runbook], channel: str, w
         ],
         callback_id="contain_choose",
         submit="chat.button.preview",
-        metadata=noted(incident=incident.id, channel=channel),
+        metadata=private_metadata(incident=incident.id, channel=channel),
     )
 
 
@@ -83,7 +89,7 @@ def parameters(
         blocks,
         callback_id="contain_params",
         submit="chat.button.preview",
-        metadata=noted(incident=incident_id, runbook=book.id, channel=channel),
+        metadata=private_metadata(incident=incident_id, runbook=book.id, channel=channel),
     )
 
 
@@ -91,7 +97,7 @@ def preview(
     plan: Plan,
     standing: Standing,
     name: Names,
-    notes: Mapping[str, str],
+    ids: Mapping[str, str],
     words: Words,
     *,
     warning: Message | None = None,
@@ -108,7 +114,7 @@ def preview(
     if plan.break_glass_allowed and plan.risk is not Risk.CRITICAL:
         blocks += actions(
             button(
-                words.plain("chat.button.break_glass"), "glass_open", notes.get("draft", "-"), style="danger"
+                words.plain("chat.button.break_glass"), "glass_open", ids.get("draft", "-"), style="danger"
             ),
             block_id="glass",
         )
@@ -118,12 +124,12 @@ def preview(
         _whole(blocks, words),
         callback_id="contain_propose",
         submit="chat.button.propose",
-        metadata=noted(**notes),
+        metadata=private_metadata(**ids),
     )
 
 
 def approve(plan: Plan, standing: Standing, name: Names, words: Words, *, viewer: str, channel: str) -> Block:
-    """Return what turns a key: the whole plan again, an act of checking, and what the profile asks for."""
+    """Return the form of an approval: the whole plan again, a box to check, and what the profile asks for."""
     blocks = [section(words("chat.modal.approve_intro", requester=name(plan.requester), digest=plan.short))]
     if viewer and viewer == plan.requester:
         blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_own")))
@@ -141,12 +147,12 @@ def approve(plan: Plan, standing: Standing, name: Names, words: Words, *, viewer
         _whole(blocks, words),
         callback_id="plan_approve",
         submit="chat.button.turn_key",
-        metadata=noted(plan=plan.id, digest=plan.digest, channel=channel),
+        metadata=private_metadata(plan=plan.id, digest=plan.digest, channel=channel),
     )
 
 
 def reject(plan: Plan, channel: str, words: Words) -> Block:
-    """Return the question for a reason: one no ends the plan."""
+    """Return the question for a reason: one rejection ends the plan."""
     return _modal(
         words,
         "reject",
@@ -156,12 +162,12 @@ def reject(plan: Plan, channel: str, words: Words) -> Block:
         ],
         callback_id="plan_reject",
         submit="chat.button.reject",
-        metadata=noted(plan=plan.id, channel=channel),
+        metadata=private_metadata(plan=plan.id, channel=channel),
     )
 
 
-def break_glass(plan: Plan, notes: Mapping[str, str], words: Words) -> Block:
-    """Return the one-person path: loud, with a code and a reason."""
+def break_glass(plan: Plan, ids: Mapping[str, str], words: Words) -> Block:
+    """Return the break-glass form, for running on one approval: with a code and a reason."""
     blocks = [
         section("\U0001f6a8 " + words("chat.modal.glass_intro")),
         section(f"{shown(plan.title, 150)}\n{code(plan.target.account)} · {code(plan.short)}"),
@@ -175,7 +181,7 @@ def break_glass(plan: Plan, notes: Mapping[str, str], words: Words) -> Block:
         blocks,
         callback_id="glass_break",
         submit="chat.button.break_glass",
-        metadata=noted(**notes),
+        metadata=private_metadata(**ids),
     )
 
 
@@ -193,7 +199,7 @@ def note(incident_id: str, channel: str, words: Words) -> Block:
         ],
         callback_id="incident_note",
         submit="chat.button.save",
-        metadata=noted(incident=incident_id, channel=channel),
+        metadata=private_metadata(incident=incident_id, channel=channel),
     )
 
 
@@ -218,7 +224,7 @@ def change_state(incident: Incident, channel: str, words: Words) -> Block:
         blocks,
         callback_id="incident_status",
         submit="chat.button.save",
-        metadata=noted(incident=incident.id, channel=channel),
+        metadata=private_metadata(incident=incident.id, channel=channel),
     )
 
 
@@ -232,7 +238,7 @@ def change_severity(incident: Incident, channel: str, words: Words) -> Block:
         [ask(label, select("severity", choices), "severity")],
         callback_id="incident_severity",
         submit="chat.button.save",
-        metadata=noted(incident=incident.id, channel=channel),
+        metadata=private_metadata(incident=incident.id, channel=channel),
     )
 
 
@@ -248,7 +254,7 @@ def give_role(incident_id: str, channel: str, words: Words) -> Block:
         ],
         callback_id="incident_role",
         submit="chat.button.save",
-        metadata=noted(incident=incident_id, channel=channel),
+        metadata=private_metadata(incident=incident_id, channel=channel),
     )
 
 
@@ -313,13 +319,3 @@ def _legal(incident: Incident, state: State) -> bool:
     except Refused:
         return False
     return True
-
-
-def _book(book: Runbook, words: Words) -> str:
-    return plain(f"{words.plain(f'chat.risk.{book.risk.value}')} · {book.title}", 75, words.language)
-
-
-def _book_line(book: Runbook, words: Words) -> str:
-    risk = f"{words('chat.plan.risk')}: {words(f'chat.risk.{book.risk.value}')}"
-    undo = f"{words('chat.plan.undo')}: {words(f'chat.reversible.{book.reversible}')}"
-    return f"• {code(f'{book.id}@{book.version}', 100)} {shown(book.title, 120)} ({risk}, {undo})"

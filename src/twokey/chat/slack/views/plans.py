@@ -1,4 +1,4 @@
-"""Plans as people see them: the approval card, and the full preview that a key stands for.
+"""Plans as people see them: the approval card, and the full preview that an approval stands for.
 
 Everything here comes from the plan, never from a finding's text: what people read is what will be touched."""
 
@@ -54,7 +54,7 @@ def plan_text(plan: Plan, words: Words) -> str:
 
 
 def plan_card(plan: Plan, standing: Standing, name: Names, words: Words) -> list[Block]:
-    """Return a plan's card: who asks for what on which targets, its reach, and which keys are missing."""
+    """Return a plan's card: who asks for what on which targets, its reach, and which approvals are missing."""
     state = words.plain(f"chat.plan_state.{plan.state.value}")
     blocks = [header(plain(f"{MARKS[plan.state]} {state} · {plan.title}", 150, words.language))]
     if plan.undo_of:
@@ -73,6 +73,7 @@ def plan_card(plan: Plan, standing: Standing, name: Names, words: Words) -> list
 
 def summary(plan: Plan, standing: Standing, name: Names, words: Words) -> list[tuple[str, str]]:
     """Return what every surface of a plan shows."""
+    people = ", ".join(shown(name(person), 60) for person in standing.keys)
     pairs = [
         (words("chat.plan.requester"), shown(name(plan.requester), 80)),
         (words("chat.plan.runbook"), code(f"{plan.runbook_id}@{plan.runbook_version}", 120)),
@@ -80,7 +81,10 @@ def summary(plan: Plan, standing: Standing, name: Names, words: Words) -> list[t
         (words("chat.plan.risk"), f"{RISKS[plan.risk.value]} {words(f'chat.risk.{plan.risk.value}')}"),
         (words("chat.plan.reaches"), blast(plan.blast, words)),
         (words("chat.plan.undo"), words(f"chat.reversible.{plan.reversible}")),
-        (words("chat.plan.keys"), _keys(standing, name)),
+        (
+            words("chat.plan.keys"),
+            f"*{len(standing.keys)}/{standing.needed}*" + (f"  {people}" if people else ""),
+        ),
         (words("chat.plan.digest"), code(plan.short)),
     ]
     if plan.state is PlanState.PROPOSED and plan.expires_at:
@@ -134,15 +138,24 @@ def full_preview(plan: Plan, standing: Standing, name: Names, words: Words) -> l
 
 def _step(number: int, step: Step, observed: Json, words: Words) -> list[Block]:
     effect = words(f"chat.effect.{step.effect.value}")
-    documents = {name: value for name, value in step.inputs.items() if _is_document(value)}
+    documents = {
+        name: value
+        for name, value in step.inputs.items()
+        if isinstance(_parsed(value), dict | list) or len(_text(value)) > 300
+    }
     inputs = {name: value for name, value in step.inputs.items() if name not in documents}
     lines = [f"*{number}.* {code(step.action, 80)}  {effect}  · {shown(step.id, 60)}"]
     lines += [
-        f"    {shown(key, 60)}: {code(_said(_text(value), words), 300, words.language)}"
+        f"    {shown(key, 60)}: {code(_resolved(_text(value), words), 300, words.language)}"
         for key, value in inputs.items()
     ]
     if step.effect.is_write:
-        lines.append("    " + _way_back(step, words))
+        way_back = (
+            words("chat.plan.undo_by", action=step.undo.action)
+            if isinstance(step.undo, ActionCall)
+            else words("chat.plan.no_way_back", reason=step.irreversible or "-")
+        )
+        lines.append("    " + way_back)
     blocks = [section("\n".join(lines)[:2900])]
     for key, value in documents.items():
         blocks.append(context(words("chat.plan.document", name=key)))
@@ -161,17 +174,11 @@ def _named(kind: str, words: Words) -> str:
     return words(known) if words.has(known) else shown(kind, 40)
 
 
-def _said(value: str, words: Words) -> str:
-    """Say in words what only an earlier step will tell: `user_name, as step resolve finds it`."""
+def _resolved(value: str, words: Words) -> str:
+    """Put words in the place of what only an earlier step finds: `user_name, as step resolve finds it`."""
     return _FROM_STEP.sub(
         lambda found: words.plain("chat.plan.from_step", 200, name=found["name"], step=found["step"]), value
     )
-
-
-def _way_back(step: Step, words: Words) -> str:
-    if isinstance(step.undo, ActionCall):
-        return words("chat.plan.undo_by", action=step.undo.action)
-    return words("chat.plan.no_way_back", reason=step.irreversible or "-")
 
 
 def _guards(plan: Plan, words: Words) -> list[Block]:
@@ -182,11 +189,6 @@ def _guards(plan: Plan, words: Words) -> list[Block]:
         seen = plan.observed.get(f"guard:{guard.id or guard.check}")
         lines.append(f"• {code(guard.check, 80)} {code(_text(seen), 300) if seen else ''}".rstrip())
     return [section(f"*{words('chat.plan.guards')}*\n" + "\n".join(lines)[:2800])]
-
-
-def _keys(standing: Standing, name: Names) -> str:
-    people = ", ".join(shown(name(person), 60) for person in standing.keys)
-    return f"*{len(standing.keys)}/{standing.needed}*" + (f"  {people}" if people else "")
 
 
 def _glass(plan: Plan, name: Names, words: Words) -> list[Block]:
@@ -245,10 +247,6 @@ def _sure(plan: Plan, words: Words, name: str, action: str, style: str = "") -> 
             words.plain("chat.button.back", 30),
         ),
     )
-
-
-def _is_document(value: Json) -> bool:
-    return isinstance(_parsed(value), dict | list) or len(_text(value)) > 300
 
 
 def _parsed(value: Json) -> Json:

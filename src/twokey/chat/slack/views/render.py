@@ -1,79 +1,166 @@
-"""Draws incidents and plans as they are now: for the sender, and for messages whose buttons are old."""
+"""The renderer: draws notices, incidents and plans from the record, as they are now."""
 
 from __future__ import annotations
 
-from twokey.chat.slack.options import Flows
-from twokey.chat.slack.payloads import Act
-from twokey.chat.slack.views.blocks import Block, context
-from twokey.chat.slack.views.cards import Names, incident_card, incident_text
-from twokey.chat.slack.views.plans import plan_card, plan_text
+from dataclasses import dataclass, field, replace
+
+from twokey.chat.delivery.port import parse_reference
+from twokey.chat.slack.options import Flows, SlackOptions
+from twokey.chat.slack.payloads import Interaction
+from twokey.chat.slack.views.blocks import Block, actions, context, section
+from twokey.chat.slack.views.cards import Names, incident_card, incident_text, thread_message
+from twokey.chat.slack.views.plans import ask_buttons, plan_card, plan_text
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import NotFound, Refused
 from twokey.core.incidents import Incident
+from twokey.core.notices import Notice, NoticeKind
 from twokey.core.people import Roster
 from twokey.core.runbooks import PlanState
 from twokey.ports import Rosters
 
-Drawn = tuple[str, list[Block]]
+Rendered = tuple[str, list[Block]]
+"""The line for notifications and screen readers, and the blocks."""
 
 
-class Redraw:
-    """Reads the record and renders, synchronously; run it in a worker."""
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What one call to Slack is given. With `ts` it is an update of that message."""
 
-    def __init__(self, flows: Flows, rosters: Rosters, words: Words) -> None:
+    channel: str
+    text: str
+    blocks: list[Block] = field(default_factory=list)
+    thread_ts: str = ""
+    ts: str = ""
+    broadcast: bool = False
+
+    @property
+    def is_attached(self) -> bool:
+        """Say whether it belongs to a message that was posted before: in its thread, or in its place."""
+        return bool(self.thread_ts or self.ts)
+
+
+class MessageRenderer:
+    """Reads the record and renders, synchronously; run it in a worker thread."""
+
+    def __init__(self, flows: Flows, rosters: Rosters, options: SlackOptions) -> None:
         self._flows = flows
         self._rosters = rosters
-        self._words = words
+        self._options = options
+        self._words = Words(options.language)
+
+    def post(self, notice: Notice, card: Notice | None, mark: str = "") -> Post:
+        """Return the post of a notice; `mark` is the code of the small print that says why it may stand twice."""
+        mark = mark or notice.context.get("mark", "")
+        small_print = self._words(mark) if mark else ""
+        if notice.kind is NoticeKind.CARD:
+            incident = self._flows.response.shown(notice.incident_id)
+            text, blocks = self.card_of(incident)
+            channel, ts = self._options.channel_for(is_security=incident.is_security), ""
+            if notice.sent_as:
+                channel, ts = parse_reference(notice.sent_as)
+            return Post(channel, text, _marked(blocks, small_print), ts=ts)
+        if notice.kind is NoticeKind.PRIVATE:
+            return self._private(notice, small_print)
+        if notice.kind in (NoticeKind.UNREADABLE, NoticeKind.DUTY):
+            text, blocks = thread_message(notice.messages, notice.context, self._words, small_print)
+            return Post(self._options.channel_for_duty(notice), text, blocks)
+        channel, thread_ts = parse_reference(card.sent_as) if card else (self._options.channel, "")
+        if notice.kind is NoticeKind.APPROVAL:
+            text, blocks = self.approval(notice.plan_id)
+            blocks = _marked(blocks, small_print)
+            if notice.sent_as:
+                channel, ts = parse_reference(notice.sent_as)
+                return Post(channel, text, blocks, ts=ts)
+            return Post(channel, text, blocks, thread_ts=thread_ts)
+        text, blocks = thread_message(notice.messages, notice.context, self._words, small_print)
+        blocks += self._question(notice)
+        is_loud = notice.kind is NoticeKind.BROADCAST
+        return Post(channel, text, blocks, thread_ts=thread_ts, broadcast=is_loud)
+
+    def channel_of(self, notice: Notice, card: Notice | None) -> str:
+        """Return where a notice goes, for the rate limit."""
+        if notice.sent_as:
+            return parse_reference(notice.sent_as)[0]
+        if notice.kind is NoticeKind.PRIVATE:
+            return f"person:{notice.person_id}"
+        if notice.kind is NoticeKind.DUTY:
+            return self._options.channel_for_duty(notice)
+        return parse_reference(card.sent_as)[0] if card and card.sent_as else self._options.channel
+
+    def elsewhere(self, post: Post, channel: str, error: str) -> Post:
+        """Return the same post for another channel, saying why it stands there."""
+        why = context(self._words("chat.sent_elsewhere", channel=post.channel, error=error))
+        return replace(post, channel=channel, blocks=[*post.blocks, why])
 
     def names(self) -> Names:
         """Return how people are called, by the roster as it is now."""
         try:
-            return names_of(self._rosters.current())
+            roster = self._rosters.current()
         except Refused:  # an unreadable roster names nobody; incidents are shown all the same
-            return names_of(Roster())
+            roster = Roster()
 
-    def card(self, incident_id: str) -> Drawn:
+        def name(person_id: str) -> str:
+            # One who has left keeps the directory's id, the system its own word.
+            person = roster.person(person_id)
+            return person.name if person else person_id.removeprefix("system:")
+
+        return name
+
+    def card_of(self, incident: Incident) -> Rendered:
         """Draw an incident's card."""
-        return self.card_of(self._flows.response.shown(incident_id))
-
-    def card_of(self, incident: Incident) -> Drawn:
-        """Draw the card of an incident that was read."""
         return incident_text(incident, self._words), incident_card(incident, self.names(), self._words)
 
-    def approval(self, plan_id: str) -> Drawn:
+    def approval(self, plan_id: str) -> Rendered:
         """Draw a plan's card."""
         plan = self._flows.containment.plan(plan_id)
         standing = self._flows.containment.standing(plan_id)
         return plan_text(plan, self._words), plan_card(plan, standing, self.names(), self._words)
 
-    def of_button(self, act: Act) -> Drawn | None:
+    def message_of_button(self, interaction: Interaction) -> Rendered | None:
         """Draw the message that holds the button that was pressed; None when nothing is known of it."""
-        kind, _, named = act.block_id.partition(":")
+        kind, _, subject = interaction.block_id.partition(":")
         try:
             if kind == "card":
-                return self.card(named)
+                return self.card_of(self._flows.response.shown(subject))
             if kind == "approval":
-                return self.approval(named)
+                return self.approval(subject)
         except NotFound:
             return None
-        kept = [dict(block) for block in act.blocks if block.get("type") != "actions"]
+        kept = [dict(block) for block in interaction.blocks if block.get("type") != "actions"]
         if kind != "ask" or not kept:
             return None
-        plan = self._flows.containment.plan(named)
+        plan = self._flows.containment.plan(subject)
         if plan.state is PlanState.ASKING:
             return None  # whoever was refused must not take the question from those who may answer it
         state = plan.state.value
-        return state, [
-            *kept,
-            context(self._words("chat.plan.answered") + " " + self._words(f"chat.plan_state.{state}")),
+        answered = self._words("chat.plan.answered") + " " + self._words(f"chat.plan_state.{state}")
+        return state, [*kept, context(answered)]
+
+    def _private(self, notice: Notice, small_print: str) -> Post:
+        person = self._rosters.current().person(notice.person_id)
+        account = next((a for a in person.accounts if a.team == self._options.team), None) if person else None
+        if person is None or account is None:
+            raise NotFound("chat.no_account", person=notice.person_id)
+        words = Words(person.language or self._options.language)
+        text, blocks = thread_message(notice.messages, notice.context, words, small_print)
+        if notice.incident_id:
+            blocks.append(context(words("chat.private_about", incident=notice.incident_id)))
+        return Post(account.user, text, blocks)
+
+    def _question(self, notice: Notice) -> list[Block]:
+        """Return the buttons that answer a run that stopped to ask, while it still does."""
+        if not notice.plan_id:
+            return []
+        plan = self._flows.containment.plan(notice.plan_id)
+        if plan.state is not PlanState.ASKING or not any(
+            "ask" in m.code or "parked" in m.code for m in notice.messages
+        ):
+            return []
+        return [
+            section(self._words("chat.plan.asks")),
+            *actions(*ask_buttons(plan, self._words), block_id=f"ask:{plan.id}"),
         ]
 
 
-def names_of(roster: Roster) -> Names:
-    """Return a person's name for a directory id; one who has left keeps the id, the system its own word."""
-
-    def name(person_id: str) -> str:
-        person = roster.person(person_id)
-        return person.name if person else person_id.removeprefix("system:")
-
-    return name
+def _marked(blocks: list[Block], small_print: str) -> list[Block]:
+    return [*blocks, context(small_print)] if small_print else blocks

@@ -91,29 +91,30 @@ class Words:
         """Return a sentence for mrkdwn."""
         return self.of(message(code, **params))
 
-    def of(self, said: Message) -> str:
+    def of(self, reason: Message) -> str:
         """Return a message for mrkdwn."""
-        return say(self._named(said), self.language, lambda text: shown(text, PARAMETER, self.language))
+        return say(self._named(reason), self.language, lambda text: shown(text, PARAMETER, self.language))
 
     def plain(self, code: str, limit: int = HEADER, **params: object) -> str:
         """Return a sentence for a plain_text object."""
         return plain(say(message(code, **params), self.language, _dead), limit, self.language)
 
-    def plain_of(self, said: Message, limit: int = 2000) -> str:
+    def plain_of(self, reason: Message, limit: int = 2000) -> str:
         """Return a message for a plain_text object or a field error."""
-        return plain(say(self._named(said), self.language, _dead), limit, self.language)
+        return plain(say(self._named(reason), self.language, _dead), limit, self.language)
 
-    def _named(self, said: Message) -> Message:
+    def _named(self, reason: Message) -> Message:
         """Put words in the place of stored values (`triage`) and of reasons that are messages themselves."""
-        names = _VALUES.get(said.code, {})
-        params = {name: value or "-" for name, value in said.params.items()}
+        names = _VALUES.get(reason.code, {})
+        params = {name: value or "-" for name, value in reason.params.items()}
         for name in names.keys() & params.keys():
             params[name] = word_or(f"{names[name]}.{params[name]}", self.language, params[name])
         if "why" in params:
             params["why"] = "; ".join(map(self._nested, params["why"].split("; ")))
-        return Message(said.code, params)
+        return Message(reason.code, params)
 
     def _nested(self, text: str) -> str:
+        """Return the words of a reason that was kept as text inside another."""
         match = _MESSAGE.fullmatch(text)
         if not match or not self.has(match[1]):
             return text
