@@ -49,7 +49,8 @@ def event(id: str = "e", **changes: Any) -> Signal:
 
 def health(id: str = "h", **changes: Any) -> Signal:
     """Return the health of a resource, whose cause comes in a second notification."""
-    return event(id, **{"family": "resourcehealth", "waits_for_cause": True, **changes})
+    given = {"family": "resourcehealth", "waits_for_cause": True, "is_availability": True, **changes}
+    return event(id, **given)
 
 
 OVER = SignalStatus.RESOLVED
@@ -242,7 +243,7 @@ def test_a_verdict_that_stays(verdict: Verdict, own: Verdict, changes: dict[str,
 
 def test_an_overtaken_update_is_counted_and_undoes_nothing() -> None:
     own = incident(event("e0"), OUTAGE)
-    stale = event(status=OVER, updated_at=minutes(-5), facts={"stage": "RCA"})
+    stale = event(status=OVER, updated_at=minutes(-5), is_root_cause=True)
     one = joined(of_own(stale, a_verdict(Label.PROVIDER_MAINTENANCE), own, event("e0")))
     assert one.incident.signals == 2
     assert (one.incident.provider_resolved, one.incident.verdict) == (False, OUTAGE)
@@ -296,7 +297,7 @@ def test_what_goes_on_after_it_was_called_resolved_is_said_once(
 
 
 def test_a_root_cause_renews_the_draft_once() -> None:
-    own, cause = incident(event("e0"), OUTAGE), event(facts={"stage": "RCA"})
+    own, cause = incident(event("e0"), OUTAGE), event(is_root_cause=True)
     assert joined(of_own(cause, OUTAGE, own, event("e0"))).renews_draft
     assert not joined(of_own(cause, OUTAGE, own, replace(cause, id="e0"))).renews_draft
 
