@@ -1,6 +1,6 @@
 """Word for word what is put on record and told about plans and keys: an auditor reads nothing else.
 
-A mutation tester walks over `flow/containment.py` and `core/approvals.py`; what these tables leave out, it finds.
+A mutation tester walks over `flow/containment/` and `core/approvals.py`; what these tables leave out, it finds.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -13,14 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.lab.old_nouns import as_before
 from twokey.core.errors import Message
 from twokey.core.jobs import Job
 from twokey.core.people import Person
 from twokey.core.runbooks import Runbook
 from twokey.core.signals import RawNotification
 from twokey.store.kinds import ALL
-from twokey.store.nouns import from_text, raw_from_text, raw_to_text, to_text
-from twokey.testing.builders import a_plan
+from twokey.store.nouns import YOUNGER, from_text, raw_from_text, raw_to_text, to_text
+from twokey.testing.builders import a_plan, a_signal, an_incident
 
 TEXT = st.text(st.characters(codec=None), max_size=12)  # lone surrogates and NUL are text, too
 JSON = st.recursive(
@@ -101,3 +103,14 @@ def test_every_column_is_filled_and_every_row_knows_its_tenant(kind: Any) -> Non
     assert set(kind.table.c.keys()) == {"position", "id", "body", *kind.read}
     assert tenancy <= set(kind.read)
     assert kind.fields <= set(kind.read)
+
+
+@pytest.mark.parametrize("noun", [a_signal(), an_incident()], ids=lambda noun: type(noun).__name__)
+def test_what_has_no_answers_is_written_as_before_there_were_any(noun: Any) -> None:
+    """The version before did not have these fields."""
+    old = as_before(noun)
+    for value in (old, old.resources[0]):
+        written = json.loads(to_text(value))
+        assert list(written) == [f.name for f in fields(value) if f.name not in YOUNGER[type(value)]]
+    assert from_text(type(noun), to_text(old)) == old
+    assert {"has_answers", "service_keys"} <= json.loads(to_text(noun)).keys()

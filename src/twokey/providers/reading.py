@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
-from functools import lru_cache
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
@@ -286,7 +285,6 @@ def known(**facts: Json) -> Obj:
     return {name: value for name, value in facts.items() if value or value not in (None, "", [], {})}
 
 
-@lru_cache(maxsize=4096)  # asked of every notification, and services are few
 def service_key(name: str) -> str:
     """Fold a service's name: without what stands before a slash, remarks in brackets, and its maker."""
     rest, kept = name.lower().rpartition("/")[2], ""

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 # Fields that are younger than the records people have. Their defaults are not written, so that what an earlier
 # version wrote is written again to the very same bytes. The order counts: what is inside comes first.
-_YOUNGER: Mapping[type[Any], tuple[str, ...]] = {
+YOUNGER: Mapping[type[Any], tuple[str, ...]] = {
     Resource: ("kind", "name", "containable"),
     Signal: (
         *("has_answers", "is_availability", "is_root_cause", "is_account_specific", "is_security_finding"),
@@ -60,7 +60,7 @@ def _converter() -> Converter:
     converter.register_unstructure_hook_func(
         lambda kind: _origin(kind) is frozenset, lambda value: sorted(map(str, value))
     )
-    for noun, names in _YOUNGER.items():
+    for noun, names in YOUNGER.items():
         left_out: Any = {name: override(omit_if_default=True) for name in names}
         converter.register_unstructure_hook(noun, make_dict_unstructure_fn(noun, converter, **left_out))
     return converter

@@ -12,7 +12,17 @@ from twokey.core.sightings import Sighting, fold_signal
 from twokey.core.signals import Signal, SignalKind
 from twokey.flow import outbox
 from twokey.flow.intake.correlation import afterwords_on, correlate, owe_new_draft, pass_on
-from twokey.flow.intake.decide import Arrival, Decision, Join, KeepUnassigned, Open, Turn, open_for
+from twokey.flow.intake.decide import (
+    Arrival,
+    Decision,
+    Join,
+    KeepUnassigned,
+    Open,
+    Repeat,
+    Turn,
+    Wait,
+    open_for,
+)
 from twokey.flow.intake.subjects import assign_unassigned
 from twokey.ports import Transaction
 
@@ -38,7 +48,7 @@ class Applier:
             case KeepUnassigned():
                 self._keep_sighting(arrival, "")
                 return
-            case _:
+            case Repeat() | Wait():
                 return
         before, signal = arrival.before, arrival.signal
         if before and before.is_loose:

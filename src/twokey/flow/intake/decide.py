@@ -94,17 +94,22 @@ def decide(arrival: Arrival) -> Decision:
     """Say where a signal goes; the first case that holds is the answer."""
     signal, verdict, before = arrival.signal, arrival.verdict, arrival.before
     own, storm = arrival.own, arrival.same_group
-    is_storm = storm and storm.is_open and arrival.now - storm.last_signal_at <= arrival.storm_window
     if arrival.is_repeat:
         return Repeat()
+    # Its cause, on its way too, may say that it is no alarm.
     if arrival.patience > _NONE and signal.waits_for_cause and not before and is_alarm(signal, verdict):
         return Wait(arrival.patience)
+    # An update finds its incident, open or closed, unless what people closed goes on.
     if own and (own.is_open or not _comes_back(signal, before)):
         return _join(arrival, own)
-    if storm and is_storm and is_alarm(signal, verdict):
+    # A storm takes in what its principal does, until it has been quiet for a while.
+    since = arrival.now - arrival.storm_window
+    if storm and storm.is_open and storm.last_signal_at >= since and is_alarm(signal, verdict):
         return _join(arrival, storm)
+    # What waited for its cause is judged by the latest word on its subject.
     if is_alarm(signal, settled(signal, verdict, before) if signal.waits_for_cause else verdict):
         return open_for(signal, verdict, before)
+    # A provider told of its outage when all was over, and an incident of ours was part of it.
     if arrival.explains_ours:
         return open_for(signal, verdict, before)
     return KeepUnassigned()
@@ -144,6 +149,7 @@ def _join(arrival: Arrival, incident: Incident) -> Join:
     after = absorb(incident, signal, verdict, arrival.now)
     resolved = incident.times.resolved if incident.state in (State.RESOLVED, State.POSTMORTEM) else None
     is_first_since_resolved = resolved is not None and incident.last_signal_at <= resolved
+    is_first_root_cause = is_root_cause(signal) and not (before and before.has_root_cause)
     label_before, turn = None, None
     if is_update and (is_news or not knows(incident.verdict)):
         latest = settled(signal, verdict, before)
@@ -156,10 +162,7 @@ def _join(arrival: Arrival, incident: Incident) -> Join:
         goes_on=is_news and is_alarm(signal, verdict) and is_first_since_resolved,
         label_before=label_before,
         turn=turn,
-        renews_draft=is_update
-        and is_news
-        and is_root_cause(signal)
-        and not (before and before.has_root_cause),
+        renews_draft=is_update and is_news and is_first_root_cause,
     )
 
 

@@ -75,10 +75,9 @@ def kind_of(type_: str) -> str:
 
 def resource_of(id: str, type_: str = "", region: str = "") -> Resource:
     """Make a resource: its kind, its name, and what a runbook may take of it."""
-    kind, is_arn = kind_of(type_), id[:4].lower() == "arn:"
-    name = id.rpartition("/")[2].rpartition(":")[2] if is_arn else ""
-    return Resource(id, type_, region, kind, name, _of_a_bucket(id) if kind == BUCKET else {})
-
-
-def _of_a_bucket(id: str) -> dict[str, Json]:
-    return {"buckets": [id.rpartition(":")[2].partition("/")[0] if id.startswith("arn:") else id]}
+    kind = kind_of(type_)
+    if id[3:4] != ":" or id[:3].lower() != "arn":
+        return Resource(id, type_, region, kind, "", {"buckets": [id]} if kind == BUCKET else {})
+    path = id.rpartition(":")[2]
+    known: dict[str, Json] = {"buckets": [path.partition("/")[0]]} if kind == BUCKET else {}
+    return Resource(id, type_, region, kind, path.rpartition("/")[2], known)

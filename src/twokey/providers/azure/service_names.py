@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from twokey.providers.reading import once, service_key
 
 _ALIASES = {
@@ -13,6 +15,7 @@ _ALIASES = {
 }
 
 
+@lru_cache(maxsize=2048)  # asked of every notification, and services are few
 def keys_of(*names: str) -> tuple[str, ...]:
     """Return what spellings of services have in common: "App Service (Linux)" and Microsoft.Web/App Service are one."""
     folded = (service_key(name) for name in names)

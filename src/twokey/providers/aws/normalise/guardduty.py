@@ -112,8 +112,8 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     resources = tuple({found.id: found for found in every_resource(resource, service, region)}.values())
     call = obj(service, "action", "awsApiCallAction")
     api, api_service = fields(call, "api", "serviceName")
-    affected = _service(kind, text(resource, "resourceType"))
     created, resource_type = moment(detail.get("createdAt")), text(resource, "resourceType")
+    affected = _service(kind, resource_type)
     return Signal(
         id=identity(subject, updated, count, "archived" if muted else ""),
         subject=subject,

@@ -1,0 +1,24 @@
+"""Nouns as the version before typed answers wrote them: the same words, and no answers."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from twokey.core.sightings import Sighting
+from twokey.core.signals import Resource
+from twokey.store.nouns import YOUNGER
+
+N = TypeVar("N")
+
+
+def as_before(noun: N) -> N:
+    """Return a signal, a sighting or an incident without what its reader answered."""
+    changed: Any = noun
+    if isinstance(changed, Sighting):
+        return replace(changed, signal=as_before(changed.signal))
+    defaults = {
+        field.name: field.default for field in fields(changed) if field.name in YOUNGER[type(changed)]
+    }
+    bare = tuple(Resource(found.id, found.type, found.region) for found in changed.resources)
+    return replace(changed, resources=bare, **defaults)  # type: ignore[no-any-return]
