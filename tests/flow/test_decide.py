@@ -49,8 +49,7 @@ def event(id: str = "e", **changes: Any) -> Signal:
 
 def health(id: str = "h", **changes: Any) -> Signal:
     """Return the health of a resource, whose cause comes in a second notification."""
-    given = {"family": "resourcehealth", "waits_for_cause": True, "is_availability": True, **changes}
-    return event(id, **given)
+    return event(id, **{"provider": "azure", "family": "resourcehealth", "waits_for_cause": True, **changes})
 
 
 OVER = SignalStatus.RESOLVED
