@@ -252,6 +252,11 @@ class Cloud(Protocol):
     actions: Mapping[str, Action]
     checks: Mapping[str, Check]
     parameter_types: Mapping[str, str]  # type name -> regular expression that the whole text must match
+    scope_parameters: tuple[str, ...]
+    """The parameters of a runbook that say where its plan acts, and with it who may approve it.
+
+    Each has the type `<cloud>.<parameter>`. Where a runbook asks for none of them it acts where the incident is.
+    """
 
 
 class Library(Protocol):

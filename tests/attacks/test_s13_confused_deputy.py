@@ -94,7 +94,11 @@ def test_s13_what_is_disputed_is_kept_shown_and_audited(proof: Proof) -> None:
 
 def planned(incident: Incident) -> Any:
     """Ask for a plan in a cloud that fails the test as soon as it is asked for anything."""
-    nothing: Any = type("Untouched", (), {"actions": {}, "checks": {}, "parameter_types": {}})
+    nothing: Any = type(
+        "Untouched",
+        (),
+        {"actions": {}, "checks": {}, "parameter_types": {}, "scope_parameters": ("account_id",)},
+    )
     runbook: Any = type("Book", (), {"provider": "aws", "id": "aws.any"})
     return Planner({"aws": nothing}, {}).plan(runbook, incident, {})
 
