@@ -9,11 +9,14 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from twokey.app import disclosure
 from twokey.cli.postmortem import app
 from twokey.core.errors import NotFound, Refused
 from twokey.core.people import system
 from twokey.flow.review.drafts import Review
-from twokey.publish.publishers import publishers
+from twokey.publish.folder import Folder
+from twokey.publish.publishers import Publishers
+from twokey.publish.render import Renderer
 from twokey.testing.builders import a_roster, an_incident, at
 from twokey.testing.clocks import SettableClock
 from twokey.testing.memory import MemoryStore
@@ -29,7 +32,7 @@ def review(tmp_path, monkeypatch):
         store,
         clock,
         SimpleNamespace(current=a_roster),
-        publishers(TEMPLATES, tmp_path / "out", zone="Asia/Tokyo"),
+        Publishers(Renderer(TEMPLATES, disclosure(), zone="Asia/Tokyo"), [Folder(tmp_path / "out")]),
     )
     with store.change() as tx:
         tx.add(an_incident())

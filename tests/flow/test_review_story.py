@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from twokey.app import disclosure
 from twokey.core.errors import Refused
 from twokey.core.incidents import State
 from twokey.flow.review.drafts import Review
-from twokey.publish.publishers import publishers
+from twokey.publish.folder import Folder
+from twokey.publish.publishers import Publishers
+from twokey.publish.render import Renderer
 from twokey.testing.people import the_team
 from twokey.testing.world import World
 
@@ -30,7 +33,7 @@ def told(tmp_path):
     world.works_on()
     world.response.change_state(incident.id, State.MONITORING, world.who("ana"))
     world.response.change_state(incident.id, State.RESOLVED, world.who("ana"))
-    place = publishers(TEMPLATES, tmp_path / "out", zone="Asia/Tokyo")
+    place = Publishers(Renderer(TEMPLATES, disclosure(), zone="Asia/Tokyo"), [Folder(tmp_path / "out")])
     return world, Review(world.store, world.clock, world.rosters, place), plan
 
 
@@ -73,7 +76,12 @@ def test_the_story_is_published_once_and_the_public_page_names_nobody(told, tmp_
 
 def test_reviewing_never_stands_in_the_way_of_closing(told, tmp_path):
     world, _, _ = told
-    broken = Review(world.store, world.clock, world.rosters, publishers(TEMPLATES, tmp_path / "file"))
+    broken = Review(
+        world.store,
+        world.clock,
+        world.rosters,
+        Publishers(Renderer(TEMPLATES, disclosure()), [Folder(tmp_path / "file")]),
+    )
     (tmp_path / "file").write_text("in the way")
     broken.draft("1", world.trail()[-1].actor)
     with pytest.raises(Exception, match="cannot_write"):

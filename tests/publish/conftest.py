@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from twokey.app import disclosure
 from twokey.publish.render import Renderer
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -11,7 +12,7 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 @pytest.fixture
 def renderer() -> Renderer:
-    return Renderer(TEMPLATES, zone="Asia/Tokyo")
+    return Renderer(TEMPLATES, disclosure(), zone="Asia/Tokyo")
 
 
 @pytest.fixture
@@ -22,6 +23,6 @@ def with_template(tmp_path):
         folder = tmp_path / "templates"
         folder.mkdir(exist_ok=True)
         (folder / "page.md.j2").write_text(source, "utf-8")
-        return Renderer(folder).fill("page.md.j2", facts, "not recorded")
+        return Renderer(folder, disclosure()).fill("page.md.j2", facts, "not recorded")
 
     return fill

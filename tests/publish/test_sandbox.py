@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
+from twokey.app import disclosure
 from twokey.core.errors import Invalid, NotFound, TwokeyError
 from twokey.publish.render import Renderer
 from twokey.publish.sandbox import MAX_BYTES, MAX_SECONDS
@@ -112,7 +113,7 @@ def test_s10_a_bomb_is_stopped_within_the_limits_and_named(with_template, source
 def test_s10_a_slow_template_is_stopped_by_the_clock_alone(tmp_path):
     (tmp_path / "page.md.j2").write_text("{% for a in items %}{{ a }}{% endfor %}")
     seconds = iter(range(10_000))
-    renderer = Renderer(tmp_path, tick=lambda: float(next(seconds)))
+    renderer = Renderer(tmp_path, disclosure(), tick=lambda: float(next(seconds)))
     with pytest.raises(Invalid) as raised:
         renderer.fill("page.md.j2", {"items": [1] * 1000}, "-")
     assert "time is over" in raised.value.message.params["problem"]
@@ -138,7 +139,7 @@ def test_s10_nothing_outside_the_folder_is_a_template(tmp_path, name):
     (folder / "page.md").write_text("secret")
     os.symlink(tmp_path / "secret.j2", folder / "link.md.j2")
     (folder / "page.md.j2").write_text("{% include name %}")
-    renderer = Renderer(folder)
+    renderer = Renderer(folder, disclosure())
     with pytest.raises(NotFound):
         renderer.fill(name, {}, "-")
     with pytest.raises(Invalid) as raised:
@@ -200,7 +201,7 @@ def test_a_fault_names_the_template_and_the_line(with_template):
 def test_a_file_that_is_no_text_is_named_with_its_line(tmp_path):
     (tmp_path / "page.md.j2").write_bytes(b"one\ntwo \xff\n")
     with pytest.raises(Invalid) as raised:
-        Renderer(tmp_path).fill("page.md.j2", {}, "-")
+        Renderer(tmp_path, disclosure()).fill("page.md.j2", {}, "-")
     assert raised.value.message.params == {"template": "page.md.j2", "line": "2", "problem": "not UTF-8"}
 
 
@@ -218,7 +219,7 @@ def test_what_templates_need_works(with_template):
 def test_a_changed_template_is_read_again(tmp_path):
     page = tmp_path / "page.md.j2"
     page.write_text("one")
-    renderer = Renderer(tmp_path)
+    renderer = Renderer(tmp_path, disclosure())
     assert renderer.fill("page.md.j2", {}, "-") == "one"
     page.write_text("two")
     os.utime(page, ns=(1, 1))
@@ -227,6 +228,6 @@ def test_a_changed_template_is_read_again(tmp_path):
 
 def test_a_missing_folder_and_an_unknown_zone_are_named_at_start(tmp_path):
     with pytest.raises(NotFound):
-        Renderer(Path(tmp_path / "nowhere"))
+        Renderer(Path(tmp_path / "nowhere"), disclosure())
     with pytest.raises(Invalid):
-        Renderer(tmp_path, zone="Mars/Olympus")
+        Renderer(tmp_path, disclosure(), zone="Mars/Olympus")

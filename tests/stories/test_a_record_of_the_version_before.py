@@ -93,7 +93,7 @@ def world(file: Path, tmp_path: Path) -> Iterator[World]:
     clock.advance(60)
     world = World(store=store, queue=store.jobs(), clock=clock)
     settings = load({"TWOKEY_POSTMORTEMS_DIR": str(tmp_path / "out")})
-    readers, vouch = wiring.normalisers(settings), wiring.vouch(settings)
+    readers, vouch = wiring.normalisers(settings.modules), wiring.source_authorization(settings)
     world.intake = Intake(store, clock, readers, shipped_rules(), "T1", "E1", vouch=vouch)
     review: Any = wiring.build_review(settings, store, clock, world.rosters)
     world.review = review

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 from twokey.core.errors import Refused
 from twokey.core.postmortems import Postmortem, Record
-from twokey.publish.folder import Folder
-from twokey.publish.git import GitRepository
-from twokey.publish.redact import shapes_in
 from twokey.publish.render import Renderer
 
 
@@ -36,18 +32,8 @@ class Publishers:
     def publish(self, postmortem: Postmortem) -> str:
         """Put it everywhere, and return where; a public text that shows names or secrets is refused."""
         if postmortem.audience == "public":
-            refuse_shapes(postmortem.text)
+            found = self._renderer.disclosure.shapes_in(postmortem.text)
+            if found:
+                named = ", ".join(f"{shape} (line {line})" for line, shape in found[:10])
+                raise Refused("postmortem.says_shapes", found=named)
         return ", ".join(place.publish(postmortem) for place in self._places)
-
-
-def refuse_shapes(text: str) -> None:
-    """Refuse a text for outsiders that shows a secret, an account or an address, naming the lines."""
-    found = shapes_in(text)
-    if found:
-        named = ", ".join(f"{shape} (line {line})" for line, shape in found[:10])
-        raise Refused("postmortem.says_shapes", found=named)
-
-
-def publishers(templates: Path, target: Path, *, git: bool = False, zone: str = "UTC") -> Publishers:
-    """Make the publisher from settings: files in a folder, or commits in the repository around it."""
-    return Publishers(Renderer(templates, zone=zone), [GitRepository(target) if git else Folder(target)])

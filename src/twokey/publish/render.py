@@ -12,6 +12,7 @@ from twokey.core.postmortems import AUDIENCES, LANGUAGES, Record
 from twokey.publish.facts import internal_facts
 from twokey.publish.filling import Filler
 from twokey.publish.public import public_facts
+from twokey.publish.redact import Disclosure
 from twokey.publish.words import Facts, Words
 
 
@@ -19,8 +20,14 @@ class Renderer:
     """Turns records into Markdown."""
 
     def __init__(
-        self, templates: Path, *, zone: str = "UTC", tick: Callable[[], float] = time.monotonic
+        self,
+        templates: Path,
+        disclosure: Disclosure,
+        *,
+        zone: str = "UTC",
+        tick: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.disclosure = disclosure
         try:
             self._zone = ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError):
@@ -32,7 +39,8 @@ class Renderer:
         if language not in LANGUAGES or audience not in AUDIENCES:
             raise NotFound("postmortem.no_such_version", language=language, audience=audience)
         words = Words(language, self._zone, record.names)
-        facts = public_facts(record, words) if audience == "public" else internal_facts(record, words)
+        facts_for = public_facts if audience == "public" else internal_facts
+        facts = facts_for(record, words, self.disclosure)
         return self.fill(f"postmortem.{language}.{audience}.md.j2", facts, words.not_recorded)
 
     def fill(self, name: str, facts: Facts, not_recorded: str) -> str:

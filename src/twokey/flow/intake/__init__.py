@@ -36,6 +36,7 @@ from twokey.flow.intake.correlation import (
 )
 from twokey.flow.intake.subjects import place, so_far
 from twokey.ports import (
+    AuthorizeSource,
     Checkpoint,
     Classifier,
     Clock,
@@ -43,9 +44,8 @@ from twokey.ports import (
     Reading,
     Store,
     Transaction,
-    Vouch,
+    authorize_every_source,
     no_checkpoint,
-    no_dispute,
 )
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Intake:
     enterprise: str = ""
     storm_window: timedelta = timedelta(hours=1)
     checkpoint: Checkpoint = no_checkpoint
-    vouch: Vouch = no_dispute
+    vouch: AuthorizeSource = authorize_every_source
     cause_wait: timedelta = timedelta(0)  # for how long a signal waits for the one that has its cause
 
     def receive(self, notifications: Sequence[RawNotification]) -> list[str]:
