@@ -338,6 +338,11 @@ class CloudModule(Protocol):
         ...
 
     @property
+    def scope(self) -> str:
+        """Return the regular expression of what people hold roles for: an account, a subscription or the like."""
+        ...
+
+    @property
     def secret_prefixes(self) -> tuple[str, ...]:
         """Return what stands right before a secret in the addresses it is called by: `/x/` or `?code=`."""
         ...

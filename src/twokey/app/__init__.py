@@ -176,7 +176,7 @@ def build_rosters(settings: Settings) -> Rosters:
     """Make what reads the roster file."""
     from twokey.catalog.roster import FileRosters
 
-    return FileRosters(settings.roster_file)
+    return FileRosters(settings.roster_file, tuple(module.scope for module in settings.modules))
 
 
 def build_library(settings: Settings) -> FileLibrary:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from twokey import sections
 from twokey.core.errors import Json
 from twokey.ports import AuthorizeSource, Clock, Cloud, Connection, Cursors, Inbox, Look, PublicNames, Route
+from twokey.providers.aws.parameters import ACCOUNT_ID
 from twokey.providers.aws.public import PUBLIC
 from twokey.providers.aws.settings import PREFIX, AwsSettings
 
@@ -23,6 +24,7 @@ class AwsModule:
 
     settings: AwsSettings = field(default_factory=AwsSettings)
     name: str = "aws"
+    scope: str = ACCOUNT_ID
     secret_prefixes: tuple[str, ...] = ("/aws/sns/",)
     public: PublicNames = PUBLIC
     cause_wait: timedelta = timedelta(0)

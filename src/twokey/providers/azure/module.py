@@ -23,6 +23,7 @@ class AzureModule:
 
     settings: AzureSettings = field(default_factory=AzureSettings)
     name: str = "azure"
+    scope: str = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # a subscription, in small letters
     secret_prefixes: tuple[str, ...] = ("/azure/", "?code=", "&code=")
     public: PublicNames = PUBLIC
 
