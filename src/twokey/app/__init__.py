@@ -39,12 +39,12 @@ from twokey.ports import (
     no_checkpoint,
 )
 from twokey.settings import Settings
-from twokey.web.secrets import Hide, hiding
 
 if TYPE_CHECKING:
     from twokey.catalog.library import FileLibrary
     from twokey.publish.redact import Disclosure
     from twokey.store import SqlStore
+    from twokey.web.secrets import Hide
 
 
 class SystemClock:
@@ -79,6 +79,7 @@ class App:
 def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpoint = no_checkpoint) -> App:
     """Make every part. A cloud, a rule file or a template that cannot load stops the start."""
     from twokey.store.leading import Leader
+    from twokey.web.secrets import hiding
 
     clock = clock or SystemClock()
     record = open_record(settings, clock)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from twokey.core.texts import without_secrets
-from twokey.web.secrets import Hide
+
+if TYPE_CHECKING:
+    from twokey.web.secrets import Hide
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from twokey.ports import Clock, Cursors, Source
-from twokey.providers.aws.endpoints import AwsEndpoints, EventBridgeEndpoint, SnsEndpoint
 from twokey.providers.aws.options import AwsOptions
 from twokey.providers.aws.polling import PollOptions, lists
 from twokey.providers.aws.session import AwsSession
 from twokey.providers.aws.settings import AwsSettings
-from twokey.providers.aws.sns import SnsListener
 from twokey.providers.aws.sources import queue_of, sources
+
+if TYPE_CHECKING:
+    from twokey.providers.aws.endpoints import AwsEndpoints
 
 
 def options_of(settings: AwsSettings) -> AwsOptions:
@@ -32,8 +34,12 @@ def options_of(settings: AwsSettings) -> AwsOptions:
 
 def endpoints_of(settings: AwsSettings, clock: Clock) -> AwsEndpoints:
     """Make the endpoints. One that could be guessed, or a topic that is none, stops the start."""
+    from twokey.providers.aws.endpoints import AwsEndpoints, EventBridgeEndpoint, SnsEndpoint
+
     sns = None
     if settings.sns_topics:
+        from twokey.providers.aws.sns import SnsListener
+
         sns = SnsEndpoint(settings.sns_secret, SnsListener(settings.sns_topics, clock).hear)
     keys = tuple(EventBridgeEndpoint(name, key) for name, key in settings.keys().items())
     return AwsEndpoints(sns, keys)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from twokey.core.errors import Invalid
 from twokey.ports import Clock, Cursors, Source
-from twokey.providers.azure import entra
-from twokey.providers.azure.endpoints import AzureEndpoints, EventGridEndpoint, WebhookEndpoint
 from twokey.providers.azure.event_topics import EventTopics
 from twokey.providers.azure.queues import StorageQueue
 from twokey.providers.azure.session import PUBLIC_CLOUD, AzureOptions, AzureSession
 from twokey.providers.azure.settings import AzureSettings
 from twokey.providers.azure.setup import KINDS, Secure, Setup, Wanted
-from twokey.providers.azure.signing_keys import SigningKeys
 from twokey.providers.azure.sources import ActivityLog, ServiceHealthEvents
+
+if TYPE_CHECKING:
+    from twokey.providers.azure.endpoints import AzureEndpoints
+    from twokey.providers.azure.signing_keys import SigningKeys
 
 Authorize = Callable[[str], bool] | None
 
@@ -89,6 +91,9 @@ def _registration(settings: AzureSettings, webhook: str, object_id: str) -> Secu
 
 def endpoints_of(settings: AzureSettings, clock: Clock) -> AzureEndpoints:
     """Make the endpoints. One that could be guessed, or whose token nobody could have, stops the start."""
+    from twokey.providers.azure import entra
+    from twokey.providers.azure.endpoints import AzureEndpoints, EventGridEndpoint, WebhookEndpoint
+
     tokens = _tokens(settings, clock)
     webhooks = tuple(
         WebhookEndpoint(
@@ -119,6 +124,9 @@ def endpoints_of(settings: AzureSettings, clock: Clock) -> AzureEndpoints:
 
 def _tokens(settings: AzureSettings, clock: Clock) -> Callable[[str, str, str], Authorize]:
     """Return what makes the judge of an endpoint's tokens; all endpoints share one set of keys."""
+    from twokey.providers.azure.entra import WebhookTokens
+    from twokey.providers.azure.signing_keys import SigningKeys
+
     tenant = settings.webhook_tenant or settings.tenant
     authority = settings.authority.rstrip("/")
 
@@ -130,7 +138,7 @@ def _tokens(settings: AzureSettings, clock: Clock) -> Callable[[str, str, str], 
         if not settings.webhook_audience or endpoint in settings.doors_without_token:
             return None
         audiences = settings.webhook_audience
-        return entra.WebhookTokens(
+        return WebhookTokens(
             tenant, audiences, clock, keys(), authority=authority, role=role, app=app
         ).authorize
 
