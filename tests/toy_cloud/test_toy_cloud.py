@@ -24,6 +24,7 @@ from twokey.core.incidents import Incident
 from twokey.core.people import ChatAccount, ChatIdentity
 from twokey.core.responsibility import Label
 from twokey.core.runbooks import Plan, PlanState, Target
+from twokey.ports import CloudModule
 from twokey.testing.contracts.actions import ActionContract, Scene
 
 HERE = Path(__file__).parent
@@ -154,6 +155,13 @@ def test_everything_of_the_cloud_stands_in_its_folder() -> None:
     files = [path for path in places if path.is_file() and path.suffix not in (".pyc", ".mo")]
     assert len(files) > 300
     assert [path.name for path in files if "stratus" in path.read_text("utf-8").lower()] == []
+
+
+def test_the_how_to_names_everything_that_a_cloud_brings() -> None:
+    page = (ROOT / "docs" / "how-to" / "add-a-cloud.md").read_text("utf-8")
+    brings = [name for name in vars(CloudModule) if not name.startswith("_")]
+    assert len(brings) > 15
+    assert [name for name in brings if f"`{name}`" not in page] == []
 
 
 def test_its_settings_exist_only_where_it_is_registered(environment: dict[str, str]) -> None:
