@@ -14,7 +14,7 @@ import measure
 import programs
 from b14_audit import record
 from measure import Figures, Outcome, Size, at_most, compared, timed
-from twokey import settings
+from twokey import app, settings
 from twokey.core.people import Person, Roster, system
 from twokey.flow.review.record import gather
 from twokey.publish.render import PostmortemRenderer
@@ -66,7 +66,7 @@ def peak(home: Path) -> float:
 
 
 def _grow(home: Path) -> None:
-    renderer = PostmortemRenderer(settings.data_folder("templates"))
+    renderer = PostmortemRenderer(settings.data_folder("templates"), app.disclosure())
     with programs.folder() as small, record(small) as store:  # imports and templates are loaded beforehand
         written(store, 20)
         drafted(store, renderer, small / "page.md")
@@ -91,7 +91,7 @@ def run(size: Size) -> Outcome:
     ]
     with programs.folder() as home, record(home) as store:
         written(store, entries)
-        renderer = PostmortemRenderer(settings.data_folder("templates"))
+        renderer = PostmortemRenderer(settings.data_folder("templates"), app.disclosure())
         drafted(store, renderer, home / "page.md")
         gc.freeze()  # as the program does when all is loaded
         sides = {

@@ -32,6 +32,7 @@ from twokey.testing.clouds import ACCOUNT
 from twokey.testing.clouds.company import AccessKey
 from twokey.testing.people import the_team
 from twokey.testing.world import World
+from twokey.web import mounted
 
 
 def passed(name: str) -> None:
@@ -58,7 +59,7 @@ async def serve(world: World, options: SlackOptions, port: int) -> None:
     """Serve Slack's signed HTTP, with the engine beside it."""
     flows = Flows(world.intake, world.response, world.containment, world.review)  # type: ignore[arg-type]
     bot = slack_bot(flows, options, store=world.store, clock=world.clock, rosters=world.rosters)
-    served = Starlette(routes=[slack_route(bot, world.clock)])
+    served = Starlette(routes=[mounted(slack_route(bot, world.clock))])
     await uvicorn.Server(uvicorn.Config(served, port=port, log_level="error", access_log=False)).serve()
 
 

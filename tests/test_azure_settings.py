@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from twokey.app import build
-from twokey.app.azure import azure_doors, azure_session, azure_sources, azure_vouch
 from twokey.app.doctor import Finding, examine
 from twokey.core.errors import Invalid
 from twokey.providers.azure import entra, signing_keys
+from twokey.providers.azure.endpoints import AzureEndpoints
+from twokey.providers.azure.module import AzureModule
+from twokey.providers.azure.settings import AzureSettings
+from twokey.providers.azure.wiring import endpoints_of, session_of, sources_of
 from twokey.settings import Settings, load
 from twokey.testing.clocks import SettableClock
 
@@ -27,6 +30,14 @@ GOOD = {
 }
 
 
+def azure_of(settings: Settings) -> AzureSettings:
+    return settings.module(AzureModule).settings
+
+
+def doors_of(settings: Settings) -> AzureEndpoints:
+    return endpoints_of(azure_of(settings), SettableClock())
+
+
 class Nowhere:
     """Cursors of a source that was never read."""
 
@@ -38,10 +49,10 @@ class Nowhere:
 
 
 def test_the_defaults_are_those_of_the_public_cloud() -> None:
-    settings = Settings()
-    assert settings.azure_webhook_app == entra.ACTION_GROUPS_APP
-    assert settings.azure_event_grid_app == entra.EVENT_GRID_APP
-    assert settings.azure_authority == signing_keys.AUTHORITY
+    settings = AzureSettings()
+    assert settings.webhook_app == entra.ACTION_GROUPS_APP
+    assert settings.event_grid_app == entra.EVENT_GRID_APP
+    assert settings.authority == signing_keys.AUTHORITY
 
 
 @pytest.mark.parametrize(
@@ -84,27 +95,27 @@ def test_a_wrong_setting_is_named_and_its_secret_is_not(changed: dict[str, str],
 )
 def test_a_door_that_could_not_be_guarded_stops_the_start(changed: dict[str, str], code: str) -> None:
     with pytest.raises(Invalid, match=rf"azure\.{code}"):
-        azure_doors(load({**GOOD, **changed}), SettableClock())
+        doors_of(load({**GOOD, **changed}))
 
 
 def test_one_audience_guards_every_door_but_those_that_are_named() -> None:
-    doors = azure_doors(load(GOOD), SettableClock())
-    assert all(door.may_enter for door in (*doors.azure, *doors.events))
-    partly = azure_doors(load({**GOOD, "TWOKEY_AZURE_DOORS_WITHOUT_TOKEN": "prod"}), SettableClock())
-    assert [door.may_enter is None for door in (*partly.azure, *partly.events)] == [True, False]
-    open_doors = azure_doors(load({**GOOD, "TWOKEY_AZURE_WEBHOOK_AUDIENCE": ""}), SettableClock())
-    assert [door.may_enter for door in (*open_doors.azure, *open_doors.events)] == [None, None]
+    doors = doors_of(load(GOOD))
+    assert all(door.authorize for door in (*doors.webhooks, *doors.events))
+    partly = doors_of(load({**GOOD, "TWOKEY_AZURE_DOORS_WITHOUT_TOKEN": "prod"}))
+    assert [door.authorize is None for door in (*partly.webhooks, *partly.events)] == [True, False]
+    open_doors = doors_of(load({**GOOD, "TWOKEY_AZURE_WEBHOOK_AUDIENCE": ""}))
+    assert [door.authorize for door in (*open_doors.webhooks, *open_doors.events)] == [None, None]
 
 
 def test_two_doors_do_not_share_a_secret_across_kinds() -> None:
     with pytest.raises(Invalid, match=r"web\.door_twice"):
-        azure_doors(load({**GOOD, "TWOKEY_AZURE_EVENT_GRID": f"grid={SECRET}"}), SettableClock())
+        doors_of(load({**GOOD, "TWOKEY_AZURE_EVENT_GRID": f"grid={SECRET}"}))
 
 
 def test_what_is_read_follows_from_the_settings() -> None:
     def names(**changed: str) -> list[str]:
-        settings = load({**GOOD, **changed})
-        made = azure_sources(settings, azure_session(settings), SettableClock(), Nowhere())
+        settings = azure_of(load({**GOOD, **changed}))
+        made = sources_of(settings, session_of(settings), SettableClock(), Nowhere())
         return [source.name for source in made]
 
     polled = [f"azure.poll:{SUBSCRIPTION}", f"azure.activitylog:{SUBSCRIPTION}"]
@@ -131,10 +142,12 @@ def test_doctor_says_which_doors_are_guarded_and_what_is_wrong_with_the_queues(t
 def test_for_whom_a_source_may_speak_is_read_from_the_settings() -> None:
     scopes = f"webhook:prod={SUBSCRIPTION}+{TENANT},eventgrid:grid=*,"
     loaded = load({**GOOD, "TWOKEY_AZURE_SOURCE_SCOPES": scopes})
-    assert loaded.azure_source_scopes == (f"webhook:prod={SUBSCRIPTION}+{TENANT}", "eventgrid:grid=*")
-    azure_vouch(loaded)
+    assert azure_of(loaded).source_scopes == (f"webhook:prod={SUBSCRIPTION}+{TENANT}", "eventgrid:grid=*")
+    loaded.module(AzureModule).source_authorization()
     with pytest.raises(Invalid, match=r"azure\.scope\.entry") as refused:
-        azure_vouch(load({**GOOD, "TWOKEY_AZURE_SOURCE_SCOPES": f"eventgrid:grid=*,prod={SUBSCRIPTION}"}))
+        load({**GOOD, "TWOKEY_AZURE_SOURCE_SCOPES": f"eventgrid:grid=*,prod={SUBSCRIPTION}"}).module(
+            AzureModule
+        ).source_authorization()
     assert f"prod={SUBSCRIPTION}" in str(refused.value)
 
 

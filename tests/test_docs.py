@@ -197,9 +197,8 @@ def test_the_tutorials_incidents_appear_in_slack_when_the_bot_is_served(tmp_path
 # -- what the reference must name ---------------------------------------------------------------------
 
 
-def default_of(spec: Any) -> str:
-    value = getattr(settings.Settings(), spec.name)
-    if spec.name.endswith("_dir") and spec.name != "postmortems_dir":
+def default_of(name: str, value: Any) -> str:
+    if name.endswith("_DIR") and name != "TWOKEY_POSTMORTEMS_DIR":
         return f"the shipped `{value.name}`"
     if isinstance(value, bool):
         value = str(value).lower()
@@ -220,21 +219,20 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 def test_every_setting_is_in_the_reference_with_its_default() -> None:
     rows = rows_of(page("settings.md"))
-    specs = settings.Settings.__dataclass_fields__.values()
-    expected = {f"TWOKEY_{spec.name.upper()}": default_of(spec) for spec in specs}
+    expected = {name: default_of(name, value) for name, value in settings.variables().items()}
     found = {name: cells[0] for name, cells in rows.items() if name.startswith("TWOKEY_")}
     assert found == expected
 
 
 def test_every_secret_setting_is_marked() -> None:
     rows = rows_of(page("settings.md"))
-    for spec in settings.Settings.__dataclass_fields__.values():
-        if spec.type == "Secret":
-            assert rows[f"TWOKEY_{spec.name.upper()}"][2] == "secret", spec.name
+    for name, default in settings.variables().items():
+        if isinstance(default, settings.Secret):
+            assert rows[name][2] == "secret", name
 
 
 def test_what_a_runbook_may_take_from_the_settings_is_named() -> None:
-    filled = settings.Settings(aws_quarantine_parent_ou="ou").config
+    filled = settings.load({"TWOKEY_AWS_QUARANTINE_PARENT_OU": "ou"}).config
     rows = rows_of(page("settings.md"))
     for cloud, names in filled.items():
         assert isinstance(names, dict)
@@ -242,7 +240,7 @@ def test_what_a_runbook_may_take_from_the_settings_is_named() -> None:
 
 
 def test_no_page_names_a_setting_that_does_not_exist() -> None:
-    known = {f"TWOKEY_{name.upper()}" for name in settings.Settings.__dataclass_fields__}
+    known = set(settings.variables())
     wrong = []
     for path in [*PAGES, *sorted((ROOT / "deploy").rglob("*"))]:
         if path.is_file():
@@ -297,7 +295,7 @@ def test_every_command_that_a_page_types_exists() -> None:
 
 def test_every_action_check_and_parameter_type_is_in_the_reference() -> None:
     missing = []
-    for cloud, brought in wiring.clouds_for_checking().items():
+    for cloud, brought in wiring.declarations().items():
         text = page(f"{cloud}-actions.md")
         names = [*brought.actions, *brought.checks, *brought.parameter_types]
         missing += [name for name in names if not in_code(name, text)]

@@ -18,20 +18,24 @@ from pathlib import Path
 import aiohttp
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from tests.lab.endpoints import application, hide
+from twokey.chat.slack.http_door import bounded
 from twokey.core.errors import Invalid, Unavailable
 from twokey.core.signals import NOT_TAKEN, RawNotification, raw_id
+from twokey.providers.azure.endpoints import AzureEndpoints, WebhookEndpoint
 from twokey.testing.clocks import SettableClock
-from twokey.web import Door, Doors, HideSecrets, Limits, serve, web_app
+from twokey.web import HideSecrets, Limits, serve
 
 LONGEST_QUEUE = Path("/proc/sys/net/core/somaxconn")
 SECRET = "kJ3-vQ8xT2mN7pLw9RzY5cBf1HgD4sEa"
 SECOND = "Zx8_Cv6bN4mQ2wE0rT9yU7iO5pA3sD1f"
-DOORS = Doors(
+DOORS = AzureEndpoints(
     (
-        Door("prod", SECRET, account="sub-1", tenant="tenant-1"),
-        Door("second", SECOND, account="sub-2"),
+        WebhookEndpoint("prod", SECRET, account="sub-1", tenant="tenant-1"),
+        WebhookEndpoint("second", SECOND, account="sub-2"),
     )
 )
 
@@ -105,7 +109,9 @@ class Running:
 @asynccontextmanager
 async def running(app: Starlette, **options: float):  # type: ignore[no-untyped-def]
     stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, on_ready=ready.set_result, **options))
+    task = asyncio.create_task(
+        serve(app, "127.0.0.1", 0, stop, hide=hide, on_ready=ready.set_result, **options)
+    )
     await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
     if not ready.done():
         await task
@@ -119,12 +125,12 @@ async def running(app: Starlette, **options: float):  # type: ignore[no-untyped-
 
 def door(shelf: Shelf, **options: object) -> Starlette:
     settings: dict[str, object] = {
-        "doors": DOORS,
+        "azure": DOORS,
         "clock": SettableClock(),
         "readiness": dict,
         **options,
     }
-    return web_app(shelf.receive, **settings)  # type: ignore[arg-type]
+    return application(shelf.receive, **settings)  # type: ignore[arg-type]
 
 
 def run(app: Starlette, story: Callable[[Running], Awaitable[None]], **options: float) -> None:
@@ -369,7 +375,7 @@ def test_many_idle_connections_do_not_keep_a_webhook_out(shelf: Shelf) -> None:
         for _, writer in idle:
             writer.close()
 
-    run(door(shelf), story, max_owing=20, head_s=30.0)
+    run(door(shelf), story, max_pending=20, head_s=30.0)
     assert shelf.bodies == {b"first"}
 
 
@@ -406,7 +412,7 @@ def test_a_request_that_is_being_answered_is_not_closed_for_others(shelf: Shelf)
         for _, writer in idle:
             writer.close()
 
-    run(door(shelf), story, max_owing=3, head_s=30.0)
+    run(door(shelf), story, max_pending=3, head_s=30.0)
 
 
 def test_bodies_that_drip_in_together_do_not_fill_the_memory(shelf: Shelf) -> None:
@@ -638,7 +644,7 @@ def test_a_caller_with_a_wrong_token_is_refused_before_its_body_is_read(shelf: S
         seen.append(authorization)
         return authorization == "Bearer good"
 
-    doors = Doors((Door("secure", SECRET, may_enter=may_enter),))
+    doors = AzureEndpoints((WebhookEndpoint("secure", SECRET, authorize=may_enter),))
 
     async def story(web: Running) -> None:
         head = f"POST /azure/{SECRET} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n".encode()
@@ -646,7 +652,7 @@ def test_a_caller_with_a_wrong_token_is_refused_before_its_body_is_read(shelf: S
         assert await web.post(b"x", headers={"Authorization": "Bearer bad"}) == 401
         assert await web.post(b"x", headers={"Authorization": "Bearer good"}) == 202
 
-    run(door(shelf, doors=doors), story)
+    run(door(shelf, azure=doors), story)
     assert seen == ["", "Bearer bad", "Bearer good"]
     assert shelf.bodies == {b"x"}
 
@@ -658,7 +664,7 @@ def test_a_token_that_cannot_be_judged_now_is_asked_for_again(shelf: Shelf) -> N
     async def story(web: Running) -> None:
         assert await web.post(b"x", headers={"Authorization": "Bearer good"}) == 503
 
-    run(door(shelf, doors=Doors((Door("secure", SECRET, may_enter=no_keys),))), story)
+    run(door(shelf, azure=AzureEndpoints((WebhookEndpoint("secure", SECRET, authorize=no_keys),))), story)
     assert shelf.rows == {}
 
 
@@ -666,12 +672,9 @@ def test_slack_requests_that_cannot_be_slacks_get_401_and_not_500(shelf: Shelf) 
     """S1: Bolt answers these with 500."""
     reached: list[bytes] = []
 
-    async def slack(scope: object, receive: Callable[[], Awaitable[dict[str, object]]], send: object) -> None:
-        message = await receive()
-        body = message["body"]
-        assert isinstance(body, bytes)
-        reached.append(body)
-        await PlainTextResponse("bolt")(scope, receive, send)  # type: ignore[arg-type]
+    async def slack(request: Request) -> PlainTextResponse:
+        reached.append(await request.body())
+        return PlainTextResponse("bolt")
 
     good = {"X-Slack-Request-Timestamp": "1700000000", "X-Slack-Signature": "v0=" + "0" * 64}
 
@@ -698,7 +701,7 @@ def test_slack_requests_that_cannot_be_slacks_get_401_and_not_500(shelf: Shelf) 
         assert await status({**good, "Content-Encoding": "gzip"}) == 415
         assert reached == [b"payload=1"]
 
-    run(door(shelf, slack=slack), story)
+    run(door(shelf, slack=bounded(slack)), story)
 
 
 @pytest.mark.parametrize(
@@ -714,7 +717,7 @@ def test_slack_requests_that_cannot_be_slacks_get_401_and_not_500(shelf: Shelf) 
 )
 def test_a_secret_that_could_be_guessed_stops_the_start(secret: str, code: str) -> None:
     with pytest.raises(Invalid) as fault:
-        Doors((Door("prod", secret),))
+        AzureEndpoints((WebhookEndpoint("prod", secret),))
     assert fault.value.message.code == code
     if secret:
         assert secret not in str(fault.value)
@@ -722,16 +725,16 @@ def test_a_secret_that_could_be_guessed_stops_the_start(secret: str, code: str) 
 
 def test_two_doors_with_one_secret_or_one_name_stop_the_start() -> None:
     with pytest.raises(Invalid, match=r"web\.door_twice"):
-        Doors((Door("one", SECRET), Door("two", SECRET)))
+        AzureEndpoints((WebhookEndpoint("one", SECRET), WebhookEndpoint("two", SECRET)))
     with pytest.raises(Invalid, match=r"web\.door_twice"):
-        Doors((Door("one", SECRET), Door("one", SECOND)))
+        AzureEndpoints((WebhookEndpoint("one", SECRET), WebhookEndpoint("one", SECOND)))
     with pytest.raises(Invalid, match=r"web\.door_name"):
-        Doors((Door("One Door", SECRET),))
+        AzureEndpoints((WebhookEndpoint("One Door", SECRET),))
 
 
 def test_a_door_does_not_show_its_secret() -> None:
     assert SECRET not in repr(DOORS)
-    assert SECRET not in str(DOORS.azure[0])
+    assert SECRET not in str(DOORS.webhooks[0])
 
 
 @pytest.fixture
@@ -774,7 +777,7 @@ def test_the_secret_is_in_no_log_line(shelf: Shelf, lines: list[str]) -> None:
 
 def test_the_filter_keeps_the_rest_of_a_line() -> None:
     record = logging.LogRecord("x", 20, "f", 1, 'a "/azure/%s?q=1" b', ("abc",), None)
-    assert HideSecrets().filter(record)
+    assert HideSecrets(hide).filter(record)
     assert record.getMessage() == 'a "/azure/***?q=1" b'
 
 

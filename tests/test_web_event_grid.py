@@ -12,12 +12,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.lab.endpoints import application, hide
 from twokey.core.errors import Invalid, Unavailable
 from twokey.core.signals import RawNotification
+from twokey.providers.azure.endpoints import AzureEndpoints, EventGridEndpoint, WebhookEndpoint
 from twokey.providers.azure.event_topics import EventTopics
 from twokey.testing.clocks import SettableClock
-from twokey.web import Door, Doors, EventDoor, serve, web_app
-from twokey.web.doors import hidden
+from twokey.web import serve
 
 SECRET = "kJ3-vQ8xT2mN7pLw9RzY5cBf1HgD4sEa"
 WEBHOOK = "Zx8_Cv6bN4mQ2wE0rT9yU7iO5pA3sD1f"
@@ -63,11 +64,11 @@ class Grid:
 
 
 @asynccontextmanager
-async def running(shelf: Shelf, door: EventDoor):  # type: ignore[no-untyped-def]
+async def running(shelf: Shelf, door: EventGridEndpoint):  # type: ignore[no-untyped-def]
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    doors = Doors((Door("webhook", WEBHOOK),), (door,))
-    app = web_app(shelf.receive, doors=doors, clock=SettableClock(), readiness=dict)
-    task = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, on_ready=port.set_result))
+    doors = AzureEndpoints((WebhookEndpoint("webhook", WEBHOOK),), (door,))
+    app = application(shelf.receive, azure=doors, clock=SettableClock(), readiness=dict)
+    task = asyncio.create_task(serve(app, "127.0.0.1", 0, stop, hide=hide, on_ready=port.set_result))
     async with aiohttp.ClientSession() as client:
         try:
             yield Grid(f"http://127.0.0.1:{await port}", client)
@@ -87,7 +88,7 @@ def run(shelf: Shelf) -> Callable[..., None]:
 
     def tell(story: Callable[[Grid], Awaitable[None]], **door: Any) -> None:
         async def whole() -> None:
-            made = EventDoor(
+            made = EventGridEndpoint(
                 "grid", SECRET, tenant="tenant-1", handshake=EventTopics((TOPIC,)).handshake, **door
             )
             async with running(shelf, made) as grid:
@@ -268,7 +269,7 @@ def test_the_token_is_asked_for_first_where_the_door_wants_one(
             assert found[0] == status
         assert (await grid.options())[0] == 401
 
-    run(story, may_enter=may_enter)
+    run(story, authorize=may_enter)
     assert asked == ["bad", "later", "good", ""]
     assert len(shelf.rows) == 1
 
@@ -298,4 +299,4 @@ def test_no_log_shows_the_secret() -> None:
         f"POST /azure/events?code={SECRET} 200",
         f"/x?a=1&code={SECRET}",
     ):
-        assert SECRET not in hidden(line)
+        assert SECRET not in hide(line)

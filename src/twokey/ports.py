@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from threading import Event as Stop
 from typing import Protocol, TypeVar
 
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message
 from twokey.core.executions import Lookup
+from twokey.core.incidents import Incident
 from twokey.core.jobs import Job
 from twokey.core.people import Actor, Roster
 from twokey.core.postmortems import Postmortem, Record
@@ -166,7 +169,19 @@ class Normaliser(Protocol):
         ...
 
 
-Vouch = Callable[[Signal, RawNotification], Message | None]
+class DocumentReader(Normaliser, Protocol):
+    """A normaliser that also takes documents which come without an envelope: files that somebody classifies."""
+
+    def recognises(self, document: Json) -> bool:
+        """Say whether a document looks like something this cloud sends."""
+        ...
+
+    def normalise_json(self, document: Json, raw: RawNotification) -> tuple[Signal, ...]:
+        """Return the signals in a document that was parsed already."""
+        ...
+
+
+AuthorizeSource = Callable[[Signal, RawNotification], Message | None]
 """Says why the source of a notification may not speak for what a signal of it names; None when it may."""
 
 
@@ -252,6 +267,148 @@ class Cloud(Protocol):
     actions: Mapping[str, Action]
     checks: Mapping[str, Check]
     parameter_types: Mapping[str, str]  # type name -> regular expression that the whole text must match
+    scope_parameters: tuple[str, ...]
+    """The parameters of a runbook that say where its plan acts, and with it who may approve it.
+
+    Each has the type `<cloud>.<parameter>`. Where a runbook asks for none of them it acts where the incident is.
+    """
+
+
+class Inbox(Protocol):
+    """Where the endpoints put what came, before they answer."""
+
+    async def put(self, raw: RawNotification) -> None:
+        """Return when the notification is durable; raise Unavailable when it is not, or takes too long."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address that the process answers to: `answer` is what Starlette takes as the endpoint of a route."""
+
+    path: str
+    methods: tuple[str, ...]
+    answer: Callable[..., Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A cloud that is configured, and the queues and lists of it that are read, over one session."""
+
+    cloud: Cloud
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at an installation: `look` says what it found, or raises what has to be mended."""
+
+    part: str
+    look: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicNames:
+    """What a page for outsiders may say about a cloud, all of it from closed sets, and what it must never show.
+
+    What must never be shown are shapes with the name by which people are told: `wholes` are taken out before
+    addresses and e-mails are looked for, `ids` after them, and every host in one of `domains`.
+    """
+
+    title: str = ""
+    region: Callable[[str], str] = lambda _region: ""  # as outsiders may read it; "" of text that is none
+    services: Mapping[str, str] = field(
+        default_factory=dict
+    )  # as signals name it, in small letters -> its name
+    tracking_id: str = ""  # regular expression of a public one; "" when there are none
+    wholes: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    ids: tuple[tuple[str, re.Pattern[str]], ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+class CloudModule(Protocol):
+    """What a cloud's folder brings, as its own section of the settings describes it. Making one loads no SDK.
+
+    `twokey.clouds` lists them. Notifications of every cloud are read; what is done, and fetched, in a cloud needs
+    that TWOKEY_CLOUDS names it.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the word its runbooks, sources and settings begin with."""
+        ...
+
+    @property
+    def scope(self) -> str:
+        """Return the regular expression of what people hold roles for: an account, a subscription or the like."""
+        ...
+
+    @property
+    def secret_prefixes(self) -> tuple[str, ...]:
+        """Return what stands right before a secret in the addresses it is called by: `/x/` or `?code=`."""
+        ...
+
+    @property
+    def public(self) -> PublicNames:
+        """Return what a page for outsiders may say about it."""
+        ...
+
+    @property
+    def cause_wait(self) -> timedelta:
+        """Return how long a signal waits for the one that has its cause, where it is known to follow."""
+        ...
+
+    def variables(self) -> Mapping[str, object]:
+        """Return every variable of its section, `TWOKEY_<NAME>_*`, with its default."""
+        ...
+
+    def read(self, environment: Mapping[str, str]) -> tuple[CloudModule, list[str]]:
+        """Return it as these variables describe it, and what is wrong with them: `<variable>: <what is wanted>`."""
+        ...
+
+    def config(self) -> Mapping[str, Json]:
+        """Return what a runbook may take `from: config.<name>.*`."""
+        ...
+
+    def normaliser(self) -> DocumentReader:
+        """Return its reader of notifications."""
+        ...
+
+    def complete_signal(self, signal: Signal) -> Signal:
+        """Return a signal of before readers gave typed answers with what today's reader would answer."""
+        ...
+
+    def complete_incident(self, incident: Incident) -> Incident:
+        """Return an incident of before with the same."""
+        ...
+
+    def source_authorization(self) -> AuthorizeSource:
+        """Return what says for whom a source may speak; Invalid where the settings do not say it clearly."""
+        ...
+
+    def declarations(self, clock: Clock) -> Cloud:
+        """Return its actions, checks and types for whoever checks a runbook: no setting is needed."""
+        ...
+
+    def connect(self, clock: Clock, cursors: Cursors) -> Connection:
+        """Return the cloud and what is read from it. Nothing is called yet; an address that is none is Invalid."""
+        ...
+
+    def routes(self, inbox: Inbox, clock: Clock) -> Sequence[Route]:
+        """Return the addresses that it calls; Invalid where one could be guessed."""
+        ...
+
+    def heard_from(self) -> tuple[str, ...]:
+        """Return the sources that speak by themselves, each by the very `RawNotification.source` of what it says."""
+        ...
+
+    def looks(self, clock: Clock, *, is_configured: bool) -> Sequence[Look]:
+        """Return what an examination of the installation looks at."""
+        ...
+
+    def policies(self) -> Mapping[str, Json]:
+        """Return the documents that grant the least it needs, by file name."""
+        ...
 
 
 class Library(Protocol):
@@ -302,6 +459,6 @@ def no_checkpoint(name: str) -> None:
     """Go on."""
 
 
-def no_dispute(signal: Signal, raw: RawNotification) -> Message | None:  # noqa: ARG001 - the port has them
+def authorize_every_source(signal: Signal, raw: RawNotification) -> Message | None:  # noqa: ARG001 - the port has them
     """Let every source speak for everything."""
     return None

@@ -43,7 +43,7 @@ async def _read(world: Installation) -> list[Address]:
     app = wiring.build(settings.load(world.variables))
     flows = Flows(app.intake, app.response, app.containment, app.review)
     options = slack_options(app.settings)
-    bot = slack_bot(flows, options, store=app.bell, clock=app.clock, rosters=app.rosters)
+    bot = slack_bot(flows, options, store=app.hooked, clock=app.clock, rosters=app.rosters)
     try:
         routes: list[Any] = list(web_door(app, bot, dict).routes)
         return [Address(route.path, tuple(sorted(route.methods or METHODS))) for route in routes]

@@ -22,15 +22,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.lab.aws import FakeSns
 from tests.lab.aws.authority import Authority
+from tests.lab.endpoints import application
 from tests.lab.trials import Proof
 from tests.lab.web import Served, served
 from twokey.core.errors import Invalid, Refused
 from twokey.core.signals import RawNotification
+from twokey.providers.aws.endpoints import AwsEndpoints, SnsEndpoint
 from twokey.providers.aws.normalise import AwsNormaliser
 from twokey.providers.aws.sns import SnsHosts, SnsListener, topic_of
 from twokey.providers.aws.sns.addresses import certificate_path, confirmation_path
+from twokey.providers.azure.endpoints import AzureEndpoints
 from twokey.testing.clocks import SettableClock
-from twokey.web import AwsDoors, Doors, SnsDoor, web_app
 
 SECRET = "Qm3xT8vB1nZ6kL9wR4yU7iO2pA5sD0fG"
 OTHER_TOPIC = "arn:aws:sns:us-east-1:999999999999:twokey-findings"
@@ -138,12 +140,12 @@ def standing(
         frozenset({topic_of(sns.topic).host}), timeout_s=timeout_s, reach=sns.reach, context=sns.context
     )
     listener = SnsListener([sns.topic], clock, hosts=hosts)
-    app = web_app(
+    app = application(
         shelf.receive,
-        doors=Doors(()),
+        azure=AzureEndpoints(),
         clock=clock,
         readiness=dict,
-        aws=AwsDoors(sns=SnsDoor(SECRET, listener.hear, judge_s)),
+        aws=AwsEndpoints(sns=SnsEndpoint(SECRET, listener.hear, judge_s)),
     )
     with served(app) as web:
         yield Doorway(web, sns, shelf, clock, listener, went)
@@ -496,4 +498,4 @@ def test_s08_topics_are_whole_arns() -> None:
 def test_s08_the_doors_secret_is_long_and_no_other_doors() -> None:
     for secret in ("short", "a" * 40, "with/a/slash" * 4):
         with pytest.raises(Invalid):
-            AwsDoors(sns=SnsDoor(secret, lambda body: None))  # type: ignore[arg-type, return-value]
+            AwsEndpoints(sns=SnsEndpoint(secret, lambda body: None))  # type: ignore[arg-type, return-value]

@@ -27,7 +27,7 @@ from twokey.demo.notifications import SUBSCRIPTION
 from twokey.flow.planning.planner import Planner
 from twokey.providers.azure import provider
 from twokey.providers.azure.normalise import AzureNormaliser
-from twokey.providers.azure.vouching import scopes_of
+from twokey.providers.azure.source_authorization import scopes_of
 from twokey.settings import data_folder, load
 
 A = "aaaaaaaa-0000-4000-8000-00000000000a"
@@ -73,7 +73,9 @@ def an_alert(subscription: str, resource: str = "", **changes: Any) -> bytes:
 
 def sorted_out(source: str, *bodies: bytes, scopes: tuple[str, ...] = SCOPES) -> Sorting:
     """Let alerts come by a source, and sort them as the program would with these settings."""
-    world = Sorting(vouch=wiring.vouch(load({"TWOKEY_AZURE_SOURCE_SCOPES": ",".join(scopes)})))
+    world = Sorting(
+        authorize_source=wiring.source_authorization(load({"TWOKEY_AZURE_SOURCE_SCOPES": ",".join(scopes)}))
+    )
     world.arrives(source, *bodies)
     world.works()
     return world
@@ -416,7 +418,7 @@ def test_s13_azures_own_test_passes_any_list() -> None:
 
 
 def test_s13_each_cloud_is_asked_about_its_own_alone() -> None:
-    vouch = wiring.vouch(
+    vouch = wiring.source_authorization(
         load(
             {
                 "TWOKEY_AWS_SOURCE_SCOPES": "sqs:q=111111111111",

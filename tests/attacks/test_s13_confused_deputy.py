@@ -15,16 +15,17 @@ import pytest
 from tests.lab.installation import Installation
 from tests.lab.intake_harness import Sorting
 from tests.lab.trials import Proof
-from twokey.app.aws import aws_options, aws_vouch
 from twokey.core.errors import Invalid, Refused
 from twokey.core.incidents import Incident
 from twokey.core.signals import RawNotification, Resource, Signal, raw_id
 from twokey.demo.company import BUCKETS, EXTERNAL_ID, REGION, ROLE, SHOP, TOOLS
 from twokey.demo.emulators import Ministack
 from twokey.flow.planning.planner import Planner
+from twokey.providers.aws.module import AwsModule
 from twokey.providers.aws.normalise import AwsNormaliser
 from twokey.providers.aws.session import AwsSession
-from twokey.providers.aws.vouching import scopes_of
+from twokey.providers.aws.source_authorization import scopes_of
+from twokey.providers.aws.wiring import options_of
 from twokey.settings import load
 from twokey.testing.clocks import SettableClock
 
@@ -44,7 +45,7 @@ def a_finding(account: str = A, region: str = "us-east-1", **changes: Any) -> by
 
 def sorted_out(source: str, *bodies: bytes, scopes: tuple[str, ...] = SCOPES) -> Sorting:
     """Let findings come by a source, and sort them."""
-    world = Sorting(vouch=scopes_of(scopes).dispute)
+    world = Sorting(authorize_source=scopes_of(scopes).dispute)
     world.arrives(source, *bodies)
     world.works()
     return world
@@ -94,7 +95,11 @@ def test_s13_what_is_disputed_is_kept_shown_and_audited(proof: Proof) -> None:
 
 def planned(incident: Incident) -> Any:
     """Ask for a plan in a cloud that fails the test as soon as it is asked for anything."""
-    nothing: Any = type("Untouched", (), {"actions": {}, "checks": {}, "parameter_types": {}})
+    nothing: Any = type(
+        "Untouched",
+        (),
+        {"actions": {}, "checks": {}, "parameter_types": {}, "scope_parameters": ("account_id",)},
+    )
     runbook: Any = type("Book", (), {"provider": "aws", "id": "aws.any"})
     return Planner({"aws": nothing}, {}).plan(runbook, incident, {})
 
@@ -205,7 +210,7 @@ def test_s13_an_allowlist_that_is_not_understood_stops_the_start(entry: str) -> 
 
 def test_s13_honest_notifications_are_not_disputed() -> None:
     """Every sample that agrees with itself: an allowlist of nothing but agreement sets hardly any apart."""
-    vouch = aws_vouch(load({}))
+    vouch = AwsModule().source_authorization()
     disputed, seen = [], 0
     folders = [FIXTURES, *([CORPUS] if CORPUS.exists() else [])]
     for path in sorted(
@@ -275,7 +280,11 @@ def _roles(aws: Ministack) -> list[str]:
 
 def spied(environment: dict[str, str]) -> tuple[AwsSession, list[dict[str, Any]]]:
     """Return the session that these settings make, and what it asks STS for."""
-    options = replace(aws_options(load(environment)), access_key_id="test", secret_access_key="test")
+    options = replace(
+        options_of(load(environment).module(AwsModule).settings),
+        access_key_id="test",
+        secret_access_key="test",
+    )
     session, asked = AwsSession(options, SettableClock()), []
 
     def note(params: dict[str, Any], **_: Any) -> None:

@@ -58,6 +58,7 @@ class DemoCloud:
     actions: Mapping[str, DemoAction]
     checks: Mapping[str, DemoCheck]
     parameter_types: Mapping[str, str] = field(default_factory=dict)
+    scope_parameters: tuple[str, ...] = ("account_id",)
 
 
 def _cloud(name: str) -> DemoCloud:

@@ -10,15 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twokey.catalog.roster import FileRosters, load_roster, read_roster
+from twokey.clouds import CLOUDS
 from twokey.core.errors import Invalid, Refused
 from twokey.core.people import ChatAccount, Role
 
 ROSTERS = Path(__file__).resolve().parents[1] / "fixtures" / "rosters"
 GOOD = (ROSTERS / "good.yaml").read_text(encoding="utf-8")
 
+SCOPES = tuple(module.scope for module in CLOUDS)
+
 
 def test_people_have_ids_accounts_roles_and_scopes() -> None:
-    roster = load_roster(GOOD, "roster.yaml")
+    roster = load_roster(GOOD, "roster.yaml", SCOPES)
     mika = roster.person("mika.sato")
     assert mika is not None
     assert mika.name == "佐藤 美香"
@@ -31,13 +34,13 @@ def test_people_have_ids_accounts_roles_and_scopes() -> None:
 
 
 def test_two_slack_accounts_of_one_person_are_one_person() -> None:
-    roster = load_roster(GOOD, "roster.yaml")
+    roster = load_roster(GOOD, "roster.yaml", SCOPES)
     assert roster.behind(ChatAccount("T0ACME", "U0MIKA")) is roster.behind(ChatAccount("T0LABS", "U0MIKA2"))
 
 
 @pytest.mark.parametrize("text", ["", "# nobody yet\n", "people:\n", "people: []\n"])
 def test_an_empty_roster_means_nobody(text: str) -> None:
-    assert load_roster(text, "roster.yaml").people == ()
+    assert load_roster(text, "roster.yaml", SCOPES).people == ()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +71,7 @@ def test_a_roster_that_could_make_two_people_of_one_is_refused(
     old: str, new: str, code: str, key: str
 ) -> None:
     assert old in GOOD
-    roster, faults = read_roster(GOOD.replace(old, new, 1), "roster.yaml")
+    roster, faults = read_roster(GOOD.replace(old, new, 1), "roster.yaml", SCOPES)
     assert (code, key) in [(fault.message.code, fault.message.params["key"]) for fault in faults]
     assert roster.people == (), "a faulty roster is nobody, never a part of it"
 
@@ -76,19 +79,19 @@ def test_a_roster_that_could_make_two_people_of_one_is_refused(
 def test_the_file_is_read_again_at_every_question(tmp_path: Path) -> None:
     path = tmp_path / "roster.yaml"
     path.write_text(GOOD)
-    rosters = FileRosters(path)
+    rosters = FileRosters(path, SCOPES)
     assert rosters.current().person("tomas.novak")
     before = path.stat()
     path.write_text(GOOD.replace("tomas.novak", "tomas.nowak"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert rosters.current().person("tomas.novak") is None
-    assert rosters.current().digest != load_roster(GOOD, "x").digest
+    assert rosters.current().digest != load_roster(GOOD, "x", SCOPES).digest
 
 
 def test_a_file_that_is_gone_or_faulty_refuses_and_never_answers_with_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "roster.yaml"
     path.write_text(GOOD)
-    rosters = FileRosters(path)
+    rosters = FileRosters(path, SCOPES)
     assert rosters.current().people
     for content in (b"people: [", b"\xff", GOOD.replace("totp", "x").encode()):
         path.write_bytes(content)
@@ -106,7 +109,7 @@ def test_a_refusal_names_the_line_but_no_path_of_the_machine(tmp_path: Path) -> 
     path = tmp_path / "roster.yaml"
     path.write_text("people:\n  - id: a\n")
     with pytest.raises(Refused) as refused:
-        FileRosters(path).current()
+        FileRosters(path, SCOPES).current()
     assert refused.value.message.params["reason"].startswith("roster.yaml:2")
 
 
@@ -117,7 +120,7 @@ def test_a_refusal_names_the_line_but_no_path_of_the_machine(tmp_path: Path) -> 
 def test_no_mutation_of_a_roster_crashes_or_gives_one_account_to_two_people(
     at: int, cut: int, new: str
 ) -> None:
-    roster, faults = read_roster(GOOD[:at] + new + GOOD[at + cut :], "roster.yaml")
+    roster, faults = read_roster(GOOD[:at] + new + GOOD[at + cut :], "roster.yaml", SCOPES)
     assert all(isinstance(fault, Invalid) for fault in faults)
     accounts = [account for person in roster.people for account in person.accounts]
     assert len(accounts) == len(set(accounts))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -117,6 +119,10 @@ CASES: tuple[Case, ...] = (
     ("the Root's id as a default", QUARANTINE, "default: responder", "default: r-0abc", "runbook.root_literal", "spec.params.role.default", "r-0abc"),
     ("a retry for anything", QUARANTINE, "retry_on: [throttle,", "retry_on: [everything,", "schema.not_one_of", f"{STEPS}[1].retry.retry_on[0]", "everything"),
     ("an undo for the whole without approval", QUARANTINE, "requires: approval}", "requires: nothing}", "schema.not_one_of", "spec.undo.requires", "nothing}"),
+    ("a place to act of any form", QUARANTINE, "account_id: {type: demo.account_id", "account_id: {type: text", "runbook.scope_type", "spec.params.account_id", "account_id: {type: text"),
+    ("places to act, several", QUARANTINE, "account_id: {type: demo.account_id", "account_id: {type: demo.account_ids", "runbook.scope_type", "spec.params.account_id", "account_id: {type: demo.account_ids"),
+    ("a place to act by another name", KEY, "    protect: {type: bool", "    victim: {type: demo.account_id, required: true}\n    protect: {type: bool", "runbook.scope_not_named", "spec.params.victim", "victim:"),
+    ("places to act by another name", KEY, "    protect: {type: bool", "    victims: {type: demo.account_ids, required: true}\n    protect: {type: bool", "runbook.scope_not_named", "spec.params.victims", "victims:"),
     ("no steps", KEY, "  steps:\n", "  steps: []\n  guards:\n", "schema.empty", "spec.steps", "steps: []"),
 )  # fmt: skip
 
@@ -142,6 +148,28 @@ def test_a_broken_runbook_is_refused_with_file_line_and_key(
         for f in reading.faults
     ]
     assert wanted in told
+
+
+def test_a_runbook_of_a_cloud_that_names_no_scope_is_refused(
+    good: Callable[[str], str], folder: Path, clouds: Mapping[str, Cloud]
+) -> None:
+    """Its plans would be everybody's: who may approve follows from where a plan acts."""
+    (name, cloud), *_ = clouds.items()
+    silent: Any = replace(cast("Any", cloud), scope_parameters=())
+    for runbook_id in (KEY, QUARANTINE):
+        (fault,) = _read(runbook_id, good(runbook_id), folder, {**clouds, name: silent}).faults
+        assert (fault.message.code, fault.message.params["key"]) == (
+            "runbook.cloud_without_scope",
+            "spec.provider",
+        )
+
+
+def test_another_account_beside_the_one_that_is_acted_on_is_no_fault(
+    good: Callable[[str], str], folder: Path, clouds: Mapping[str, Cloud]
+) -> None:
+    also = "    archive: {type: demo.account_id}\n"
+    text = good(QUARANTINE).replace("  params:\n", "  params:\n" + also, 1)
+    assert _read(QUARANTINE, text, folder, clouds).faults == ()
 
 
 @pytest.mark.parametrize("runbook_id", [QUARANTINE, KEY])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twokey.app import clouds_for_checking
+from twokey.app import declarations
 from twokey.catalog.library import FileLibrary
 from twokey.catalog.references import INCIDENT_FACTS
 from twokey.catalog.runbooks import read_runbook
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def library() -> FileLibrary:
-    return FileLibrary(ROOT / "runbooks", clouds_for_checking())
+    return FileLibrary(ROOT / "runbooks", declarations())
 
 
 def test_no_shipped_runbook_has_a_fault(library: FileLibrary) -> None:

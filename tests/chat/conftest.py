@@ -35,6 +35,7 @@ from twokey.testing.clocks import SystemClock
 from twokey.testing.clouds import MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp
+from twokey.web import mounted
 
 
 class PaperPublisher:
@@ -130,7 +131,10 @@ class World:
         """Offer the signed HTTP door instead, and return its address."""
         self.bot = self.loop.run(self._made())
         config = uvicorn.Config(
-            Starlette(routes=[slack_route(self.bot, self.clock)]), port=0, log_level="error", lifespan="off"
+            Starlette(routes=[mounted(slack_route(self.bot, self.clock))]),
+            port=0,
+            log_level="error",
+            lifespan="off",
         )
         self._server = uvicorn.Server(config)
         asyncio.run_coroutine_threadsafe(self._server.serve(), self.loop.loop)

@@ -170,6 +170,7 @@ class _Cloud:
 
     def __init__(self, cloud: Any, walk: Walk) -> None:
         self.name, self.checks, self.parameter_types = cloud.name, cloud.checks, cloud.parameter_types
+        self.scope_parameters = cloud.scope_parameters
         self.actions = {name: _Action(action, walk) for name, action in cloud.actions.items()}
 
 

@@ -24,22 +24,24 @@ from tests.lab.arm.entra import Entra
 from tests.lab.arm.queues import StorageQueues
 from tests.lab.arm.server import TOKEN, FakeCredential
 from tests.lab.aws import FakeSns
+from tests.lab.endpoints import application
 from tests.lab.intake_harness import Sorting
 from tests.lab.web import Served, served
-from twokey.app.aws import aws_doors, aws_options, aws_sources
-from twokey.app.azure import azure_doors, azure_queues
-from twokey.app.running import Pump
+from twokey.app.running import Poller
 from twokey.demo.emulators import Ministack
 from twokey.flow.intake.cursors import StoredCursors
 from twokey.ports import Source
+from twokey.providers.aws import wiring as aws_wiring
+from twokey.providers.aws.module import AwsModule
 from twokey.providers.aws.session import AwsSession
 from twokey.providers.aws.sns import SnsHosts, SnsListener, topic_of
+from twokey.providers.azure import wiring as azure_wiring
 from twokey.providers.azure.entra import EVENT_GRID_APP, EVENT_GRID_ROLE
+from twokey.providers.azure.module import AzureModule
 from twokey.providers.azure.session import AzureOptions, AzureSession
 from twokey.settings import Settings, load
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
-from twokey.web import web_app
 
 REGION = "eu-central-1"
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
@@ -64,7 +66,7 @@ class Ways:
     entra: Entra
     storage: StorageQueues
     sqs: Any
-    readers: Mapping[str, Pump]
+    readers: Mapping[str, Poller]
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -208,23 +210,27 @@ def _web(settings: Settings, clock: SettableClock, sns: FakeSns, sorting: Sortin
         reach=sns.reach,
         context=sns.context,
     )
-    doors = aws_doors(settings, clock)
+    doors = aws_wiring.endpoints_of(settings.module(AwsModule).settings, clock)
     assert doors.sns is not None
-    listener = SnsListener(settings.aws_sns_topics, clock, hosts=hosts)
+    listener = SnsListener(settings.module(AwsModule).settings.sns_topics, clock, hosts=hosts)
     doors = replace(doors, sns=replace(doors.sns, hear=listener.hear, judge_s=100.0))
-    azure = azure_doors(settings, clock)
-    return web_app(sorting.intake.receive, doors=azure, aws=doors, clock=clock, readiness=dict)
+    azure = azure_wiring.endpoints_of(settings.module(AzureModule).settings, clock)
+    return application(sorting.intake.receive, azure=azure, aws=doors, clock=clock, readiness=dict)
 
 
-def _readers(settings: Settings, storage: StorageQueues, sorting: Sorting) -> dict[str, Pump]:
+def _readers(settings: Settings, storage: StorageQueues, sorting: Sorting) -> dict[str, Poller]:
     options = AzureOptions("", (), ca_bundle=storage.ca_bundle, use_environment_proxy=False)
     azure = AzureSession(options, FakeCredential())
     cursors = StoredCursors(sorting.store, sorting.clock)
     found: list[Source] = [
-        *aws_sources(settings, AwsSession(aws_options(settings), sorting.clock), cursors),
-        *azure_queues(settings, azure, sorting.clock),
+        *aws_wiring.sources_of(
+            settings.module(AwsModule).settings,
+            AwsSession(aws_wiring.options_of(settings.module(AwsModule).settings), sorting.clock),
+            cursors,
+        ),
+        *azure_wiring.queues_of(settings.module(AzureModule).settings, azure, sorting.clock),
     ]
     names = (*QUEUES, *STORAGE)
     assert len(found) == len(names)
-    pumps = [Pump(source, sorting.intake, threading.Event()) for source in found]
+    pumps = [Poller(source, sorting.intake, threading.Event()) for source in found]
     return dict(zip(names, pumps, strict=True))

@@ -97,7 +97,7 @@ class Commands:
 
 def main() -> None:
     """Run one command after the other until standard input ends."""
-    app.clouds_for_checking()
+    app.declarations()
     app.normalisers()
     for name in _READ_FIRST:
         importlib.import_module(name)

@@ -167,7 +167,7 @@ def main() -> None:
     """Bear bots until standard input ends, and take them along then."""
     for name in _HEAVY:
         importlib.import_module(name)
-    app.clouds_for_checking()
+    app.declarations()
     app.normalisers()
     share_models()
     gc.freeze()  # what is shared stays shared: the collector of a child leaves it alone

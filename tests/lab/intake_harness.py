@@ -16,7 +16,7 @@ from twokey.engine.embedded import EmbeddedEngine
 from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
-from twokey.ports import Classifier, Clock, Store, Vouch, no_dispute
+from twokey.ports import AuthorizeSource, Classifier, Clock, Store, authorize_every_source
 from twokey.settings import load
 from twokey.testing.clocks import SettableClock
 from twokey.testing.memory import MemoryStore
@@ -53,7 +53,7 @@ class Sorting:
         clock: Clock | None = None,
         classifier: Classifier | None = None,
         cause_wait: timedelta = timedelta(0),
-        vouch: Vouch = no_dispute,
+        authorize_source: AuthorizeSource = authorize_every_source,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -67,7 +67,7 @@ class Sorting:
             "T1",
             "E1",
             cause_wait=cause_wait,
-            vouch=vouch,
+            authorize_source=authorize_source,
         )
         self.response = Response(self.store, self.clock, self.rosters)
         nobody: Any = _Nobody()

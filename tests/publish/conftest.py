@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from twokey.app import disclosure
 from twokey.publish.render import PostmortemRenderer, TemplateRenderer
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
@@ -11,7 +12,7 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 
 @pytest.fixture
 def renderer() -> PostmortemRenderer:
-    return PostmortemRenderer(TEMPLATES, zone="Asia/Tokyo")
+    return PostmortemRenderer(TEMPLATES, disclosure(), zone="Asia/Tokyo")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from twokey.app import disclosure
 from twokey.publish.facts import internal_facts
 from twokey.publish.public import public_facts
 from twokey.publish.sandbox import Sandbox
@@ -18,7 +19,7 @@ def test_the_how_to_names_every_fact_that_templates_get():
     words = set(re.findall(r"[a-z_]+", page))
     record = a_record()
     shown = PageWords("en", ZoneInfo("UTC"), record.names)
-    inside, outside = internal_facts(record, shown), public_facts(record, shown)
+    inside, outside = internal_facts(record, shown, disclosure()), public_facts(record, shown, disclosure())
     assert set(inside) | {"not_recorded"} <= words
     assert set(outside) <= words
     for nested in (inside["incident"], inside["responsibility"], inside["impact"], inside["supporting"]):

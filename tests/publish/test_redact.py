@@ -4,8 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twokey.app import disclosure
 from twokey.core.texts import SECRET
-from twokey.publish.redact import REMOVED, shapes_in, without_names, without_secrets
+from twokey.publish.redact import REMOVED, without_secrets
+
+OUTSIDE = disclosure()
 
 SECRETS = {
     "aws secret key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -92,11 +95,11 @@ NAMES = {
 @pytest.mark.parametrize("text", NAMES.values(), ids=NAMES.keys())
 def test_a_name_or_address_is_found_with_its_line_and_removed(text):
     page = f"# Report\n\nIt was {text} again\n"
-    assert {line for line, _ in shapes_in(page)} == {3}
-    assert text not in without_names(page)
+    assert {line for line, _ in OUTSIDE.shapes_in(page)} == {3}
+    assert text not in OUTSIDE.without_names(page)
 
 
 def test_an_ordinary_report_names_nothing():
     page = "| 2026-11-21 12:30:05 | 2026-11-21 21:30:05 +09:00 | acknowledged | 1 h 30 min |\n影響はありません。10.5% of 1,234,567\n"
-    assert shapes_in(page) == ()
-    assert without_names(page) == page
+    assert OUTSIDE.shapes_in(page) == ()
+    assert OUTSIDE.without_names(page) == page

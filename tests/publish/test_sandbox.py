@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
+from twokey.app import disclosure
 from twokey.core.errors import Invalid, NotFound, TwokeyError
 from twokey.publish.render import PostmortemRenderer, TemplateRenderer
 from twokey.publish.sandbox import MAX_BYTES, MAX_SECONDS
@@ -229,4 +230,4 @@ def test_a_missing_folder_and_an_unknown_zone_are_named_at_start(tmp_path):
     with pytest.raises(NotFound):
         TemplateRenderer(Path(tmp_path / "nowhere"))
     with pytest.raises(Invalid):
-        PostmortemRenderer(tmp_path, zone="Mars/Olympus")
+        PostmortemRenderer(tmp_path, disclosure(), zone="Mars/Olympus")

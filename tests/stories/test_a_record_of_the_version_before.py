@@ -94,8 +94,8 @@ def world(file: Path, tmp_path: Path) -> Iterator[World]:
     clock.advance(60)
     world = World(store=store, queue=store.jobs(), clock=clock)
     settings = load({"TWOKEY_POSTMORTEMS_DIR": str(tmp_path / "out")})
-    readers, vouch = wiring.normalisers(settings), wiring.vouch(settings)
-    world.intake = Intake(store, clock, readers, shipped_rules(), "T1", "E1", vouch=vouch)
+    readers, vouch = wiring.normalisers(settings.modules), wiring.source_authorization(settings)
+    world.intake = Intake(store, clock, readers, shipped_rules(), "T1", "E1", authorize_source=vouch)
     review: Any = wiring.build_review(settings, store, clock, world.rosters)
     world.review = review
     world.handle = job_handlers(world.intake, world.containment, world.executor, review)

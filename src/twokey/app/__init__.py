@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twokey.app.aws import aws_options, aws_sources, aws_vouch
-from twokey.app.azure import azure_session, azure_sources, azure_vouch
-from twokey.app.bell import Bell
+from twokey.app.on_commit import HookedStore
+from twokey.clouds import CLOUDS
 from twokey.core.errors import Message, NotFound
 from twokey.core.incidents import Incident
 from twokey.core.sightings import Sighting
@@ -24,28 +23,30 @@ from twokey.flow.intake.cursors import StoredCursors
 from twokey.flow.planning.planner import Planner
 from twokey.flow.review.drafts import Review
 from twokey.ports import (
+    AuthorizeSource,
     Checkpoint,
     Classifier,
     Clock,
     Cloud,
-    Cursors,
+    CloudModule,
+    DocumentReader,
     Engine,
     Handle,
-    Normaliser,
     Parked,
     Rosters,
     Source,
     StepUp,
     Store,
-    Vouch,
+    authorize_every_source,
     no_checkpoint,
-    no_dispute,
 )
 from twokey.settings import Settings
 
 if TYPE_CHECKING:
     from twokey.catalog.library import FileLibrary
+    from twokey.publish.redact import Disclosure
     from twokey.store import Completions, SqlStore
+    from twokey.web.secrets import Hide
 
 
 class SystemClock:
@@ -63,7 +64,7 @@ class App:
     settings: Settings
     clock: Clock
     store: SqlStore
-    bell: Bell
+    hooked: HookedStore  # the same record, which wakes the sender after every change
     rosters: Rosters
     intake: Intake
     response: Response
@@ -72,6 +73,7 @@ class App:
     review: Review
     engine: Engine
     sources: tuple[Source, ...]
+    hide: Hide  # takes the secrets of our endpoints' addresses out of a text
     leads: Callable[[], bool]  # whether this process is the one that speaks in the chat
     checkpoint: Checkpoint
 
@@ -79,44 +81,47 @@ class App:
 def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpoint = no_checkpoint) -> App:
     """Make every part. A cloud, a rule file or a template that cannot load stops the start."""
     from twokey.store.leading import Leader
+    from twokey.web.secrets import hiding
 
     clock = clock or SystemClock()
     record = open_record(settings, clock)
-    bell = Bell(record)
+    store = HookedStore(record)
     rosters = build_rosters(settings)
-    clouds, sources = _clouds(settings, clock, StoredCursors(bell, clock))
+    cursors = StoredCursors(store, clock)
+    connected = {module.name: module.connect(clock, cursors) for module in settings.configured}
     library = build_library(settings)
-    planner = Planner(clouds, settings.config)
+    planner = Planner({name: made.cloud for name, made in connected.items()}, settings.config)
     intake = Intake(
-        bell,
+        store,
         clock,
-        normalisers(settings),
+        normalisers(settings.modules),
         classifier(settings),
         workspace=settings.slack_team,
         enterprise=settings.slack_enterprise,
         storm_window=timedelta(seconds=settings.storm_window_s),
         checkpoint=checkpoint,
-        cause_wait=timedelta(seconds=settings.azure_annotation_wait_s),
-        vouch=vouch(settings),
+        cause_wait=max(module.cause_wait for module in settings.modules),
+        authorize_source=source_authorization(settings),
     )
-    containment = Containment(bell, clock, rosters, library, planner, _step_up(settings))
-    executor = Executor(bell, clock, rosters, library, planner, checkpoint)
-    review = replace(build_review(settings, bell, clock, rosters), checkpoint=checkpoint)
+    containment = Containment(store, clock, rosters, library, planner, _step_up(settings))
+    executor = Executor(store, clock, rosters, library, planner, checkpoint)
+    review = replace(build_review(settings, store, clock, rosters), checkpoint=checkpoint)
     handle = job_handlers(intake, containment, executor, review)
-    engine = _engine(settings, record, clock, handle, dead_letter_handler(intake, executor, bell))
+    engine = _engine(settings, record, clock, handle, dead_letter_handler(intake, executor, store))
     return App(
         settings=settings,
         clock=clock,
         store=record,
-        bell=bell,
+        hooked=store,
         rosters=rosters,
         intake=intake,
-        response=Response(bell, clock, rosters),
+        response=Response(store, clock, rosters),
         containment=containment,
         executor=executor,
         review=review,
         engine=engine,
-        sources=sources,
+        sources=tuple(source for made in connected.values() for source in made.sources),
+        hide=hiding(prefix for module in settings.modules for prefix in module.secret_prefixes),
         leads=Leader(settings.database_url),
         checkpoint=checkpoint,
     )
@@ -137,7 +142,7 @@ def open_record(settings: Settings, clock: Clock | None = None) -> SqlStore:
         clock or SystemClock(),
         defer=defer,
         migrate=not is_postgres,
-        completions=completions(),
+        completions=completions(settings.modules),
     )
 
 
@@ -148,15 +153,12 @@ def look_at_record(settings: Settings) -> SqlStore:
     path = settings.database_url.removeprefix("sqlite:///")
     if path != settings.database_url and not Path(path).exists():
         raise NotFound("audit.no_record", path=path)
-    return open_store(settings.database_url, SystemClock(), completions=completions())
+    return open_store(settings.database_url, SystemClock(), completions=completions(settings.modules))
 
 
-def completions() -> Completions:
+def completions(modules: Iterable[CloudModule] = CLOUDS) -> Completions:
     """Return what gives typed answers to signals and incidents that were written before readers gave them."""
-    from twokey.providers.aws import answers as aws
-    from twokey.providers.azure import answers as azure
-
-    by_cloud = {"aws": aws, "azure": azure}
+    by_cloud = {module.name: module for module in modules}
 
     def incident(found: Incident) -> Incident:
         cloud = by_cloud.get(found.provider)
@@ -185,60 +187,58 @@ def build_review(settings: Settings, record: Store, clock: Clock, rosters: Roste
 
     folder = settings.postmortems_dir
     target = GitRepository(folder) if settings.postmortems_git else PostmortemFolder(folder)
-    renderer = PostmortemRenderer(settings.templates_dir, zone=settings.timezone)
+    renderer = PostmortemRenderer(
+        settings.templates_dir, disclosure(settings.modules), zone=settings.timezone
+    )
     return Review(record, clock, rosters, PostmortemPublisher(renderer, [target]))
+
+
+def disclosure(modules: Iterable[CloudModule] = CLOUDS) -> Disclosure:
+    """Make what knows which texts outsiders may read."""
+    from twokey.publish.redact import Disclosure
+
+    return Disclosure({module.name: module.public for module in modules})
 
 
 def build_rosters(settings: Settings) -> Rosters:
     """Make what reads the roster file."""
     from twokey.catalog.roster import FileRosters
 
-    return FileRosters(settings.roster_file)
+    return FileRosters(settings.roster_file, tuple(module.scope for module in settings.modules))
 
 
 def build_library(settings: Settings) -> FileLibrary:
     """Make what reads the runbooks, checked against every cloud that the program knows."""
     from twokey.catalog.library import FileLibrary
 
-    return FileLibrary(settings.runbooks_dir, clouds_for_checking())
+    return FileLibrary(settings.runbooks_dir, declarations(settings.modules))
 
 
-def clouds_for_checking() -> dict[str, Cloud]:
-    """Return every cloud's actions and checks, without touching a network or needing a setting."""
-    from twokey.providers import aws, azure
-    from twokey.providers.azure.session import AzureOptions, AzureSession
-
-    return {
-        "aws": aws.provider(aws.AwsOptions(), SystemClock()),
-        "azure": azure.provider(AzureSession(AzureOptions(tenant="", subscriptions=()))),
-    }
+def declarations(modules: Iterable[CloudModule] = CLOUDS) -> dict[str, Cloud]:
+    """Return every cloud's actions and checks for whoever checks a runbook, without a setting or a network."""
+    return {module.name: module.declarations(SystemClock()) for module in modules}
 
 
-def normalisers(settings: Settings | None = None) -> dict[str, Normaliser]:
+def normalisers(modules: Iterable[CloudModule] = CLOUDS) -> dict[str, DocumentReader]:
     """Return every cloud's reader of notifications; they need no SDK."""
-    from twokey.providers.aws.normalise import AwsNormaliser
-    from twokey.providers.azure.normalise import AzureNormaliser
-
-    known = settings or Settings()
-    own_roles = (known.aws_role_name, known.aws_organizations_role_name)
-    return {"aws": AwsNormaliser(own_roles), "azure": AzureNormaliser()}
+    return {module.name: module.normaliser() for module in modules}
 
 
-def vouch(settings: Settings) -> Vouch:
+def source_authorization(settings: Settings) -> AuthorizeSource:
     """Return what asks a signal's own cloud for whom its source may not speak."""
-    by_cloud = {"aws": aws_vouch(settings), "azure": azure_vouch(settings)}
+    by_cloud = {module.name: module.source_authorization() for module in settings.modules}
 
-    def dispute(signal: Signal, raw: RawNotification) -> Message | None:
-        return by_cloud.get(signal.provider, no_dispute)(signal, raw)
+    def authorize(signal: Signal, raw: RawNotification) -> Message | None:
+        return by_cloud.get(signal.provider, authorize_every_source)(signal, raw)
 
-    return dispute
+    return authorize
 
 
 def classifier(settings: Settings) -> Classifier:
     """Load the rules."""
     from twokey.catalog.rules import load_rules
 
-    readers = normalisers(settings)
+    readers = normalisers(settings.modules)
     return load_rules(
         settings.rules_dir, payload=lambda signal, raw: readers[raw.provider].payload(signal, raw)
     )
@@ -268,29 +268,6 @@ def work(settings: Settings, *, checkpoint: Checkpoint = no_checkpoint) -> None:
     from twokey.app.running import run_worker
 
     run_worker(build(settings, checkpoint=checkpoint))
-
-
-def _clouds(
-    settings: Settings, clock: Clock, cursors: Cursors
-) -> tuple[dict[str, Cloud], tuple[Source, ...]]:
-    """Load the clouds that are configured, and the queues and lists that are read."""
-    clouds: dict[str, Cloud] = {}
-    sources: tuple[Source, ...] = ()
-    if "aws" in settings.clouds:
-        from twokey.providers import aws
-        from twokey.providers.aws.session import AwsSession
-
-        options = aws_options(settings)
-        session = AwsSession(options, clock)
-        clouds["aws"] = aws.provider(options, clock, session=session)
-        sources = aws_sources(settings, session, cursors)
-    if "azure" in settings.clouds:
-        from twokey.providers import azure
-
-        subscribed = azure_session(settings)
-        clouds["azure"] = azure.provider(subscribed)
-        sources += azure_sources(settings, subscribed, clock, cursors)
-    return clouds, sources
 
 
 def _step_up(settings: Settings) -> StepUp:

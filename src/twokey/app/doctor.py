@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from twokey import app as wiring
-from twokey.app.aws import aws_doors, aws_vouch
-from twokey.app.azure import azure_doors, azure_queues, azure_session, azure_vouch
 from twokey.app.faults import told
 from twokey.app.running import build_listening
 from twokey.core.errors import TwokeyError, Unavailable
 from twokey.core.people import Role
+from twokey.ports import Look
 from twokey.settings import Settings, missing_to_serve
 
 
@@ -31,12 +31,21 @@ def examine(settings: Settings) -> list[Finding]:
     findings = [
         Finding("settings", not missing, "complete" if not missing else "missing: " + "; ".join(missing))
     ]
-    for part, look in _LOOKS:
+    for look in _looks(settings):
         try:
-            findings.append(Finding(part, True, look(settings)))
+            findings.append(Finding(look.part, True, look.look()))
         except TwokeyError as fault:
-            findings.append(Finding(part, False, told(fault, settings.language)))
+            findings.append(Finding(look.part, False, told(fault, settings.language)))
     return findings
+
+
+def _looks(settings: Settings) -> Iterator[Look]:
+    for part, look in _OURS:
+        yield Look(part, partial(look, settings))
+    for module in settings.modules:
+        is_configured = module in settings.configured
+        yield from module.looks(wiring.SystemClock(), is_configured=is_configured)
+    yield Look("listening", partial(_listening, settings))
 
 
 def _database(settings: Settings) -> str:
@@ -81,34 +90,8 @@ def _rules(settings: Settings) -> str:
 def _templates(settings: Settings) -> str:
     from twokey.publish.render import PostmortemRenderer
 
-    PostmortemRenderer(settings.templates_dir, zone=settings.timezone)
+    PostmortemRenderer(settings.templates_dir, wiring.disclosure(settings.modules), zone=settings.timezone)
     return f"{settings.templates_dir}, times also in {settings.timezone}"
-
-
-def _ways_of_aws(settings: Settings) -> str:
-    """Say by what ways AWS reaches us, and whether each may speak for every account."""
-    doors = aws_doors(settings, wiring.SystemClock())
-    aws_vouch(settings)
-    lists = ", ".join(settings.aws_poll) if settings.aws_poll_s else "nothing"
-    whom = (
-        "each source speaks for its own accounts"
-        if settings.aws_source_scopes
-        else "every source may speak for every account: TWOKEY_AWS_SOURCE_SCOPES limits that"
-    )
-    return (
-        f"{len(settings.aws_queues)} queues, {len(settings.aws_sns_topics)} SNS topics over HTTPS,"
-        f" {len(doors.keys)} keys for EventBridge, {lists} is asked; {whom}"
-    )
-
-
-def _doors(settings: Settings) -> str:
-    doors = azure_doors(settings, wiring.SystemClock())
-    every = (*doors.azure, *doors.events)
-    locked = sum(1 for door in every if door.may_enter is not None)
-    return (
-        f"{len(doors.azure)} Azure webhooks and {len(doors.events)} Event Grid addresses,"
-        f" {locked} of them want an Entra token; {len(settings.aws_queues)} AWS queues"
-    )
 
 
 def _listening(settings: Settings) -> str:
@@ -135,34 +118,11 @@ def _silence(silent: Mapping[str, datetime]) -> Unavailable:
     return Unavailable("listening.silent_several", count=len(since), sources=each)
 
 
-def _azure(settings: Settings) -> str:
-    azure_vouch(settings)
-    if "azure" not in settings.clouds:
-        return "not one of TWOKEY_CLOUDS"
-    queues = azure_queues(settings, azure_session(settings), wiring.SystemClock())
-    whom = (
-        "each source speaks for its own subscriptions"
-        if settings.azure_source_scopes
-        else "every source may speak for every subscription: TWOKEY_AZURE_SOURCE_SCOPES limits that"
-    )
-    said = f"{len(settings.azure_subscriptions)} subscriptions, {len(queues)} storage queues, {whom}"
-    if settings.azure_poll_s:
-        return f"{said}, polled every {settings.azure_poll_s} s"
-    hint = (
-        "; no polling: what is lost while Azure does not call a webhook stays lost (TWOKEY_AZURE_POLL_S=300)"
-    )
-    return said + (hint if settings.doors() else "")
-
-
-_LOOKS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
+_OURS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("database", _database),
     ("roster", _roster),
     ("step-up", _step_up),
     ("runbooks", _runbooks),
     ("rules", _rules),
     ("templates", _templates),
-    ("ways of AWS", _ways_of_aws),
-    ("doors", _doors),
-    ("azure", _azure),
-    ("listening", _listening),
 )

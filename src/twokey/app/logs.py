@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from twokey.core.texts import without_secrets
-from twokey.web.doors import hidden
+
+if TYPE_CHECKING:
+    from twokey.web.secrets import Hide
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -17,9 +20,13 @@ log = logging.getLogger("twokey")
 class OneLine(logging.Formatter):
     """Writes a whole record, its traceback too, on one line; what does not print is spelled out."""
 
+    def __init__(self, form: str, hide: Hide) -> None:
+        super().__init__(form)
+        self._hide = hide
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; no secret and no webhook's address is in it, whoever logs."""
-        return on_one_line(hidden(without_secrets(super().format(record))))
+        return on_one_line(self._hide(without_secrets(super().format(record))))
 
 
 def on_one_line(text: str) -> str:
@@ -37,10 +44,10 @@ def _spelled(character: str) -> str:
     return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
-def start_logging() -> None:
+def start_logging(hide: Hide) -> None:
     """Log to stderr; a thread that dies of an exception says so in the same way."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine(_FORMAT))
+    handler.setFormatter(OneLine(_FORMAT, hide))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.captureWarnings(True)
     threading.excepthook = _died

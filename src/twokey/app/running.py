@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.app.aws import aws_doors
-from twokey.app.azure import azure_doors
 from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
 from twokey.flow.intake import Intake
@@ -35,13 +33,13 @@ LEAVE_S = 9.0  # and everything together: who asked us to end waits ten seconds 
 DIED = 70  # the exit code when a part that must live has ended: whoever supervises starts us again
 
 
-class Pump:
+class Poller:
     """Carries notifications from one source into the record: acknowledged only when they are stored."""
 
     def __init__(self, source: Source, intake: Intake, stop: threading.Event) -> None:
         self._source, self._intake, self._stop = source, intake, stop
         self._fault = ""
-        self._thread = threading.Thread(target=self._run, name=f"pump {source.name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"poller {source.name}", daemon=True)
 
     @property
     def name(self) -> str:
@@ -83,13 +81,13 @@ class Pump:
 
 def run_bot(app: App) -> None:
     """Run everything until SIGTERM or SIGINT, and end gracefully: what is in hand is finished."""
-    start_logging()
+    start_logging(app.hide)
     asyncio.run(_bot(app))
 
 
 def run_worker(app: App) -> None:
     """Run owed work until SIGTERM or SIGINT."""
-    start_logging()
+    start_logging(app.hide)
     stop = threading.Event()
 
     def end(*_: object) -> None:
@@ -121,19 +119,19 @@ async def _bot(app: App) -> None:
     settings = app.settings
     options = slack_options(settings)
     flows = Flows(app.intake, app.response, app.containment, app.review)
-    bot = slack_bot(flows, options, store=app.bell, clock=app.clock, rosters=app.rosters)
+    bot = slack_bot(flows, options, store=app.hooked, clock=app.clock, rosters=app.rosters)
     sender = _sender(app, bot, flows, options)
-    app.bell.listener = sender.wake
+    app.hooked.on_commit = sender.wake
     bot.supervisor.spawn_required(sender.run(), "sender")
-    hands = Hands(app, bot, ended)
+    threads = BackgroundThreads(app, bot, ended)
     bot.supervisor.spawn_required(
-        _listen(build_listening(settings, app.bell, app.clock), hands.silent), "listening"
+        _listen(build_listening(settings, app.hooked, app.clock), threads.silent), "listening"
     )
-    web = web_door(app, bot, hands.readiness)
+    web = web_door(app, bot, threads.readiness)
     door = bot.connect() if settings.slack_app_token else None
     bot.supervisor.watch_alive("inbox", lambda: web.state.inbox.is_alive)
     serving = bot.supervisor.spawn_required(
-        serve_web(web, settings.http_host, settings.http_port, stop), "web"
+        serve_web(web, settings.http_host, settings.http_port, stop, hide=app.hide), "web"
     )
     log.info("serving on %s:%d", settings.http_host, settings.http_port)
     died = ""
@@ -150,16 +148,16 @@ async def _bot(app: App) -> None:
         ended.set()
         if door is not None:
             await door.close()
-        await asyncio.to_thread(hands.engine.join, GRACE_S)
+        await asyncio.to_thread(threads.engine.join, GRACE_S)
         await bot.close()
-        if hands.engine.is_alive():
+        if threads.engine.is_alive():
             _leave(DIED if died else 0)
         app.store.close()
     if died:
         raise SystemExit(DIED)
 
 
-class Hands:
+class BackgroundThreads:
     """The threads that do owed work and fetch notifications, all of them in the register; and how everything is."""
 
     def __init__(self, app: App, bot: SlackBot, ended: threading.Event) -> None:
@@ -168,19 +166,19 @@ class Hands:
         self.engine = threading.Thread(target=app.engine.run, args=(ended,), name="engine", daemon=True)
         self.engine.start()
         self._supervisor.watch_alive("engine", self.engine.is_alive)
-        self._pumps = [Pump(source, app.intake, ended) for source in app.sources]
-        for pump in self._pumps:
-            pump.start()
-            self._supervisor.watch_alive(pump.name, pump.is_alive)
+        self._pollers = [Poller(source, app.intake, ended) for source in app.sources]
+        for poller in self._pollers:
+            poller.start()
+            self._supervisor.watch_alive(poller.name, poller.is_alive)
 
     def readiness(self) -> dict[str, str]:
         """Return what is wrong, by part."""
         faults = {**self.silent, **self._supervisor.faults()}
         if not self.engine.is_alive() or not self._app.engine.alive():
             faults["engine"] = "has ended"
-        for pump in self._pumps:
-            if fault := pump.fault():
-                faults[pump.name] = fault
+        for poller in self._pollers:
+            if fault := poller.fault():
+                faults[poller.name] = fault
         return faults
 
 
@@ -190,7 +188,7 @@ def _sender(app: App, bot: SlackBot, flows: Flows, options: SlackOptions) -> Sen
     return slack_sender(
         flows,
         options,
-        store=app.store,  # not the bell: its own changes need not wake it
+        store=app.store,  # not the hooked one: its own changes need not wake it
         clock=app.clock,
         rosters=app.rosters,
         pools=bot.dispatcher.pools,
@@ -204,16 +202,13 @@ def _sender(app: App, bot: SlackBot, flows: Flows, options: SlackOptions) -> Sen
 def web_door(app: App, bot: SlackBot, readiness: Callable[[], Mapping[str, str]]) -> WebApp:
     """Return every address that the process answers to."""
     from twokey.chat.slack.http_door import slack_route
-    from twokey.web import web_app
+    from twokey.web import Inbox, web_app
 
-    return web_app(
-        app.intake.receive,
-        doors=azure_doors(app.settings, app.clock),
-        aws=aws_doors(app.settings, app.clock),
-        clock=app.clock,
-        readiness=readiness,
-        slack=slack_route(bot, app.clock).app if app.settings.slack_signing_secret else None,
-    )
+    inbox = Inbox(app.intake.receive)
+    routes = [route for module in app.settings.modules for route in module.routes(inbox, app.clock)]
+    if app.settings.slack_signing_secret:
+        routes.append(slack_route(bot, app.clock))
+    return web_app(inbox, routes, readiness=readiness, hide=app.hide)
 
 
 async def _listen(listening: SourceLiveness, silent: dict[str, str]) -> None:

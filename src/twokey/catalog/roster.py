@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,23 +15,26 @@ from twokey.core.people import ChatAccount, Person, Role, Roster
 PERSON_ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}"
 TEAM = r"[TE][A-Z0-9]{1,20}"
 USER = r"[UW][A-Z0-9]{1,20}"
-SCOPE = r"\*|[0-9]{12}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 LANGUAGES = ("en", "ja")
 
 _PERSON = "id name slack roles scopes"
 _PERSON_OPTIONAL = "step_up language"
 
 
-def load_roster(text: str | bytes, name: str) -> Roster:
+def load_roster(text: str | bytes, name: str, scopes: Iterable[str]) -> Roster:
     """Return a roster; raise the first of its faults."""
-    roster, faults = read_roster(text, name)
+    roster, faults = read_roster(text, name, scopes)
     if faults:
         raise faults[0]
     return roster
 
 
-def read_roster(text: str | bytes, name: str) -> tuple[Roster, list[Invalid]]:
-    """Return the people in a roster file and every fault, in the order of lines; empty is nobody."""
+def read_roster(text: str | bytes, name: str, scopes: Iterable[str]) -> tuple[Roster, list[Invalid]]:
+    """Return the people in a roster file and every fault, in the order of lines; empty is nobody.
+
+    `scopes` are the regular expressions of the clouds for an account, a subscription and the like.
+    """
+    scope = "|".join((r"\*", *scopes))
     try:
         doc = load(text, name)
     except Invalid as fault:
@@ -42,13 +46,13 @@ def read_roster(text: str | bytes, name: str) -> tuple[Roster, list[Invalid]]:
     faults: list[Invalid] = []
     found = top(doc, faults).fields("people")
     parts = found["people"].items() if "people" in found and found["people"].value != "" else []
-    people = tuple(_person(part) for part in parts)
+    people = tuple(_person(part, scope) for part in parts)
     _note_duplicates(parts, people)
     faults.sort(key=lambda fault: int(fault.message.params["line"]))
     return (Roster() if faults else Roster(people, digest)), faults
 
 
-def _person(part: Part) -> Person:
+def _person(part: Part, scope: str) -> Person:
     found = part.fields(_PERSON, _PERSON_OPTIONAL)
     step_up = found["step_up"].choice("totp", "none") if "step_up" in found else "none"
     accounts = []
@@ -66,7 +70,7 @@ def _person(part: Part) -> Person:
         roles=frozenset(item.one_of(Role) for item in found["roles"].items())
         if "roles" in found
         else frozenset(),
-        scopes=tuple(item.text(SCOPE) for item in found["scopes"].items()) if "scopes" in found else (),
+        scopes=tuple(item.text(scope) for item in found["scopes"].items()) if "scopes" in found else (),
         has_step_up=step_up == "totp",
         language=found["language"].choice(*LANGUAGES) if "language" in found else "",
     )
@@ -96,6 +100,7 @@ class FileRosters:
     """The roster file. What is kept is only the parsing of bytes that have not changed since."""
 
     path: Path
+    scopes: tuple[str, ...]
     _kept: dict[bytes, Roster] = field(default_factory=dict, repr=False, compare=False)
 
     def current(self) -> Roster:
@@ -109,7 +114,7 @@ class FileRosters:
         if kept is not None:
             return kept
         try:
-            roster = load_roster(content, self.path.name)
+            roster = load_roster(content, self.path.name, self.scopes)
         except Invalid as fault:
             raise Refused("refused.roster_unreadable", reason=where(fault)) from None
         self._kept.clear()

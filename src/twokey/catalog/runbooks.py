@@ -119,6 +119,8 @@ class _Reader:
         params = (
             tuple(self.param(name, p) for name, p in spec["params"].entries()) if "params" in spec else ()
         )
+        if "params" in spec and provider:
+            self.names_its_scope(spec["params"], params, provider)
         scope = ReferenceScope({param.name: param.type for param in params})
         calls = CallReader(self.registry, self.folder, provider)
         steps = StepReader(calls, scope).steps(spec["steps"]) if "steps" in spec else ()
@@ -171,7 +173,22 @@ class _Reader:
             return ""
         if meta.get("id") and not str(meta["id"]).startswith(part.value + "."):
             part.fault("runbook.provider_not_id", provider=part.value, id=meta["id"])
+        if not self.registry.clouds[part.value].scope_parameters:
+            part.fault("runbook.cloud_without_scope", provider=part.value)
         return part.value
+
+    def names_its_scope(self, part: Part, params: tuple[Param, ...], provider: str) -> None:
+        """Note a parameter that says where to act, and would not say who may approve: only a scope's name does."""
+        names = self.registry.clouds[provider].scope_parameters
+        types = [f"{provider}.{name}" for name in names]
+        is_named = any(param.name in names for param in params)
+        places = dict(part.entries()) if params else {}
+        for param in params:
+            place = places[param.name]
+            if param.name in names and param.type not in ("", f"{provider}.{param.name}"):
+                place.fault("runbook.scope_type", param=param.name, type=f"{provider}.{param.name}")
+            elif not is_named and param.type in (*types, *(f"{kind}s" for kind in types)):
+                place.fault("runbook.scope_not_named", param=param.name, names=", ".join(names))
 
     def param(self, name: str, part: Part) -> Param:
         if not re.fullmatch(NAME, name):

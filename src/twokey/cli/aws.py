@@ -55,12 +55,13 @@ def _stack(text: str, name: str, region: str, queue: str) -> Stack:
     from dataclasses import replace
 
     from twokey.app import SystemClock
-    from twokey.app.aws import aws_options
+    from twokey.providers.aws.module import AwsModule
     from twokey.providers.aws.session import AwsSession
     from twokey.providers.aws.setup import Stack
+    from twokey.providers.aws.wiring import options_of
     from twokey.settings import load
 
-    options = aws_options(load())
+    options = options_of(load().module(AwsModule).settings)
     session = AwsSession(replace(options, region=region or options.region), SystemClock())
     return Stack(session, text, name, {"QueueName": queue})
 

@@ -50,11 +50,12 @@ def setup(
     json_: bool = typer.Option(False, "--json", help="One JSON object a line."),
 ) -> None:
     """Show what differs in each subscription; --apply brings it there, and never removes anything."""
-    from twokey.app.azure import azure_setups
+    from twokey.providers.azure.module import AzureModule
+    from twokey.providers.azure.wiring import setups_of
     from twokey.settings import load
 
-    setups = azure_setups(
-        load(),
+    setups = setups_of(
+        load().module(AzureModule).settings,
         address,
         resource_group,
         webhook=webhook,

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from twokey.core.errors import Invalid, Json
     from twokey.core.responsibility import Verdict
     from twokey.core.signals import RawNotification, Signal
+    from twokey.ports import DocumentReader
 
 _FILES = typer.Argument(
     ..., metavar="FILE...", help="One event, an array or JSON lines; - is standard input."
@@ -192,17 +194,23 @@ def _normalised(event: Json) -> tuple[RawNotification, tuple[Signal, ...]]:
     import orjson
 
     from twokey.core.signals import RawNotification, raw_id
-    from twokey.providers.aws.normalise import AwsNormaliser
-    from twokey.providers.azure.normalise import AzureNormaliser
 
-    is_azure = AzureNormaliser.recognises(event)
+    readers = _readers()
+    # The first reads what nobody recognises: it is asked last.
+    by = next((name for name, reader in reversed(readers.items()) if reader.recognises(event)), "")
+    name = by or next(iter(readers))
     body = orjson.dumps(event) if _is_shallow(event) else b"null"
-    source = "azure.file" if is_azure else "aws.file"
+    source = f"{name}.file"
     raw = RawNotification(raw_id(source, body), source, body, datetime.fromtimestamp(0, UTC))
-    signals = (AzureNormaliser() if is_azure else AwsNormaliser()).normalise_json(event, raw)
-    if not is_azure and not AwsNormaliser.recognises(event):
-        signals = tuple(replace(signal, provider="") for signal in signals)
-    return raw, signals
+    signals = readers[name].normalise_json(event, raw)
+    return raw, signals if by else tuple(replace(signal, provider="") for signal in signals)
+
+
+@cache
+def _readers() -> dict[str, DocumentReader]:
+    from twokey.clouds import CLOUDS
+
+    return {module.name: module.normaliser() for module in CLOUDS}
 
 
 def _is_shallow(event: Json, limit: int = 200) -> bool:
@@ -221,11 +229,9 @@ def _is_shallow(event: Json, limit: int = 200) -> bool:
 def payload_of(signal: Signal, raw: RawNotification) -> Json:
     """Return the document that a signal was read from, as rules see it under `raw`."""
     from twokey.core.errors import Invalid
-    from twokey.providers.aws.normalise import AwsNormaliser
-    from twokey.providers.azure.normalise import AzureNormaliser
 
     try:
-        return (AzureNormaliser() if raw.provider == "azure" else AwsNormaliser()).payload(signal, raw)
+        return _readers()[raw.provider].payload(signal, raw)
     except Invalid:  # too deep to be written again: rules on raw do not match
         return None
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import typer
 
+from twokey.clouds import CLOUDS
+from twokey.ports import CloudModule
+
 app = typer.Typer(
     help="Least-privilege policies, made from the actions.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -15,26 +18,14 @@ app = typer.Typer(
 _OUT = typer.Option(None, "--out", help="A folder: write one JSON file a policy instead of printing them.")
 
 
-@app.command("aws")
-def aws(out: Path | None = _OUT) -> None:
-    """Print the IAM policies: planner and executor, for member accounts and for the organisation's own."""
-    from twokey.providers.aws.permissions import declared, files
-
-    _give(files(declared()), out)
+def _command(module: CloudModule) -> None:
+    @app.command(module.name, help=module.policies.__doc__)
+    def policies(out: Path | None = _OUT) -> None:
+        _give(module.policies(), out)
 
 
-@app.command("azure")
-def azure(out: Path | None = _OUT) -> None:
-    """Print the custom roles: to look only, to contain, to take from a queue, and to run the setup."""
-    from twokey.providers.azure.permissions import custom_role, queue_role, setup_role
-
-    roles = {
-        "custom-role-observer.json": custom_role(with_writes=False),
-        "custom-role-queue.json": queue_role(),
-        "custom-role-setup.json": setup_role(),
-        "custom-role.json": custom_role(),
-    }
-    _give(roles, out)
+for _module in CLOUDS:
+    _command(_module)
 
 
 def _give(documents: Mapping[str, object], out: Path | None) -> None:

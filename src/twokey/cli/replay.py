@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 
 import typer
 
+from twokey.clouds import CLOUDS
 
-class Provider(StrEnum):
-    """The clouds whose notifications can be read."""
+_NAMES = [module.name for module in CLOUDS]
 
-    AWS = "aws"
-    AZURE = "azure"
+
+def _provider(name: str) -> str:
+    if name not in _NAMES:
+        known = ", ".join(repr(known) for known in _NAMES)
+        raise typer.BadParameter(f"{name!r} is not one of {known}.")
+    return name
 
 
 def replay(
     files: list[Path] = typer.Argument(..., exists=True, dir_okay=False, help="JSON or JSON-lines files."),
-    provider: Provider = typer.Option(Provider.AWS, help="Who sent them."),
+    provider: str = typer.Option(
+        _NAMES[0], parser=_provider, metavar=f"[{'|'.join(_NAMES)}]", help="Who sent them."
+    ),
     speed: float = typer.Option(0.0, help="Notifications a second; 0 is as fast as it goes."),
     sort: bool = typer.Option(True, help="Also do the sorting here, and print the incidents."),
 ) -> None:
@@ -25,7 +30,7 @@ def replay(
     from twokey import app, settings
 
     built = app.build(settings.load())
-    new = app.replay(built, files, provider.value, speed)
+    new = app.replay(built, files, provider, speed)
     typer.echo(f"received {new} new notifications")
     if sort:
         built.engine.drain()

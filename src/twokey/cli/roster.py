@@ -19,6 +19,7 @@ def check(
     """Name file, line and key of every fault; exit 0 when there is none, else 2."""
     from twokey.catalog.roster import read_roster
     from twokey.catalog.schema import where
+    from twokey.clouds import CLOUDS
     from twokey.core.texts import visible
     from twokey.settings import load
     from twokey.words import say
@@ -29,7 +30,7 @@ def check(
     except OSError as error:
         typer.echo(f"{path}:1: {error.strerror}", err=True)
         raise typer.Exit(2) from None
-    roster, faults = read_roster(content, str(path))
+    roster, faults = read_roster(content, str(path), [module.scope for module in CLOUDS])
     for fault in faults:
         typer.echo(visible(f"{where(fault)}: {say(fault.message)}"))
     if faults:
@@ -41,10 +42,10 @@ def check(
 @app.command("list")
 def list_(json_: bool = typer.Option(False, "--json", help="One JSON object a line.")) -> None:
     """List everybody who may act, with their roles and what these hold for."""
-    from twokey.catalog.roster import FileRosters
+    from twokey.app import build_rosters
     from twokey.settings import load
 
-    for person in FileRosters(load().roster_file).current().people:
+    for person in build_rosters(load()).current().people:
         row = {
             "id": person.id,
             "name": person.name,
@@ -66,14 +67,14 @@ def totp(
     replace: bool = typer.Option(False, "--replace", help="Make a new secret; the old one stops working."),
 ) -> None:
     """Make a person's one-time-code secret, and print once the address that their app reads."""
-    from twokey.catalog.roster import FileRosters
+    from twokey.app import build_rosters
     from twokey.core.errors import NotFound
     from twokey.core.texts import nearest
     from twokey.settings import load
     from twokey.stepup import new_secret
 
     settings = load()
-    roster = FileRosters(settings.roster_file).current()
+    roster = build_rosters(settings).current()
     if roster.person(person) is None:
         near = nearest(person, (p.id for p in roster.people))
         raise NotFound(

@@ -79,7 +79,7 @@ def check(
 ) -> None:
     """Name file, line and key of every fault; exit 0 when there is none, else 2."""
     if files:
-        from twokey.app import clouds_for_checking
+        from twokey.app import declarations
         from twokey.catalog.runbooks import read_runbook
 
         faults: list[Invalid] = []
@@ -90,7 +90,7 @@ def check(
             except OSError as error:
                 typer.echo(f"{path}:1: {error.strerror}", err=True)
                 raise typer.Exit(2) from None
-            faults += read_runbook(content, str(path), path.parent, clouds_for_checking()).faults
+            faults += read_runbook(content, str(path), path.parent, declarations()).faults
     else:
         library = _library()
         faults, count = library.faults(), len(library.readings())
@@ -189,11 +189,11 @@ def export(
 
 
 def _library() -> FileLibrary:
-    from twokey.app import clouds_for_checking
+    from twokey.app import declarations
     from twokey.catalog.library import FileLibrary
     from twokey.settings import load
 
-    return FileLibrary(load().runbooks_dir, clouds_for_checking())
+    return FileLibrary(load().runbooks_dir, declarations())
 
 
 def _require_faultless(library: FileLibrary, runbook_id: str) -> Runbook:

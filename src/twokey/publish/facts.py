@@ -10,6 +10,7 @@ from twokey.core.postmortems import Record, missing_evidence, plan_metrics
 from twokey.publish.containments import MOST_RESOURCES, containment, metric
 from twokey.publish.markdown import code, md, ready, yaml_text
 from twokey.publish.public import public_facts
+from twokey.publish.redact import Disclosure
 from twokey.publish.timeline import action_items, timeline
 from twokey.publish.words import Fact, Facts, PageWords
 from twokey.words import reason_of, sides_of
@@ -19,7 +20,7 @@ _ROUTINE = ("notice.sending", "notice.sent")
 MOST_PLANS = 30
 
 
-def internal_facts(record: Record, words: PageWords) -> Facts:
+def internal_facts(record: Record, words: PageWords, disclosure: Disclosure) -> Facts:
     """Return everything the internal template prints."""
     incident = record.incident
     entries = [entry for entry in record.entries if entry.action not in _ROUTINE]
@@ -64,7 +65,7 @@ def internal_facts(record: Record, words: PageWords) -> Facts:
             for step, why in missing_evidence(kept)
         ],
         "supporting": _supporting(record, words),
-        "public": public_facts(record, words),
+        "public": public_facts(record, words, disclosure),
         "zone": md(words.zone.key),
     }
 

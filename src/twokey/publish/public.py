@@ -14,105 +14,16 @@ from twokey.core.incidents import Severity, State, Times
 from twokey.core.postmortems import ContainmentRecord, Metric, Record, has_contained, metrics
 from twokey.core.responsibility import ActionOwner, Confidence, Label, Origin, Planned
 from twokey.core.runbooks import PlanState
+from twokey.ports import PublicNames
 from twokey.publish.containments import metric
 from twokey.publish.markdown import ready, yaml_text
-from twokey.publish.redact import without_names
+from twokey.publish.redact import Disclosure
 from twokey.publish.words import Fact, Facts, PageWords
 from twokey.words import sides_of
 
 _INCIDENT = re.compile(r"[A-Z]{2,6}-[0-9]{1,9}")
-_TRACKING = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{3}")  # Azure's public tracking id
-_AWS_REGION = re.compile(
-    r"(?:us|eu|ap|sa|ca|me|af|il|mx|cn|us-gov)-(?:(?:north|south)?(?:east|west)?|central)-[1-9]"
-)
+_UNKNOWN = PublicNames()
 _SERVICE_MODELS = ("IaaS", "PaaS", "SaaS")
-_PROVIDERS = {"aws": "AWS", "azure": "Microsoft Azure"}
-_AZURE_REGIONS = frozenset(
-    [
-        "australiacentral",
-        "australiaeast",
-        "australiasoutheast",
-        "brazilsouth",
-        "canadacentral",
-        "canadaeast",
-        "centralindia",
-        "centralus",
-        "eastasia",
-        "eastus",
-        "eastus2",
-        "francecentral",
-        "germanywestcentral",
-        "israelcentral",
-        "italynorth",
-        "japaneast",
-        "japanwest",
-        "koreacentral",
-        "koreasouth",
-        "mexicocentral",
-        "northcentralus",
-        "northeurope",
-        "norwayeast",
-        "polandcentral",
-        "qatarcentral",
-        "southafricanorth",
-        "southcentralus",
-        "southeastasia",
-        "southindia",
-        "spaincentral",
-        "swedencentral",
-        "switzerlandnorth",
-        "uaenorth",
-        "uksouth",
-        "ukwest",
-        "westcentralus",
-        "westeurope",
-        "westindia",
-        "westus",
-        "westus2",
-        "westus3",
-    ]
-)
-_SERVICES = {
-    "apigateway": "Amazon API Gateway",
-    "athena": "Amazon Athena",
-    "cloudfront": "Amazon CloudFront",
-    "cloudtrail": "AWS CloudTrail",
-    "cloudwatch": "Amazon CloudWatch",
-    "directconnect": "AWS Direct Connect",
-    "dynamodb": "Amazon DynamoDB",
-    "ebs": "Amazon EBS",
-    "ec2": "Amazon EC2",
-    "ecs": "Amazon ECS",
-    "eks": "Amazon EKS",
-    "elasticache": "Amazon ElastiCache",
-    "elasticloadbalancing": "Elastic Load Balancing",
-    "iam": "AWS IAM",
-    "kinesis": "Amazon Kinesis",
-    "kms": "AWS KMS",
-    "lambda": "AWS Lambda",
-    "organizations": "AWS Organizations",
-    "rds": "Amazon RDS",
-    "redshift": "Amazon Redshift",
-    "route53": "Amazon Route 53",
-    "s3": "Amazon S3",
-    "secretsmanager": "AWS Secrets Manager",
-    "sns": "Amazon SNS",
-    "sqs": "Amazon SQS",
-    "sts": "AWS STS",
-    "vpc": "Amazon VPC",
-    "vpn": "AWS Site-to-Site VPN",
-    "app service": "Azure App Service",
-    "azure active directory": "Microsoft Entra ID",
-    "azure kubernetes service": "Azure Kubernetes Service",
-    "azure sql database": "Azure SQL Database",
-    "cosmos db": "Azure Cosmos DB",
-    "key vault": "Azure Key Vault",
-    "microsoft entra id": "Microsoft Entra ID",
-    "sql database": "Azure SQL Database",
-    "storage": "Azure Storage",
-    "virtual machines": "Azure Virtual Machines",
-    "virtual network": "Azure Virtual Network",
-}
 _TOUCHES = frozenset(
     [
         "access-key",
@@ -176,9 +87,10 @@ class PublicRecord:
     drafted_at: datetime | None
 
 
-def public_record(record: Record) -> PublicRecord:
+def public_record(record: Record, disclosure: Disclosure) -> PublicRecord:
     """Copy what is allowed out of a record; what is not on the list does not exist here."""
     incident, verdict = record.incident, record.incident.verdict
+    cloud = disclosure.clouds.get(incident.provider, _UNKNOWN)
     is_theirs = verdict.origin in (Origin.PROVIDER, Origin.SHARED)
     return PublicRecord(
         incident_id=incident.id if _INCIDENT.fullmatch(incident.id) else "",
@@ -190,23 +102,18 @@ def public_record(record: Record) -> PublicRecord:
         action_owner=ActionOwner(verdict.action_owner),
         confidence=Confidence(verdict.confidence),
         service_model=verdict.service_model if verdict.service_model in _SERVICE_MODELS else "",
-        provider=_PROVIDERS.get(incident.provider, ""),
-        service=_SERVICES.get(incident.service.strip().lower(), ""),
-        region=_region(incident.region),
-        tracking_id=incident.tracking_id if is_theirs and _TRACKING.fullmatch(incident.tracking_id) else "",
+        provider=cloud.title,
+        service=cloud.services.get(incident.service.strip().lower(), ""),
+        region=cloud.region(incident.region),
+        tracking_id=incident.tracking_id
+        if is_theirs and re.fullmatch(cloud.tracking_id, incident.tracking_id)
+        else "",
         times=incident.times,
         metrics=metrics(incident.times),
         containments=tuple(_containment(kept) for kept in record.containments if kept.keys),
         resources=len(incident.resources) + incident.more_resources,
         drafted_at=record.drafted_at,
     )
-
-
-def _region(region: str) -> str:
-    if _AWS_REGION.fullmatch(region):
-        return region
-    squeezed = region.replace(" ", "").lower()
-    return squeezed if squeezed in _AZURE_REGIONS else ""
 
 
 def _containment(kept: ContainmentRecord) -> PublicContainment:
@@ -226,9 +133,9 @@ def _containment(kept: ContainmentRecord) -> PublicContainment:
     )
 
 
-def public_facts(record: Record, words: PageWords) -> Facts:
+def public_facts(record: Record, words: PageWords, disclosure: Disclosure) -> Facts:
     """Return everything the public template prints, from the sanitised record alone."""
-    public = public_record(record)
+    public = public_record(record, disclosure)
     times = public.times
     facts: Facts = {
         "id": public.incident_id or None,
@@ -260,7 +167,7 @@ def public_facts(record: Record, words: PageWords) -> Facts:
         "took_effect": sum(kept.took_effect for kept in public.containments),
     }
     # A second net under the first: names and addresses are taken out of every text that is left.
-    return {name: _sweep(value) for name, value in facts.items()}
+    return {name: _without_names(value, disclosure) for name, value in facts.items()}
 
 
 def _front(public: PublicRecord, words: PageWords) -> list[Fact]:
@@ -311,13 +218,13 @@ def _plan(number: int, kept: PublicContainment, words: PageWords) -> Facts:
     }
 
 
-def _sweep(value: Fact) -> Fact:
+def _without_names(value: Fact, disclosure: Disclosure) -> Fact:
     if isinstance(value, Markup):
-        return ready(without_names(str(value)))
+        return ready(disclosure.without_names(str(value)))
     if isinstance(value, str):
-        return without_names(value)
+        return disclosure.without_names(value)
     if isinstance(value, list):
-        return [_sweep(item) for item in value]
+        return [_without_names(item, disclosure) for item in value]
     if isinstance(value, dict):
-        return {name: _sweep(item) for name, item in value.items()}
+        return {name: _without_names(item, disclosure) for name, item in value.items()}
     return value

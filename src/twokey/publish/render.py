@@ -17,6 +17,7 @@ from twokey.core.postmortems import AUDIENCES, LANGUAGES, Record
 from twokey.publish.facts import internal_facts
 from twokey.publish.markdown import md
 from twokey.publish.public import public_facts
+from twokey.publish.redact import Disclosure
 from twokey.publish.sandbox import MAX_BYTES, MAX_SECONDS, Budget, Sandbox
 from twokey.publish.words import Facts, PageWords
 
@@ -83,8 +84,14 @@ class PostmortemRenderer:
     """Renders records: one template for each language and audience."""
 
     def __init__(
-        self, templates: Path, *, zone: str = "UTC", tick: Callable[[], float] = time.monotonic
+        self,
+        templates: Path,
+        disclosure: Disclosure,
+        *,
+        zone: str = "UTC",
+        tick: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.disclosure = disclosure
         try:
             self._zone = ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError):
@@ -96,5 +103,6 @@ class PostmortemRenderer:
         if language not in LANGUAGES or audience not in AUDIENCES:
             raise NotFound("postmortem.no_such_version", language=language, audience=audience)
         words = PageWords(language, self._zone, record.names)
-        facts = public_facts(record, words) if audience == "public" else internal_facts(record, words)
+        facts_for = public_facts if audience == "public" else internal_facts
+        facts = facts_for(record, words, self.disclosure)
         return self._templates.render(f"postmortem.{language}.{audience}.md.j2", facts, words.not_recorded)

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from twokey.core.errors import Refused
 from twokey.core.postmortems import Postmortem, Record
-from twokey.publish.redact import shapes_in
 from twokey.publish.render import PostmortemRenderer
 
 
@@ -35,7 +34,9 @@ class PostmortemPublisher:
 
         A public text that shows a secret, an account or an address is refused, with its lines.
         """
-        found = shapes_in(postmortem.text) if postmortem.audience == "public" else ()
+        found = (
+            self._renderer.disclosure.shapes_in(postmortem.text) if postmortem.audience == "public" else ()
+        )
         if found:
             named = ", ".join(f"{shape} (line {line})" for line, shape in found[:10])
             raise Refused("postmortem.says_shapes", found=named)

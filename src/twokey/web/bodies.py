@@ -22,7 +22,7 @@ class BodyError(Exception):
 
 
 @dataclass(slots=True)
-class Room:
+class BodyBudget:
     """How many bytes of bodies one route may hold at the same time; each route has its own."""
 
     free: int
@@ -48,7 +48,9 @@ def closing(status: int) -> Response:
 
 
 @asynccontextmanager
-async def body_of(request: Request, room: Room, *, max_bytes: int, within_s: float) -> AsyncIterator[bytes]:
+async def body_of(
+    request: Request, budget: BodyBudget, *, max_bytes: int, within_s: float
+) -> AsyncIterator[bytes]:
     """Hold the whole body while the block runs, or raise BodyError.
 
     413 too large, 408 too slow, 415 packed, 400 cut short, 503 no room just now.
@@ -61,21 +63,23 @@ async def body_of(request: Request, room: Room, *, max_bytes: int, within_s: flo
         raise BodyError(413)
     body = bytearray()
     try:
-        await _read(request, room, body, max_bytes, within_s)
+        await _read(request, budget, body, max_bytes, within_s)
         yield bytes(body)
     finally:
-        room.free += len(body)
+        budget.free += len(body)
 
 
-async def _read(request: Request, room: Room, body: bytearray, max_bytes: int, within_s: float) -> None:
+async def _read(
+    request: Request, budget: BodyBudget, body: bytearray, max_bytes: int, within_s: float
+) -> None:
     try:
         async with asyncio.timeout(within_s):
             async for chunk in request.stream():
                 if len(body) + len(chunk) > max_bytes:
                     raise BodyError(413)
-                if len(chunk) > room.free:
+                if len(chunk) > budget.free:
                     raise BodyError(503)
-                room.free -= len(chunk)
+                budget.free -= len(chunk)
                 body += chunk
     except TimeoutError:
         raise BodyError(408) from None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from twokey.core.errors import Unavailable
 from twokey.core.signals import RawNotification
+from twokey.web.limits import DEFAULT, Limits
 
 Receive = Callable[[Sequence[RawNotification]], list[str]]
 log = logging.getLogger("twokey.web")
@@ -25,14 +26,11 @@ class _Waiting:
 class Inbox:
     """Group commit: while one batch is being stored the next one gathers. Order of arrival is kept."""
 
-    def __init__(
-        self, receive: Receive, *, max_batch: int, max_waiting: int, max_waiting_bytes: int, patience_s: float
-    ) -> None:
+    def __init__(self, receive: Receive, limits: Limits = DEFAULT) -> None:
+        """Take what makes a batch durable: it is called in a thread of its own."""
         self._receive = receive
-        self._max_batch = max_batch
-        self._max_waiting = max_waiting
-        self._max_waiting_bytes = max_waiting_bytes
-        self._patience_s = patience_s
+        self._limits = limits
+        self._patience_s = limits.store_s
         self._waiting: deque[_Waiting] = deque()
         self._in_hand: list[_Waiting] = []
         self._bytes = 0
@@ -65,7 +63,8 @@ class Inbox:
         """
         if not self.is_alive:
             raise not_stored("the writer has stopped")
-        if len(self._waiting) >= self._max_waiting or self._bytes + len(raw.body) > self._max_waiting_bytes:
+        limits, size = self._limits, self._bytes + len(raw.body)
+        if len(self._waiting) >= limits.max_waiting or size > limits.max_waiting_bytes:
             raise not_stored("too much is waiting")
         waiting = _Waiting(raw, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -95,7 +94,9 @@ class Inbox:
         loop = asyncio.get_running_loop()
         while True:
             await self._some.wait()
-            self._in_hand = [self._waiting.popleft() for _ in range(min(self._max_batch, len(self._waiting)))]
+            self._in_hand = [
+                self._waiting.popleft() for _ in range(min(self._limits.max_batch, len(self._waiting)))
+            ]
             self._bytes -= sum(len(waiting.raw.body) for waiting in self._in_hand)
             if not self._waiting:
                 self._some.clear()

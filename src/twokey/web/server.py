@@ -14,27 +14,27 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from twokey.core.errors import Unavailable
-from twokey.web.doors import HideSecrets
-from twokey.web.owing import Owing
+from twokey.web.connection_limits import ConnectionLimit
+from twokey.web.secrets import Hide, HideSecrets
 
 MAX_HEADER_BYTES = 16 * 1024
-AT_ONCE = 128  # so many are taken in at once, before any of those who owe is closed
+AT_ONCE = 128  # so many are taken in at once, before any of those who sent nothing is closed
 # So many wait in the system's queue to be taken in. When it is full, Linux resets whoever comes, signed or not.
 QUEUE = 4096
-MAX_OWING = 400  # connections whose request has not wholly come; with all else below 1,024 open files
+MAX_PENDING = 400  # connections whose request has not wholly come; with all else below 1,024 open files
 
 
 class ImpatientProtocol(H11Protocol):
     """HTTP/1.1 that closes a connection whose request head does not come: uvicorn waits for ever."""
 
     head_s = 5.0
-    owing = Owing(MAX_OWING)  # of all connections of one server
+    pending = ConnectionLimit(MAX_PENDING)  # of all connections of one server
     _head_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for the first request."""
         super().connection_made(transport)
-        self.owing.add(self, transport.close)
+        self.pending.add(self, transport.close)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
@@ -46,18 +46,18 @@ class ImpatientProtocol(H11Protocol):
         if self.cycle is not cycle_before:
             self._head_came()
         if not self._is_between_requests() and not self.cycle.more_body:
-            self.owing.settled(self)
+            self.pending.remove(self)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, as one of those who owe one."""
+        """Wait for the next request, counted again among those who have sent none."""
         super().on_response_complete()
         if not self.transport.is_closing():
-            self.owing.add(self, self.transport.close)
+            self.pending.add(self, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock, and what was owed."""
+        """Forget the clock, and the connection."""
         self._head_came()
-        self.owing.settled(self)
+        self.pending.remove(self)
         super().connection_lost(exc)
 
     def _is_between_requests(self) -> bool:
@@ -99,8 +99,9 @@ async def serve(
     port: int,
     stop: asyncio.Event,
     *,
+    hide: Hide = str,
     on_ready: Callable[[int], None] | None = None,
-    max_owing: int = MAX_OWING,
+    max_pending: int = MAX_PENDING,
     limit_concurrency: int = 800,
     graceful_s: int = 8,
     head_s: float = 5.0,
@@ -108,15 +109,18 @@ async def serve(
 ) -> None:
     """Serve until `stop` is set; requests in hand are answered first, for at most `graceful_s`.
 
-    `max_owing` connections may owe their request; `limit_concurrency` with those who wait for an answer.
-    `on_ready` is told the port (useful with port 0). `more` goes to uvicorn.Config, e.g. certificates.
+    `max_pending` connections may have sent no whole request; `limit_concurrency` with those who wait for an answer.
+    `hide` takes secrets out of what the server logs. `on_ready` is told the port (useful with port 0). `more`
+    goes to uvicorn.Config, e.g. certificates.
     """
     listener = _listen(host, port)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=type("Protocol", (ImpatientProtocol,), {"head_s": head_s, "owing": Owing(max_owing)}),
+        http=type(
+            "Protocol", (ImpatientProtocol,), {"head_s": head_s, "pending": ConnectionLimit(max_pending)}
+        ),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -133,7 +137,7 @@ async def serve(
     for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "twokey.web"):
         logger = logging.getLogger(name)
         if not any(isinstance(known, HideSecrets) for known in logger.filters):
-            logger.addFilter(HideSecrets())
+            logger.addFilter(HideSecrets(hide))
     server = _Server(config)
     stopper = asyncio.create_task(_stop_when(stop, server), name="web-stop")
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="web-serve")

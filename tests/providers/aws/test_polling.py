@@ -15,7 +15,7 @@ import pytest
 from tests.lab.aws import FakeLists
 from tests.lab.aws.lists import health_event, pushed
 from tests.lab.intake_harness import Sorting
-from twokey.app.running import Pump
+from twokey.app.running import Poller
 from twokey.core.errors import Refused, Unavailable
 from twokey.core.signals import Cursor
 from twokey.flow.intake.cursors import StoredCursors
@@ -58,7 +58,7 @@ class Site:
         """Let every list be asked once, to its end, as the bot's pump does; return how many rows came."""
         came = 0
         for one in self.lists:
-            pump = Pump(one, self.sorting.intake, threading.Event())
+            pump = Poller(one, self.sorting.intake, threading.Event())
             while True:
                 came += pump.once()
                 if one._round is None:
@@ -246,7 +246,7 @@ def test_findings_come_page_by_page_and_the_cursor_goes_with_them(fake: FakeList
         site.polls()
     site.later(minutes=6)
     source = site.lists[0]
-    pump = Pump(source, site.sorting.intake, threading.Event())
+    pump = Poller(source, site.sorting.intake, threading.Event())
     assert pump.once() == 2
     first = site.cursors.position(source.name)
     assert pump.once() == 2

@@ -12,18 +12,21 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.lab.aws import FakeSns
+from tests.lab.endpoints import application
 from tests.lab.intake_harness import Sorting
 from tests.lab.web import served
 from twokey.app import SystemClock
-from twokey.app.aws import aws_doors, aws_vouch
 from twokey.cli import app as commands
 from twokey.core.errors import Invalid, Refused
 from twokey.core.signals import RawNotification
+from twokey.providers.aws.endpoints import AwsEndpoints, EventBridgeEndpoint, SnsEndpoint
+from twokey.providers.aws.module import AwsModule
 from twokey.providers.aws.options import QueueOptions
 from twokey.providers.aws.sns import SnsHosts, SnsListener, topic_of
 from twokey.providers.aws.sources import SqsSource
+from twokey.providers.aws.wiring import endpoints_of
+from twokey.providers.azure.endpoints import AzureEndpoints
 from twokey.settings import load
-from twokey.web import AwsDoors, Doors, KeyDoor, SnsDoor, web_app
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "aws"
 FINDING = (FIXTURES / "guardduty-s3-deletion.json").read_text()
@@ -161,8 +164,10 @@ def test_what_an_independent_sns_signs_and_posts_is_heard_at_the_door(ways: Ways
 
         front.answer = from_moto  # type: ignore[method-assign]
         listener = SnsListener([ways.topic], clock, hosts=hosts)
-        door = SnsDoor(SECRET, listener.hear, judge_s=100)
-        app = web_app(shelf.receive, doors=Doors(()), clock=clock, readiness=dict, aws=AwsDoors(sns=door))
+        door = SnsEndpoint(SECRET, listener.hear, judge_s=100)
+        app = application(
+            shelf.receive, azure=AzureEndpoints(), clock=clock, readiness=dict, aws=AwsEndpoints(sns=door)
+        )
         with served(app) as web:
             endpoint = f"http://127.0.0.1:{web.port}/aws/sns/{SECRET}"
             ways.aws.admin("sns").subscribe(TopicArn=ways.topic, Protocol="http", Endpoint=endpoint)
@@ -236,9 +241,13 @@ def test_an_event_comes_in_by_key_or_name_and_key_and_by_nothing_else(
     headers: dict[str, str], status: int
 ) -> None:
     shelf = Shelf()
-    keys = (KeyDoor("bus", KEY), KeyDoor("second", KEY[::-1]))
-    app = web_app(
-        shelf.receive, doors=Doors(()), clock=SystemClock(), readiness=dict, aws=AwsDoors(keys=keys)
+    keys = (EventBridgeEndpoint("bus", KEY), EventBridgeEndpoint("second", KEY[::-1]))
+    app = application(
+        shelf.receive,
+        azure=AzureEndpoints(),
+        clock=SystemClock(),
+        readiness=dict,
+        aws=AwsEndpoints(keys=keys),
     )
     with served(app) as web:
         assert web.post("/aws/events", FINDING.encode(), headers) == status
@@ -248,14 +257,14 @@ def test_an_event_comes_in_by_key_or_name_and_key_and_by_nothing_else(
 
 def test_each_key_is_a_source_of_its_own_and_without_keys_there_is_no_door() -> None:
     shelf = Shelf()
-    keys = (KeyDoor("bus", KEY), KeyDoor("second", KEY[::-1]))
-    common: dict[str, Any] = {"doors": Doors(()), "clock": SystemClock(), "readiness": dict}
-    with served(web_app(shelf.receive, aws=AwsDoors(keys=keys), **common)) as web:
+    keys = (EventBridgeEndpoint("bus", KEY), EventBridgeEndpoint("second", KEY[::-1]))
+    common: dict[str, Any] = {"azure": AzureEndpoints(), "clock": SystemClock(), "readiness": dict}
+    with served(application(shelf.receive, aws=AwsEndpoints(keys=keys), **common)) as web:
         web.post("/aws/events", b"{}", {"x-api-key": KEY})
         web.post("/aws/events", b"{}", basic("second", KEY[::-1]))
         assert web.post("/aws/sns/" + SECRET, b"{}") == 404
     assert [raw.source for raw in shelf.rows] == ["aws.events:bus", "aws.events:second"]
-    with served(web_app(shelf.receive, **common)) as web:
+    with served(application(shelf.receive, **common)) as web:
         assert web.post("/aws/events", b"{}", {"x-api-key": KEY}) == 404
 
 
@@ -271,8 +280,8 @@ def test_each_key_is_a_source_of_its_own_and_without_keys_there_is_no_door() -> 
 )
 def test_keys_that_could_be_guessed_or_confused_stop_the_start(keys: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(Exception, match=r"web\."):
-        AwsDoors(keys=tuple(KeyDoor(name, key) for name, key in keys))
-    assert "short" not in repr(KeyDoor("x", "short"))
+        AwsEndpoints(keys=tuple(EventBridgeEndpoint(name, key) for name, key in keys))
+    assert "short" not in repr(EventBridgeEndpoint("x", "short"))
 
 
 TOPIC = "arn:aws:sns:eu-central-1:111111111111:findings"
@@ -301,8 +310,8 @@ TOPIC = "arn:aws:sns:eu-central-1:111111111111:findings"
 def test_a_way_that_is_half_made_stops_the_start_with_its_name(given: dict[str, str], named: str) -> None:
     def start() -> None:
         loaded = load(given)
-        aws_vouch(loaded)
-        aws_doors(loaded, SystemClock())
+        loaded.module(AwsModule).source_authorization()
+        endpoints_of(loaded.module(AwsModule).settings, SystemClock())
 
     with pytest.raises(Invalid) as refused:
         start()

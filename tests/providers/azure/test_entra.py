@@ -64,9 +64,9 @@ def signed(content: dict[str, Any], key: Any = KEY, algorithm: str = "RS256", ki
 
 
 def test_azure_monitors_own_token_may_enter(tokens: WebhookTokens, clock: SettableClock) -> None:
-    assert tokens.may_enter(signed(claims(clock)))
+    assert tokens.authorize(signed(claims(clock)))
     older = claims(clock, azp=None, appid=ACTION_GROUPS_APP.upper(), iss=f"https://sts.windows.net/{TENANT}/")
-    assert tokens.may_enter(signed(older))
+    assert tokens.authorize(signed(older))
 
 
 @pytest.mark.parametrize(
@@ -95,35 +95,35 @@ def test_azure_monitors_own_token_may_enter(tokens: WebhookTokens, clock: Settab
 def test_a_token_that_is_wrong_in_one_claim_may_not(
     tokens: WebhookTokens, clock: SettableClock, changed: dict[str, Any]
 ) -> None:
-    assert not tokens.may_enter(signed(claims(clock, **changed)))
+    assert not tokens.authorize(signed(claims(clock, **changed)))
 
 
 def test_a_token_expires_by_our_own_clock(tokens: WebhookTokens, clock: SettableClock) -> None:
     token = signed(claims(clock))
     clock.advance(3600 + 30)
-    assert tokens.may_enter(token)
+    assert tokens.authorize(token)
     clock.advance(60)
-    assert not tokens.may_enter(token)
+    assert not tokens.authorize(token)
 
 
 def test_a_token_that_is_signed_otherwise_may_not(tokens: WebhookTokens, clock: SettableClock) -> None:
     good = claims(clock)
-    assert not tokens.may_enter(signed(good, key=STRANGER))
-    assert not tokens.may_enter(signed(good, algorithm="RS512"))
+    assert not tokens.authorize(signed(good, key=STRANGER))
+    assert not tokens.authorize(signed(good, algorithm="RS512"))
     for kid in ("other", "../../etc/passwd", "key-1' or '1", "", None, 7, "k" * 500):
         try:
             token = signed(good, kid=kid)
         except jwt.PyJWTError:
             continue  # the library itself makes no such header
-        assert not tokens.may_enter(token)
+        assert not tokens.authorize(token)
 
     def part(value: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
     body = part(good)
-    assert not tokens.may_enter(f"Bearer {part({'alg': 'none', 'kid': 'key-1'})}.{body}.")
-    assert not tokens.may_enter(f"Bearer {part({'alg': 'none', 'kid': 'key-1'})}.{body}.AA")
-    assert not tokens.may_enter(f"Bearer {part({'alg': 'HS256', 'kid': 'key-1'})}.{body}.{_hmac(part, body)}")
+    assert not tokens.authorize(f"Bearer {part({'alg': 'none', 'kid': 'key-1'})}.{body}.")
+    assert not tokens.authorize(f"Bearer {part({'alg': 'none', 'kid': 'key-1'})}.{body}.AA")
+    assert not tokens.authorize(f"Bearer {part({'alg': 'HS256', 'kid': 'key-1'})}.{body}.{_hmac(part, body)}")
 
 
 def _hmac(part: Any, body: str) -> str:
@@ -137,7 +137,7 @@ def _hmac(part: Any, body: str) -> str:
     "header", ["", "Bearer", "Bearer ", "Bearer a.b", "Basic x.y.z", "Bearer é.é.é", "x" * 9000]
 )
 def test_what_is_no_token_may_not(tokens: WebhookTokens, header: str) -> None:
-    assert not tokens.may_enter(header)
+    assert not tokens.authorize(header)
 
 
 def test_keys_that_cannot_be_had_are_not_the_callers_fault(clock: SettableClock) -> None:
@@ -145,7 +145,7 @@ def test_keys_that_cannot_be_had_are_not_the_callers_fault(clock: SettableClock)
         raise Unavailable("azure.webhook_keys", tenant=TENANT)
 
     with pytest.raises(Unavailable, match=r"azure\.webhook_keys"):
-        WebhookTokens(TENANT, (AUDIENCE,), clock, nobody).may_enter(signed(claims(clock)))
+        WebhookTokens(TENANT, (AUDIENCE,), clock, nobody).authorize(signed(claims(clock)))
 
 
 def test_a_webhook_without_tenant_or_audience_stops_the_start(clock: SettableClock) -> None:

@@ -13,11 +13,11 @@ import pytest
 
 from tests.lab.arm import TOKEN, Arm, Identity
 from tests.lab.arm.faults import access_denied, throttled
-from twokey import settings as settings_module
-from twokey.app.azure import azure_setups
 from twokey.core.errors import Invalid, NotFound, Refused, Unavailable
 from twokey.providers.azure.permissions import setup_role
+from twokey.providers.azure.settings import AzureSettings
 from twokey.providers.azure.setup import KINDS, Secure, Setup, Wanted
+from twokey.providers.azure.wiring import setups_of
 from twokey.settings import Secret
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
@@ -222,8 +222,8 @@ def test_what_cannot_be_wanted_is_refused(given: dict[str, Any], code: str) -> N
 
 
 def test_only_subscriptions_of_the_settings_are_touched(arm: Arm) -> None:
-    given = settings_module.Settings(azure_webhooks=(f"prod={SECRET}",), azure_subscriptions=(SUBSCRIPTION,))
-    (stranger,) = azure_setups(
+    given = AzureSettings(webhooks=(f"prod={SECRET}",), subscriptions=(SUBSCRIPTION,))
+    (stranger,) = setups_of(
         given, "https://x.example", "rg-web", subscriptions=(OTHER,), session=arm.session(SUBSCRIPTION)
     )
     with pytest.raises(Refused, match=r"azure\.subscription_not_configured"):
@@ -232,20 +232,20 @@ def test_only_subscriptions_of_the_settings_are_touched(arm: Arm) -> None:
 
 
 def test_a_door_that_wants_a_token_cannot_be_set_up_without_one() -> None:
-    given = settings_module.Settings(
-        azure_webhooks=(f"prod={SECRET}", f"old={Secret('Zx8_Cv6bN4mQ2wE0rT9yU7iO5pA3sD1f')}"),
-        azure_subscriptions=(SUBSCRIPTION,),
-        azure_webhook_audience=("22222222-3333-4444-5555-666666666666", "api://twokey"),
-        azure_tenant=SECURE.tenant,
-        azure_doors_without_token=("old",),
+    given = AzureSettings(
+        webhooks=(f"prod={SECRET}", f"old={Secret('Zx8_Cv6bN4mQ2wE0rT9yU7iO5pA3sD1f')}"),
+        subscriptions=(SUBSCRIPTION,),
+        webhook_audience=("22222222-3333-4444-5555-666666666666", "api://twokey"),
+        tenant=SECURE.tenant,
+        doors_without_token=("old",),
     )
     with pytest.raises(Invalid, match=r"azure\.setup_object_id"):
-        azure_setups(given, "https://x.example", "rg", webhook="prod")
+        setups_of(given, "https://x.example", "rg", webhook="prod")
     with pytest.raises(Invalid, match=r"azure\.setup_webhook"):
-        azure_setups(given, "https://x.example", "rg")
-    (secured,) = azure_setups(given, "https://x.example", "rg", webhook="prod", object_id=SECURE.object_id)
+        setups_of(given, "https://x.example", "rg")
+    (secured,) = setups_of(given, "https://x.example", "rg", webhook="prod", object_id=SECURE.object_id)
     assert secured.wanted.secure == SECURE
-    (old,) = azure_setups(given, "https://x.example", "rg", webhook="old")
+    (old,) = setups_of(given, "https://x.example", "rg", webhook="old")
     assert old.wanted.secure is None
 
 

@@ -17,6 +17,7 @@ from twokey.flow.intake.apply import INTAKE, Applier
 from twokey.flow.intake.decide import Arrival, Wait, decide
 from twokey.flow.intake.subjects import look_up, subject_state
 from twokey.ports import (
+    AuthorizeSource,
     Checkpoint,
     Classifier,
     Clock,
@@ -24,9 +25,8 @@ from twokey.ports import (
     Reading,
     Store,
     Transaction,
-    Vouch,
+    authorize_every_source,
     no_checkpoint,
-    no_dispute,
 )
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Intake:
     enterprise: str = ""
     storm_window: timedelta = timedelta(hours=1)
     checkpoint: Checkpoint = no_checkpoint
-    vouch: Vouch = no_dispute
+    authorize_source: AuthorizeSource = authorize_every_source
     cause_wait: timedelta = timedelta(0)  # for how long a signal waits for the one that has its cause
 
     def receive(self, notifications: Sequence[RawNotification]) -> list[str]:
@@ -114,7 +114,7 @@ class Intake:
             pairs = []
             for signal in normaliser.normalise(raw):
                 known = replace(signal, raw_id=raw.id)
-                if why := self.vouch(known, raw):
+                if why := self.authorize_source(known, raw):
                     known = set_apart(known, why)  # it is shown, and contains nothing
                 pairs.append((known, self.classifier.verdict(known, raw)))
             return _Judged(raw, pairs)

@@ -49,8 +49,8 @@ class Planner:
         params = parameters(runbook, given, known, cloud.parameter_types)
         scope: dict[str, Json] = {"params": params, **known}
         # Whose roles and whose eyes it needs is decided by where it acts, which a parameter may say.
-        named = params.get("account_id") or params.get("subscription_id")
-        target = Target(str(named or incident.account), incident.region)
+        named = next((params[name] for name in cloud.scope_parameters if params.get(name)), incident.account)
+        target = Target(str(named), incident.region)
         return self._observed(
             Plan(
                 id="",

@@ -25,6 +25,7 @@ class Aws:
     actions: Mapping[str, Action]
     checks: Mapping[str, Check]
     parameter_types: Mapping[str, str]
+    scope_parameters: tuple[str, ...] = ("account_id",)
     name: str = "aws"
 
 

@@ -22,6 +22,7 @@ class Azure:
     actions: Mapping[str, Action]
     checks: Mapping[str, Check]
     parameter_types: Mapping[str, str]
+    scope_parameters: tuple[str, ...] = ("subscription_id",)
     name: str = "azure"
 
 

@@ -30,7 +30,7 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 @dataclass(frozen=True)
 class WebhookTokens:
-    """Judges Authorization headers: `Door.may_enter` of a secure webhook.
+    """Judges Authorization headers: `authorize` of a secure webhook.
 
     `audiences` are the application id and the id URI of our own registration: a token of version 2 has the
     one, a token of version 1 the other. `signing_key` returns the tenant's public key with a key id, or raises
@@ -53,7 +53,7 @@ class WebhookTokens:
         if not self.authority.startswith("https://"):
             raise Invalid("azure.base_url_not_https", url=self.authority)
 
-    def may_enter(self, authorization: str) -> bool:
+    def authorize(self, authorization: str) -> bool:
         """Say whether the token is the expected caller's, for us, now; Unavailable when keys cannot be had.
 
         That is not the caller's fault: told to come again, where a 401 would lose the notification.

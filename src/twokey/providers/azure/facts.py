@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from twokey.core.errors import Message, NotFound, TwokeyError, message
 from twokey.ports import Clock
+from twokey.providers.azure.faults import call, translating_errors
 from twokey.providers.azure.identifiers import subscription_of
-from twokey.providers.azure.session import AzureSession, call, translating_errors
+from twokey.providers.azure.session import AzureSession
 
 PERMISSIONS = (
     "Microsoft.Insights/eventtypes/values/read",

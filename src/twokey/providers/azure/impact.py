@@ -9,7 +9,8 @@ from typing import Any
 
 from twokey.core.errors import NotFound, Refused, TwokeyError, Unavailable
 from twokey.ports import Clock
-from twokey.providers.azure.session import AzureSession, call, translating_errors
+from twokey.providers.azure.faults import call, translating_errors
+from twokey.providers.azure.session import AzureSession
 
 MAX_RESOURCES = 200  # of one event
 MAX_STATUSES = 20  # of one event: each is a call

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from azure.core import exceptions as az
-
 from twokey.core.errors import Invalid
 from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock
-from twokey.providers.azure.session import AzureSession, translating_errors
+from twokey.providers.azure.faults import translating_errors
+from twokey.providers.azure.session import AzureSession
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
@@ -83,6 +82,8 @@ class StorageQueue:
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
         """Delete what is stored; one that has come back meanwhile is somebody else's now, and is recognised."""
+        from azure.core import exceptions as az
+
         for raw in notifications:
             for message, receipt in self._receipts.pop(raw.id, []):
                 with translating_errors(self.name):

@@ -1,34 +1,25 @@
-"""The way to Azure: credential, clients per subscription, and Azure's errors translated into ours."""
+"""The way to Azure: the credential, and clients for each subscription. The SDK is imported where it is used."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from azure.core import exceptions as az
-from azure.core.pipeline import policies
-from azure.core.pipeline.transport import RequestsTransport
-
-from twokey.core.errors import Invalid, NotFound, Refused, TwokeyError, Unavailable
+from twokey.core.errors import Invalid, Refused
 from twokey.providers.azure.identifiers import SUBSCRIPTION_ID
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
-    from azure.core.pipeline import PipelineRequest, PipelineResponse
+    from azure.core.pipeline.transport import RequestsTransport
     from azure.mgmt.monitor import MonitorManagementClient
     from azure.mgmt.resourcehealth import ResourceHealthMgmtClient
     from azure.mgmt.storage import StorageManagementClient
     from azure.storage.queue import QueueClient
 
-T = TypeVar("T")
 PUBLIC_CLOUD = "https://management.azure.com"
-MAX_RETRY_AFTER_S = 3.0  # how long a Retry-After may be for a read to wait for it in the worker thread
 MAX_CLIENTS = 64
 
 
@@ -117,32 +108,23 @@ class AzureSession:
             return self._clients[key]
 
     def _make(self, subscription: str, make: Callable[..., Any]) -> Any:
-        from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+        from twokey.providers.azure.pipeline import pipeline
 
         options = self.options
         scope = options.scope or options.base_url.rstrip("/") + "/.default"
         credential = self._credential()
-        # The SDK's own list follows redirects and registers resource providers by itself: a POST nobody
-        # approved. Ours does neither, and sends the token to no other host.
-        pipeline = [
-            policies.RequestIdPolicy(),
-            policies.HeadersPolicy(),
-            policies.UserAgentPolicy(base_user_agent="twokey"),
-            policies.ContentDecodePolicy(),
-            OnlyThisHost(options.base_url),
-            BriefReadRetry(),
-            ARMChallengeAuthenticationPolicy(credential, scope),
-        ]
         return make(
             credential,
             subscription,
             base_url=options.base_url,
             credential_scopes=[scope],
-            policies=pipeline,
+            policies=pipeline(options.base_url, credential, scope),
             transport=self._transport(),
         )
 
     def _transport(self) -> RequestsTransport:
+        from azure.core.pipeline.transport import RequestsTransport
+
         options = self.options
         return RequestsTransport(
             connection_timeout=options.connect_timeout_s,
@@ -157,97 +139,3 @@ class AzureSession:
 
             self.credential = DefaultAzureCredential()
         return self.credential
-
-
-class OnlyThisHost(policies.SansIOHTTPPolicy[Any, Any]):
-    """Refuse requests to other hosts: a next-page link is data, and the token must not follow it."""
-
-    def __init__(self, base_url: str) -> None:
-        self._origin = _origin(base_url)
-
-    def on_request(self, request: PipelineRequest[Any]) -> None:
-        """Look at where a request goes before it is sent."""
-        if _origin(request.http_request.url) != self._origin:
-            raise az.ServiceRequestError("the request would leave the configured Resource Manager")
-
-
-class BriefReadRetry(policies.RetryPolicy[Any, Any]):
-    """Try reads again briefly, and writes never: whoever writes reads back first.
-
-    The SDK's own policy repeats a PATCH after a 500 and sleeps for as long as Retry-After says.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(retry_total=2, retry_backoff_factor=0.2, retry_backoff_max=1)
-
-    def is_retry(self, settings: dict[str, Any], response: PipelineResponse[Any, Any]) -> bool:
-        """Say whether an answer is worth asking again for."""
-        if response.http_request.method.upper() != "GET":
-            return False
-        if (self.get_retry_after(response) or 0.0) > MAX_RETRY_AFTER_S:
-            return False
-        return bool(super().is_retry(settings, response))
-
-    def _is_method_retryable(
-        self, settings: dict[str, Any], request: Any, response: Any = None
-    ) -> bool:  # asked when there was no answer at all
-        return bool(request.method.upper() == "GET")
-
-
-@contextmanager
-def translating_errors(resource: str) -> Iterator[None]:
-    """Translate Azure's errors inside the block into ours, naming the resource they are about."""
-    try:
-        yield
-    except az.AzureError as error:
-        raise translated(error, resource) from error
-
-
-def call(resource: str, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call the SDK and return its answer, errors translated."""
-    with translating_errors(resource):
-        return partial(function, *args, **kwargs)()
-
-
-def translated(error: az.AzureError, resource: str) -> TwokeyError:
-    """Return our error for one of Azure's: not allowed, not there, not understood, or worth another try."""
-    if isinstance(error, az.ClientAuthenticationError):
-        return Unavailable("azure.sign_in_failed", reason=type(error).__name__)
-    if isinstance(error, az.ServiceRequestError):
-        return Unavailable("azure.unreachable", resource=resource, reason=type(error).__name__)
-    if (
-        isinstance(error, az.HttpResponseError)
-        and not isinstance(error, az.DecodeError)
-        and error.status_code
-    ):
-        return _of_response(error, error.status_code, resource)
-    # Sent, but not (wholly) answered: a write may have been done. Whoever wrote must read back.
-    return Unavailable("azure.answer_lost", resource=resource)
-
-
-def _of_response(error: az.HttpResponseError, status: int, resource: str) -> TwokeyError:
-    code = (error.error.code if error.error else "") or ""
-    if status == 403 and code.startswith("RequestDisallowed"):
-        return Refused("azure.denied_by_policy", resource=resource)
-    if status == 403:
-        named = re.search(r"perform action '([\w./*-]+)'", error.message or "")
-        return Refused("azure.access_denied", resource=resource, permission=named[1] if named else "?")
-    if status == 404:
-        return NotFound("azure.not_found", resource=resource)
-    if status == 409 and code == "ScopeLocked":
-        return Refused("azure.locked", resource=resource)
-    if status in (409, 412):
-        return Unavailable("azure.concurrent_modification", resource=resource, reason=code)
-    if status == 429:
-        headers = getattr(error.response, "headers", None) or {}
-        retry_after = str(headers.get("Retry-After", ""))
-        seconds = retry_after if re.fullmatch(r"\d{1,6}", retry_after) else "?"
-        return Unavailable("azure.throttled", resource=resource, seconds=seconds)
-    if status >= 500 or status == 408:
-        return Unavailable("azure.server_error", resource=resource, status=status)
-    return Invalid("azure.request_refused", resource=resource, status=status, reason=code)
-
-
-def _origin(url: str) -> tuple[str, str, int]:
-    parts = urlsplit(url)
-    return parts.scheme.lower(), (parts.hostname or "").lower(), parts.port or 443

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import Invalid, NotFound, Refused, Unavailable
+from twokey.providers.azure.faults import call, translating_errors
 from twokey.providers.azure.identifiers import GROUP, GUID, is_same
-from twokey.providers.azure.session import AzureSession, call, translating_errors
+from twokey.providers.azure.session import AzureSession
 
 if TYPE_CHECKING:
     from azure.mgmt.monitor.models import ActionGroupResource, ActivityLogAlertResource, WebhookReceiver

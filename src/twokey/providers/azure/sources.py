@@ -16,9 +16,10 @@ from typing import Any
 from twokey.core.errors import Unavailable
 from twokey.core.signals import RawNotification, raw_id
 from twokey.ports import Clock, Cursors
+from twokey.providers.azure.faults import translating_errors
 from twokey.providers.azure.impact import Impacts
-from twokey.providers.azure.session import AzureSession, translating_errors
-from twokey.providers.azure.turns import Portions, Turns
+from twokey.providers.azure.poll_interval import Batches, PollInterval
+from twokey.providers.azure.session import AzureSession
 
 PERMISSIONS = (
     "Microsoft.Insights/eventtypes/values/read",
@@ -29,7 +30,7 @@ PERMISSIONS = (
     "Microsoft.ResourceHealth/events/read",
 )
 MAX_EVENTS = 1000
-MAX_ENTRIES = 20_000  # of the activity log that are looked through at one turn
+MAX_ENTRIES = 20_000  # of the activity log that are looked through at once
 KEPT = timedelta(days=89)  # Azure keeps the activity log for 90 days
 
 
@@ -50,34 +51,34 @@ class ServiceHealthEvents:
     of_tenant: bool = False
     wait: Callable[[float], object] = field(default_factory=lambda: Event().wait, repr=False)
     name: str = field(init=False)
-    _turns: Turns = field(init=False, repr=False)
-    _portions: Portions = field(init=False, default_factory=Portions, repr=False)
+    _interval: PollInterval = field(init=False, repr=False)
+    _batches: Batches = field(init=False, default_factory=Batches, repr=False)
     _impacts: Impacts = field(init=False, repr=False)
     _read_to: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self.name = f"azure.poll:{'tenant' if self.of_tenant else self.subscription}"
-        self._turns = Turns(self.clock, self.every, self.wait)
+        self._interval = PollInterval(self.clock, self.every, self.wait)
         self._impacts = Impacts(self.session, self.subscription, self.clock, self.of_tenant)
 
     def receive(self) -> list[RawNotification]:
         """Return the events; when it is not time yet, wait a while and return nothing. Errors are ours."""
-        if rest := self._portions.next():
+        if rest := self._batches.next():
             return rest
-        if not self._turns.is_mine():
+        if not self._interval.is_due():
             return []
-        with self._turns.taken() as now:
+        with self._interval.asking() as now:
             account = "" if self.of_tenant else self.subscription
             found = [_notification(self.name, one, now, account, self.tenant) for one in self._events(now)]
-        self._portions.put(found)
+        self._batches.put(found)
         self._read_to = now.date().isoformat()
         if not found:
             self.done(())
-        return self._portions.next()
+        return self._batches.next()
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
         """Acknowledge nothing at Azure, which keeps its events; what is stored need not be asked for again."""
-        if self._portions.is_through() and self._read_to:
+        if self._batches.is_through() and self._read_to:
             self.cursors.move(self.name, self._read_to)
 
     def _events(self, now: datetime) -> list[dict[str, Any]]:
@@ -113,32 +114,32 @@ class ActivityLog:
     overlap: timedelta = timedelta(hours=1)
     wait: Callable[[float], object] = field(default_factory=lambda: Event().wait, repr=False)
     name: str = field(init=False)
-    _turns: Turns = field(init=False, repr=False)
-    _portions: Portions = field(init=False, default_factory=Portions, repr=False)
+    _interval: PollInterval = field(init=False, repr=False)
+    _batches: Batches = field(init=False, default_factory=Batches, repr=False)
     _read_to: datetime | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.name = f"azure.activitylog:{self.subscription}"
-        self._turns = Turns(self.clock, self.every, self.wait)
+        self._interval = PollInterval(self.clock, self.every, self.wait)
 
     def receive(self) -> list[RawNotification]:
         """Return the entries; when it is not time yet, wait a while and return nothing. Errors are ours."""
-        if rest := self._portions.next():
+        if rest := self._batches.next():
             return rest
-        if not self._turns.is_mine():
+        if not self._interval.is_due():
             return []
-        with self._turns.taken() as now:
+        with self._interval.asking() as now:
             entries = self._entries(now)
             found = [_notification(self.name, one, now, self.subscription, self.tenant) for one in entries]
-        self._portions.put(found)
+        self._batches.put(found)
         self._read_to = now
         if not found:
             self.done(())
-        return self._portions.next()
+        return self._batches.next()
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
         """Keep how far the log was read: at most once an hour, as every move stands in the audit trail."""
-        if not self._portions.is_through() or self._read_to is None:
+        if not self._batches.is_through() or self._read_to is None:
             return
         before = self.cursors.position(self.name)
         if not before or self._read_to - _moment(before, self._read_to) >= timedelta(hours=1):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twokey.core.errors import Invalid, Json, Message, Refused, message
 from twokey.core.runbooks import Preview, Target, Touch, references
+from twokey.providers.azure.faults import call, translating_errors
 from twokey.providers.azure.identifiers import StorageAccountId, is_same, storage_account_id
-from twokey.providers.azure.session import AzureSession, call, translating_errors
+from twokey.providers.azure.session import AzureSession
 
 if TYPE_CHECKING:
     from azure.mgmt.storage.models import StorageAccount

@@ -63,6 +63,7 @@ class MemoryCloud(ScriptedCloud):
         super().__init__(state)
         self.name = name
         self.parameter_types: Mapping[str, str] = PARAMETER_TYPES
+        self.scope_parameters: tuple[str, ...] = ("account_id",) if name == "aws" else ("subscription_id",)
         self.actions: Mapping[str, Action] = (
             {action.name: action for action in (kind(self) for kind in ACTIONS)} if name == "aws" else {}
         )

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from twokey.providers.aws.sns.addresses import Topic, topic_of
 from twokey.providers.aws.sns.hosts import SnsHosts
-from twokey.providers.aws.sns.messages import Heard, SnsListener
+from twokey.providers.aws.sns.messages import SnsListener, VerifiedMessage
 
-__all__ = ["Heard", "SnsHosts", "SnsListener", "Topic", "topic_of"]
+__all__ = ["SnsHosts", "SnsListener", "Topic", "VerifiedMessage", "topic_of"]

@@ -34,7 +34,7 @@ _HASHES: dict[str, Callable[[], hashes.HashAlgorithm]] = {"1": hashes.SHA1, "2":
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class VerifiedMessage:
     """A message that proved itself. `body` holds what was signed and the proof, and nothing else of what came.
 
     What stands beside the signed fields could be anybody's. `identity` is the signed text: a retry is the same.
@@ -59,7 +59,7 @@ class SnsListener:
         self._hosts = hosts or SnsHosts(frozenset(topic.host for topic in self._topics.values()))
         self._certificates = Certificates(self._hosts, clock)
 
-    def hear(self, body: bytes) -> Heard:
+    def hear(self, body: bytes) -> VerifiedMessage:
         """Return the message; Invalid when it is none, Refused when it is not proved, Unavailable for "later"."""
         message = _message(body)
         topic = self._topics.get(message["TopicArn"])
@@ -68,7 +68,7 @@ class SnsListener:
         signed = string_to_sign(message)
         self._require_signature(message, topic, signed)
         kept = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        return Heard(topic, kept, signed, self._confirmation(message, topic))
+        return VerifiedMessage(topic, kept, signed, self._confirmation(message, topic))
 
     def _require_signature(self, message: dict[str, str], topic: Topic, signed: bytes) -> None:
         algorithm = _HASHES.get(message["SignatureVersion"])

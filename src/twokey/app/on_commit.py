@@ -1,4 +1,4 @@
-"""A store that rings after every change: what was just committed may be owed to people."""
+"""A store with a hook on every commit: what was just committed may be owed to people."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from twokey.core.signals import RawNotification
 from twokey.ports import Reading, Store, Transaction
 
 
-def _nobody() -> None:
-    """Nobody listens yet."""
+def _nothing() -> None:
+    """Nobody waits yet."""
 
 
 @dataclass
-class Bell:
-    """Hands everything on to `store`; `listener` is called when a change has been kept, from any thread."""
+class HookedStore:
+    """Hands everything on to `store`; `on_commit` is called when a change has been kept, from any thread."""
 
     store: Store
-    listener: Callable[[], None] = _nobody
+    on_commit: Callable[[], None] = _nothing
 
     @contextmanager
     def read(self) -> Iterator[Reading]:
@@ -30,10 +30,10 @@ class Bell:
 
     @contextmanager
     def change(self, *, patient: bool = False) -> Iterator[Transaction]:
-        """Change something, and ring when it is kept."""
+        """Change something, and call the hook when it is kept."""
         with self.store.change(patient=patient) as tx:
             yield tx
-        self.listener()
+        self.on_commit()
 
     def receive(self, notifications: Sequence[RawNotification], actor: Actor) -> list[str]:
         """Keep a batch of notifications; nobody is told before they are sorted."""

@@ -13,12 +13,12 @@ from twokey.core.signals import RawNotification
 from twokey.ports import Clock
 
 LONGEST_WAIT_S = 20.0
-PORTION = 500  # that are stored in one transaction
+BATCH = 500  # that are stored in one transaction
 
 
 @dataclass
-class Turns:
-    """Says whose turn it is; a failure stays the answer until the next turn, so that readiness keeps showing it."""
+class PollInterval:
+    """Says when to ask again; a failure stays the answer until then, so that readiness keeps showing it."""
 
     clock: Clock
     every: timedelta
@@ -26,7 +26,7 @@ class Turns:
     _next: datetime | None = None
     _fault: TwokeyError | None = None
 
-    def is_mine(self) -> bool:
+    def is_due(self) -> bool:
         """Say whether to ask now; when it is too early, wait a while first, and tell the last failure again."""
         now = self.clock.now()
         if self._next is None or now >= self._next:
@@ -37,8 +37,8 @@ class Turns:
         return False
 
     @contextmanager
-    def taken(self) -> Iterator[datetime]:
-        """Ask within this block; what fails is asked for at the next turn, or when Azure lets us."""
+    def asking(self) -> Iterator[datetime]:
+        """Ask within this block; what fails is asked for next time, or when Azure lets us."""
         now = self.clock.now()
         self._next = now + self.every
         try:
@@ -55,7 +55,7 @@ def _retry_after(fault: TwokeyError) -> timedelta:
 
 
 @dataclass
-class Portions:
+class Batches:
     """Hands a long list on bit by bit; it is through when the last bit was stored, and not before."""
 
     _left: list[RawNotification] = field(default_factory=list, repr=False)
@@ -69,7 +69,7 @@ class Portions:
         """Return the next bit. Where the last one was not stored the list is dropped: it is read again whole."""
         if self._is_out:
             self.put([])
-        bit, self._left = self._left[:PORTION], self._left[PORTION:]
+        bit, self._left = self._left[:BATCH], self._left[BATCH:]
         self._is_out = bool(bit)
         return bit
 
