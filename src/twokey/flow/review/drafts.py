@@ -11,7 +11,6 @@ from twokey.core.jobs import Job, JobKind
 from twokey.core.people import (
     Actor,
     ChatIdentity,
-    Person,
     Role,
     Roster,
     acting,
@@ -209,7 +208,14 @@ class Review:
             incident = incident_by_id(look, incident_id)
         try:
             person = identify(who, roster)
-            _require_reviewer(person, incident, audience)
+            scope, roles = incident.account, person.roles_at(incident.account)
+            if not roles and incident.commander != person.id:
+                raise Refused(
+                    "postmortem.not_yours", person=person.name, scope=scope or "-", incident=incident.id
+                )
+            leads = incident.commander == person.id or Role.COMMANDER in roles or Role.APPROVER in roles
+            if audience == "public" and not leads:
+                raise Refused("postmortem.public_needs_lead", person=person.name, incident=incident.id)
         except Refused as refusal:
             known = roster.behind(who.account)
             self._keep_refusal(incident.id, Actor(known.id if known else "unknown", who.account), refusal)
@@ -227,16 +233,6 @@ class Review:
         with self.store.change() as tx:
             data: dict[str, Json] = {**refusal.message.params, "code": refusal.message.code, "sha256": digest}
             tx.append(actor, "postmortem.refused", incident_id=incident_id, data=data)
-
-
-def _require_reviewer(person: Person, incident: Incident, audience: str) -> None:
-    scope = incident.account
-    roles = person.roles_at(scope)
-    if not roles and incident.commander != person.id:
-        raise Refused("postmortem.not_yours", person=person.name, scope=scope or "-", incident=incident.id)
-    leads = incident.commander == person.id or Role.COMMANDER in roles or Role.APPROVER in roles
-    if audience == "public" and not leads:
-        raise Refused("postmortem.public_needs_lead", person=person.name, incident=incident.id)
 
 
 def _drafted(look: Reading, incident_id: str, language: str, audience: str) -> Postmortem:

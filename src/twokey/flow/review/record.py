@@ -28,11 +28,17 @@ def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime
     """Return everything that is known; what is unknown stays unknown."""
     names = names_of(roster)
     incident = incident_by_id(look, incident_id)
-    entries = _entries(look, incident.id)
+    entries: list[AuditEntry] = []
+    while len(entries) < _MOST_ENTRIES:
+        after = entries[-1].seq if entries else 0
+        page = look.audit(incident_id=incident.id, after=after, limit=_PAGE)
+        entries += page
+        if len(page) < _PAGE:
+            break
     sightings = look.find(Sighting, incident_id=incident.id, limit=_MOST_SOURCES)
     return Record(
         incident=incident,
-        entries=entries,
+        entries=tuple(entries),
         metrics=metrics(incident.times),
         containments=_containments(look, incident.id, entries, names),
         names=names,
@@ -47,17 +53,6 @@ def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime
 def names_of(roster: Roster) -> Mapping[str, str]:
     """Return the name of every person, by their id."""
     return {person.id: person.name for person in roster.people}
-
-
-def _entries(look: Reading, incident_id: str) -> tuple[AuditEntry, ...]:
-    entries: list[AuditEntry] = []
-    while len(entries) < _MOST_ENTRIES:
-        after = entries[-1].seq if entries else 0
-        page = look.audit(incident_id=incident_id, after=after, limit=_PAGE)
-        entries += page
-        if len(page) < _PAGE:
-            break
-    return tuple(entries)
 
 
 def _containments(
