@@ -75,7 +75,8 @@ def path_of(tree: OrgTree, node: str) -> tuple[str, ...]:
 
 def named_path(tree: OrgTree, node: str) -> str:
     """Return the path of an account or unit in the names that people gave."""
-    return " / ".join("Root" if is_root(step) else _name(tree, step) for step in path_of(tree, node))
+    names = {step: unit.name or step for step, unit in tree.units.items()}
+    return " / ".join("Root" if is_root(step) else names.get(step, step) for step in path_of(tree, node))
 
 
 def may_contain(tree: OrgTree, account: str, own_account: str) -> Message | None:
@@ -180,7 +181,3 @@ def _parent(tree: OrgTree, node: str) -> str:
     if node in tree.accounts:
         return tree.accounts[node]
     return tree.units[node].parent if node in tree.units else ""
-
-
-def _name(tree: OrgTree, node: str) -> str:
-    return tree.units[node].name or node if node in tree.units else node

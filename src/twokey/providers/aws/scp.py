@@ -273,7 +273,7 @@ def _holds(operator: str, key: str, values: tuple[str, ...], request: Request) -
     plain, negated, if_exists = known
     actual = request.value(key)
     # A key that this request may well carry, but which we do not know, decides nothing.
-    if actual is None and not _is_knowable(key):
+    if actual is None and key.lower() not in ("aws:principalarn", "aws:principalaccount"):
         return None
     if plain == "null":
         return ((actual is None) == (values[0].lower() == "true")) if len(values) == 1 else None
@@ -284,10 +284,6 @@ def _holds(operator: str, key: str, values: tuple[str, ...], request: Request) -
     except ValueError:
         return None
     return found != negated
-
-
-def _is_knowable(key: str) -> bool:
-    return key.lower() in ("aws:principalarn", "aws:principalaccount")
 
 
 def _same_arn(actual: str, value: str) -> bool:

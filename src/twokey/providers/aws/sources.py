@@ -50,7 +50,8 @@ class SqsSource:
             identity = raw_id(self.name, body)
             raws[identity] = RawNotification(identity, self.name, body, now, account=self.queue.account)
             self._handles.setdefault(identity, []).append(str(message["ReceiptHandle"]))
-        self._forget_oldest()
+        while len(self._handles) > _KEPT_HANDLES:  # the oldest are forgotten first
+            self._handles.pop(next(iter(self._handles)))
         return list(raws.values())
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
@@ -85,10 +86,6 @@ class SqsSource:
     def _call(self, operation: str, **given: Any) -> dict[str, Any]:
         # Our own account in any case: a queue is read where twokey lives.
         return self.session.call("sqs", operation, "", region=self.queue.region, **given)
-
-    def _forget_oldest(self) -> None:
-        while len(self._handles) > _KEPT_HANDLES:
-            self._handles.pop(next(iter(self._handles)))
 
 
 def _batches(handles: list[str]) -> Iterator[list[str]]:

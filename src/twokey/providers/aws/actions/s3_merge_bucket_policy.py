@@ -80,7 +80,9 @@ class MergeBucketPolicy:
                 Policy=policies.merged(there, document),
                 ExpectedBucketOwner=target.account,
             )
-        return self._outputs(target, bucket)
+        # Read back rather than computed: S3 may store a policy in another spelling than it was given.
+        there = bucket_policy(self.calls, target.account, bucket)
+        return {"bucket": bucket, "policy_sha256": policies.digest(there)}
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
         """Read the policy back."""
@@ -89,11 +91,6 @@ class MergeBucketPolicy:
         if not policies.has_protection(there, text(inputs, "document")):
             return Lookup(Found.NOT_DONE)
         return Lookup(Found.DONE, {"bucket": bucket, "policy_sha256": policies.digest(there)})
-
-    def _outputs(self, target: Target, bucket: str) -> dict[str, Json]:
-        # Read back rather than computed: S3 may store a policy in another spelling than it was given.
-        there = bucket_policy(self.calls, target.account, bucket)
-        return {"bucket": bucket, "policy_sha256": policies.digest(there)}
 
     def _refusal(self, target: Target, bucket: str, document: str) -> Message | None:
         return (

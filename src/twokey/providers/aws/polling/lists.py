@@ -63,8 +63,9 @@ class PolledList:
             if self._next_at and now < self._next_at:
                 self.wait(min((self._next_at - now).total_seconds(), LONGEST_WAIT_S))
                 return []
+            stood = _moment(self.cursors.position(self.name))
             self._next_at = now + self.every  # also when it fails: who throttles is not asked again at once
-            self._round = self.pages(self._since(now), now)
+            self._round = self.pages(stood - self.overlap if stood else now - self.look_back, now)
         try:
             self._page = next(self._round, None)
         except TwokeyError as fault:
@@ -76,7 +77,10 @@ class PolledList:
         if self._page is None:
             self._round = None
             return []
-        return [self._raw(body, self._page.account, now) for body in self._page.bodies]
+        return [
+            RawNotification(raw_id(self.name, body), self.name, body, now, account=self._page.account)
+            for body in self._page.bodies
+        ]
 
     def done(self, notifications: Iterable[RawNotification]) -> None:
         """Remember how far the list was read: what came is stored."""
@@ -85,19 +89,12 @@ class PolledList:
             if stood is None or self._page.newest > stood:
                 self.cursors.move(self.name, self._page.newest.isoformat())
 
-    def _since(self, now: datetime) -> datetime:
-        stood = _moment(self.cursors.position(self.name))
-        return stood - self.overlap if stood else now - self.look_back
-
     def _rest(self, now: datetime, fault: TwokeyError) -> None:
         """Say once that this list cannot be had here, and go on without it; once a day it is tried again."""
         self._next_at = now + ASK_AGAIN
         if not self._is_told:
             log.warning("%s is not to be had in this account and is left out: %s", self.name, fault)
         self._is_told = True
-
-    def _raw(self, body: bytes, account: str, now: datetime) -> RawNotification:
-        return RawNotification(raw_id(self.name, body), self.name, body, now, account=account)
 
 
 def _moment(text: str) -> datetime | None:
