@@ -42,7 +42,7 @@ LIVES: dict[str, str] = {
     "thread:engine": ENDS,
     "thread:engine-*-0": ENDS,
     "thread:engine-*-leases": ENDS,
-    "thread:pump aws.sqs:twokey-findings": ENDS,
+    "thread:poller aws.sqs:twokey-findings": ENDS,
 }
 # Hands of a pool do a piece of work and wait; a pool starts another when one is gone. The others are the test's.
 POOLS = re.compile(

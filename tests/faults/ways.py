@@ -232,5 +232,5 @@ def _readers(settings: Settings, storage: StorageQueues, sorting: Sorting) -> di
     ]
     names = (*QUEUES, *STORAGE)
     assert len(found) == len(names)
-    pumps = [Poller(source, sorting.intake, threading.Event()) for source in found]
-    return dict(zip(names, pumps, strict=True))
+    pollers = [Poller(source, sorting.intake, threading.Event()) for source in found]
+    return dict(zip(names, pollers, strict=True))

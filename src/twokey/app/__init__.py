@@ -35,7 +35,6 @@ from twokey.ports import (
     Parked,
     Rosters,
     Source,
-    StepUp,
     Store,
     authorize_every_source,
     no_checkpoint,
@@ -80,6 +79,7 @@ class App:
 
 def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpoint = no_checkpoint) -> App:
     """Make every part. A cloud, a rule file or a template that cannot load stops the start."""
+    from twokey.stepup import TotpStepUp
     from twokey.store.leading import Leader
     from twokey.web.secrets import hiding
 
@@ -103,7 +103,7 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         cause_wait=max(module.cause_wait for module in settings.modules),
         authorize_source=source_authorization(settings),
     )
-    containment = Containment(store, clock, rosters, library, planner, _step_up(settings))
+    containment = Containment(store, clock, rosters, library, planner, TotpStepUp(settings.totp_file))
     executor = Executor(store, clock, rosters, library, planner, checkpoint)
     review = replace(build_review(settings, store, clock, rosters), checkpoint=checkpoint)
     handle = job_handlers(intake, containment, executor, review)
@@ -268,12 +268,6 @@ def work(settings: Settings, *, checkpoint: Checkpoint = no_checkpoint) -> None:
     from twokey.app.running import run_worker
 
     run_worker(build(settings, checkpoint=checkpoint))
-
-
-def _step_up(settings: Settings) -> StepUp:
-    from twokey.stepup import TotpStepUp
-
-    return TotpStepUp(settings.totp_file)
 
 
 def _engine(settings: Settings, record: SqlStore, clock: Clock, handle: Handle, given_up: Parked) -> Engine:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from twokey import app as wiring
-from twokey.app.faults import told
+from twokey.app.faults import as_sentence
 from twokey.app.running import build_listening
 from twokey.core.errors import TwokeyError, Unavailable
 from twokey.core.people import Role
@@ -35,7 +35,7 @@ def examine(settings: Settings) -> list[Finding]:
         try:
             findings.append(Finding(look.part, True, look.look()))
         except TwokeyError as fault:
-            findings.append(Finding(look.part, False, told(fault, settings.language)))
+            findings.append(Finding(look.part, False, as_sentence(fault, settings.language)))
     return findings
 
 

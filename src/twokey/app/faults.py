@@ -8,7 +8,7 @@ from twokey.core.texts import printable
 from twokey.words import say
 
 
-def told(fault: TwokeyError, language: str = "en") -> str:
+def as_sentence(fault: TwokeyError, language: str = "en") -> str:
     """Return the sentence behind file, line and key, unless it names the file itself; nothing in it hides."""
     words = say(fault.message, language)
     is_said = str(fault.message.params.get("file", "")) in words

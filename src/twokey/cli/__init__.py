@@ -69,7 +69,7 @@ def main() -> None:
     try:
         app()
     except TwokeyError as fault:
-        from twokey.app.faults import told
+        from twokey.app.faults import as_sentence
 
-        print(f"twokey: {told(fault)}", file=sys.stderr)
+        print(f"twokey: {as_sentence(fault)}", file=sys.stderr)
         sys.exit(2)

@@ -162,12 +162,10 @@ async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=_family(host), backlog=QUEUE)
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=QUEUE
+        )
     except OSError as fault:
         raise Unavailable(
             "web.cannot_listen", host=host, port=port, reason=fault.strerror or type(fault).__name__
         ) from None
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

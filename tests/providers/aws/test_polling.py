@@ -55,12 +55,12 @@ class Site:
             one.wait = self.waited.append
 
     def polls(self) -> int:
-        """Let every list be asked once, to its end, as the bot's pump does; return how many rows came."""
+        """Let every list be asked once, to its end, as the bot's poller does; return how many rows came."""
         came = 0
         for one in self.lists:
-            pump = Poller(one, self.sorting.intake, threading.Event())
+            poller = Poller(one, self.sorting.intake, threading.Event())
             while True:
-                came += pump.once()
+                came += poller.once()
                 if one._round is None:
                     break
         return came
@@ -246,10 +246,10 @@ def test_findings_come_page_by_page_and_the_cursor_goes_with_them(fake: FakeList
         site.polls()
     site.later(minutes=6)
     source = site.lists[0]
-    pump = Poller(source, site.sorting.intake, threading.Event())
-    assert pump.once() == 2
+    poller = Poller(source, site.sorting.intake, threading.Event())
+    assert poller.once() == 2
     first = site.cursors.position(source.name)
-    assert pump.once() == 2
+    assert poller.once() == 2
     assert site.cursors.position(source.name) > first
     # Killed here: the next process goes on an hour before where this one stood, and misses nothing.
     again = Site(fake, "securityhub", sorting=site.sorting)

@@ -81,12 +81,11 @@ def _elsewhere(signal: Signal) -> Message | None:
 
 def scopes_of(entries: Iterable[str]) -> Scopes:
     """Read `<source>=<subscription>+<subscription>...` entries; raise Invalid naming one that is wrong."""
-    return Scopes(listed(entries, _SOURCE, _scope, _wrong, fold=str.lower))
 
+    def subscription(text: str) -> str | None:
+        return text.lower() if _SUBSCRIPTION.fullmatch(text) else None
 
-def _scope(text: str) -> str | None:
-    return text.lower() if _SUBSCRIPTION.fullmatch(text) else None
+    def wrong(entry: str) -> Invalid:
+        return Invalid("azure.scope.entry", entry=entry)
 
-
-def _wrong(entry: str) -> Invalid:
-    return Invalid("azure.scope.entry", entry=entry)
+    return Scopes(listed(entries, _SOURCE, subscription, wrong, fold=str.lower))
