@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from twokey.core.errors import Invalid, Json
+from twokey.core.texts import LANGUAGES
 
 # No query and no user: what is shown of such an address holds no key. The queue's own reader wants more of it.
 _STORAGE_QUEUE = re.compile(r"https://([a-z0-9-]+)[a-z0-9.:-]*/([a-z0-9-]+)", re.IGNORECASE)
@@ -216,8 +217,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 def _faults(settings: Settings) -> list[str]:
     faults = []
-    if settings.language not in ("en", "ja"):
-        faults.append("TWOKEY_LANGUAGE: en or ja is wanted")
+    if settings.language not in LANGUAGES:
+        faults.append(f"TWOKEY_LANGUAGE: {' or '.join(LANGUAGES)} is wanted")
     for variable, doors in (
         ("TWOKEY_AZURE_WEBHOOKS", settings.doors()),
         ("TWOKEY_AZURE_EVENT_GRID", settings.event_doors()),

@@ -133,8 +133,8 @@ class Signal:
     id: str
     subject: str
     kind: SignalKind
-    provider: str  # aws | azure
-    family: str  # guardduty | securityhub | health | servicehealth | resourcehealth | cloudtrail | other
+    provider: str  # the cloud, by its folder's name
+    family: str  # which of its sources speaks, in its reader's word: rules and triggers match on it
     type: str  # finding type, eventTypeCode, incidentType, operation
     title: str
     description: str = ""
