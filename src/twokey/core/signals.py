@@ -172,7 +172,7 @@ class Signal:
     flap_group: str = ""  # the thing whose health comes and goes: all its turns are one matter
 
 
-def set_apart(signal: Signal, why: Message) -> Signal:
+def untrusted(signal: Signal, why: Message) -> Signal:
     """Mark a signal whose source may not speak for what it names.
 
     Its names are no longer an honest signal's: it joins no honest matter, ends none, and is no repeat that keeps
