@@ -172,16 +172,6 @@ def group_of_principal(incident: Incident) -> str:
     return "|".join((incident.provider, incident.account, incident.principal.key))
 
 
-def is_availability(signal: Signal) -> bool:
-    """Say whether a signal tells that something does not work, without being a security finding."""
-    return signal.is_availability
-
-
-def is_root_cause(signal: Signal) -> bool:
-    """Say whether a provider publishes why it happened: weeks later, under the same tracking id."""
-    return signal.is_root_cause
-
-
 def services_of(signal: Signal) -> tuple[str, ...]:
     """Return every service that a signal concerns."""
     return signal.services or ((signal.service,) if signal.service else ())
