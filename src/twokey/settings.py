@@ -11,6 +11,7 @@ from typing import TypeVar
 from twokey import sections
 from twokey.clouds import CLOUDS
 from twokey.core.errors import Invalid, Json
+from twokey.core.texts import LANGUAGES
 from twokey.ports import CloudModule
 from twokey.sections import Secret
 
@@ -122,8 +123,8 @@ def load(environment: Mapping[str, str] | None = None, modules: Sequence[CloudMo
 
 def _faults(settings: Settings) -> list[str]:
     faults = []
-    if settings.language not in ("en", "ja"):
-        faults.append("TWOKEY_LANGUAGE: en or ja is wanted")
+    if settings.language not in LANGUAGES:
+        faults.append(f"TWOKEY_LANGUAGE: {' or '.join(LANGUAGES)} is wanted")
     names = [module.name for module in settings.modules]
     for cloud in settings.clouds:
         if cloud not in names:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from twokey.core.errors import Message
 from twokey.core.responsibility import Verdict
+from twokey.core.texts import LANGUAGES
 
-LANGUAGES = ("en", "ja")
 _LOCALE = Path(__file__).parent / "locale"
 
 

@@ -11,12 +11,12 @@ from twokey.core.approvals import (
     expires_after_s,
     key_id,
     keys_needed,
-    may_approve,
-    may_break_glass,
-    may_confirm,
-    may_run,
     needs_typed_target,
     proposer_counts,
+    require_approver,
+    require_break_glass,
+    require_confirmer,
+    require_runnable,
     standing,
 )
 from twokey.core.errors import Refused
@@ -42,7 +42,7 @@ def keys(plan, *names):
 
 def turn(plan, person, approvals=(), incident=INCIDENT, **given):
     said = {"digest": plan.digest, "typed": plan.typed_target, "now": at(10), **given}
-    return may_approve(plan, person, incident, approvals, **said)
+    return require_approver(plan, person, incident, approvals, **said)
 
 
 def refused(code):
@@ -192,9 +192,9 @@ def test_the_incidents_commander_may_turn_a_key_and_another_commander_may_not():
     eve = a_person("d-eve", "Eve", roles=frozenset({Role.COMMANDER}), scopes=(ACCOUNT,))
     plan = plan_of_ana()
     given = {"digest": plan.digest, "typed": plan.typed_target, "now": at(10)}
-    assert may_approve(plan, eve, replace(INCIDENT, commander="d-eve"), (), **given) == "commander"
+    assert require_approver(plan, eve, replace(INCIDENT, commander="d-eve"), (), **given) == "commander"
     with refused("refused.not_approver"):
-        may_approve(plan, eve, replace(INCIDENT, commander="d-ben"), (), **given)
+        require_approver(plan, eve, replace(INCIDENT, commander="d-ben"), (), **given)
 
 
 def test_the_commanders_key_stops_counting_when_another_takes_command():
@@ -266,7 +266,7 @@ def test_a_plan_that_was_edited_under_its_old_digest_takes_no_key():
 
 
 def glass(plan=None, person=ANA, step_up="totp:1", reason="key in use, nobody awake"):
-    may_break_glass(plan or plan_of_ana(break_glass_allowed=True), person, step_up=step_up, reason=reason)
+    require_break_glass(plan or plan_of_ana(break_glass_allowed=True), person, step_up=step_up, reason=reason)
 
 
 def test_break_glass_opens_for_an_approver_with_code_and_reason():
@@ -292,16 +292,16 @@ def test_break_glass_is_refused_with_the_exact_reason(code, changes):
 
 def test_the_retrospective_confirmation_is_another_approvers():
     plan = plan_of_ana(break_glass_by="d-ana")
-    may_confirm(plan, BEN, INCIDENT)
+    require_confirmer(plan, BEN, INCIDENT)
     for person, code in (
         (ANA, "refused.own_plan"),
         (a_person("d-dia", roles=frozenset({Role.RESPONDER})), "refused.not_approver"),
     ):
         with refused(code):
-            may_confirm(plan, person, INCIDENT)
+            require_confirmer(plan, person, INCIDENT)
     for done in (replace(plan, confirmed_by="d-ben"), replace(plan, break_glass_by="")):
         with refused("refused.nothing_to_confirm"):
-            may_confirm(done, BEN, INCIDENT)
+            require_confirmer(done, BEN, INCIDENT)
 
 
 # -- when the run starts
@@ -316,7 +316,7 @@ SOON = at(12)
 
 def run(plan, given=None, *, incident=INCIDENT, roster=TEAM, now=SOON):
     given = keys(plan, "ana", "ben") if given is None else given
-    may_run(plan, given, incident, roster, digest_of(plan), now=now)
+    require_runnable(plan, given, incident, roster, digest_of(plan), now=now)
 
 
 def test_two_keys_that_hold_let_a_plan_run():

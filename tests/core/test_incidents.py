@@ -16,7 +16,7 @@ from twokey.core.incidents import (
     absorb,
     facts,
     group_of,
-    may_move,
+    require_legal_move,
     severity_of,
 )
 from twokey.core.responsibility import Label
@@ -29,29 +29,29 @@ from twokey.testing.builders import ACCOUNT, KEY_ID, a_signal, a_verdict, an_inc
 def test_only_the_legal_moves_are_possible_and_a_refusal_names_them(before, after):
     incident = an_incident(state=before, severity=Severity.SEV3)
     if after in MOVES[before]:
-        may_move(incident, after, "benign")
+        require_legal_move(incident, after, "benign")
     else:
         with pytest.raises(Refused, match=r"refused.illegal_move") as refusal:
-            may_move(incident, after, "benign")
+            require_legal_move(incident, after, "benign")
         assert all(state.value in refusal.value.message.params["legal"] for state in MOVES[before])
 
 
 @pytest.mark.parametrize("severity", [Severity.SEV1, Severity.SEV2])
 def test_a_grave_incident_closes_through_its_post_mortem(severity):
     with pytest.raises(Refused, match=r"refused.postmortem_first"):
-        may_move(an_incident(state=State.RESOLVED, severity=severity), State.CLOSED)
-    may_move(an_incident(state=State.POSTMORTEM, severity=severity), State.CLOSED)
+        require_legal_move(an_incident(state=State.RESOLVED, severity=severity), State.CLOSED)
+    require_legal_move(an_incident(state=State.POSTMORTEM, severity=severity), State.CLOSED)
 
 
 @pytest.mark.parametrize("reason", ["", "because", "Benign"])
 def test_a_cancellation_needs_a_reason_from_the_list(reason):
     with pytest.raises(Refused, match=r"refused.cancel_reason"):
-        may_move(an_incident(state=State.TRIAGE), State.CANCELLED, reason)
+        require_legal_move(an_incident(state=State.TRIAGE), State.CANCELLED, reason)
 
 
 @pytest.mark.parametrize("reason", CANCEL_REASONS)
 def test_every_listed_reason_cancels(reason):
-    may_move(an_incident(state=State.TRIAGE), State.CANCELLED, reason)
+    require_legal_move(an_incident(state=State.TRIAGE), State.CANCELLED, reason)
 
 
 def test_over_is_closed_or_cancelled():

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from twokey.core.approvals import (
-    may_approve,
-    may_break_glass,
-    may_confirm,
-    may_propose,
-    may_run,
+    require_approver,
+    require_break_glass,
+    require_confirmer,
+    require_role,
+    require_runnable,
     role_for,
     standing,
 )
@@ -93,7 +93,7 @@ def test_a_proposer_of_just_this_account_counts():
 def test_what_was_typed_is_repeated_up_to_eighty_characters():
     plan = plan_of_ana(risk=Risk.HIGH)
     says(
-        lambda: may_approve(
+        lambda: require_approver(
             plan, BEN, INCIDENT, (), digest=plan.digest, typed=" " + "x" * 100 + " ", now=at(10)
         ),
         "refused.typed_wrong",
@@ -113,7 +113,7 @@ def test_alone_only_where_the_runbook_and_the_risk_allow_it():
     alone = {"step_up": "c", "reason": "nobody is awake"}
     for plan in (glass(break_glass_allowed=False), glass(risk=Risk.CRITICAL)):
         says(
-            lambda plan=plan: may_break_glass(plan, BEN, **alone),
+            lambda plan=plan: require_break_glass(plan, BEN, **alone),
             "refused.no_break_glass",
             runbook=plan.runbook_id,
         )
@@ -122,9 +122,9 @@ def test_alone_only_where_the_runbook_and_the_risk_allow_it():
 @pytest.mark.parametrize("role", [Role.APPROVER, Role.COMMANDER])
 def test_alone_goes_who_may_approve_or_command_there(role):
     one = replace(BEN, roles=frozenset((role,)))
-    may_break_glass(glass(), one, step_up="c", reason="nobody is awake")
+    require_break_glass(glass(), one, step_up="c", reason="nobody is awake")
     says(
-        lambda: may_break_glass(
+        lambda: require_break_glass(
             glass(), replace(one, scopes=ELSEWHERE), step_up="c", reason="nobody is awake"
         ),
         "refused.not_approver",
@@ -132,29 +132,31 @@ def test_alone_goes_who_may_approve_or_command_there(role):
         scope=ACCOUNT,
     )
     in_account = replace(one, scopes=(ACCOUNT,))
-    may_break_glass(glass(), in_account, step_up="c", reason="nobody is awake")
+    require_break_glass(glass(), in_account, step_up="c", reason="nobody is awake")
 
 
 def test_alone_needs_a_code_and_ten_characters_of_reason():
     says(
-        lambda: may_break_glass(glass(), BEN, step_up="", reason="nobody is awake"),
+        lambda: require_break_glass(glass(), BEN, step_up="", reason="nobody is awake"),
         "refused.step_up_wrong",
         person="Ben",
     )
-    may_break_glass(glass(), BEN, step_up="c", reason=" " + "x" * 10 + " ")
-    says(lambda: may_break_glass(glass(), BEN, step_up="c", reason="x" * 9), "refused.reason_missing")
+    require_break_glass(glass(), BEN, step_up="c", reason=" " + "x" * 10 + " ")
+    says(lambda: require_break_glass(glass(), BEN, step_up="c", reason="x" * 9), "refused.reason_missing")
 
 
 def test_the_second_person_afterwards_is_another_who_may_approve():
     plan = glass(break_glass_by="d-ben")
-    may_confirm(plan, CHO, INCIDENT)
-    says(lambda: may_confirm(plan, BEN, INCIDENT), "refused.own_plan", person="Ben")
+    require_confirmer(plan, CHO, INCIDENT)
+    says(lambda: require_confirmer(plan, BEN, INCIDENT), "refused.own_plan", person="Ben")
     for done in (glass(), glass(break_glass_by="d-ben", confirmed_by="d-cho")):
         says(
-            lambda done=done: may_confirm(done, CHO, INCIDENT), "refused.nothing_to_confirm", plan=done.short
+            lambda done=done: require_confirmer(done, CHO, INCIDENT),
+            "refused.nothing_to_confirm",
+            plan=done.short,
         )
     says(
-        lambda: may_confirm(plan, replace(CHO, scopes=ELSEWHERE), INCIDENT),
+        lambda: require_confirmer(plan, replace(CHO, scopes=ELSEWHERE), INCIDENT),
         "refused.not_approver",
         person="Cho",
         scope=ACCOUNT,
@@ -168,8 +170,8 @@ def test_an_approver_turns_keys_of_just_the_accounts_that_are_theirs():
 
 def test_a_role_in_just_this_account_is_enough_to_propose_there_and_nowhere_else():
     one = replace(BEN, scopes=(ACCOUNT,))
-    may_propose(one, ACCOUNT)
-    says(lambda: may_propose(one, ELSEWHERE[0]), "refused.not_responder", person="Ben", scope=ELSEWHERE[0])
+    require_role(one, ACCOUNT)
+    says(lambda: require_role(one, ELSEWHERE[0]), "refused.not_responder", person="Ben", scope=ELSEWHERE[0])
 
 
 def test_a_commander_turns_keys_of_the_incident_that_is_theirs_alone():
@@ -191,29 +193,40 @@ def approved(**changes):
 def test_a_run_names_what_is_wrong_with_its_keys():
     plan = approved()
     keys = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben", step_up="c")]
-    may_run(plan, keys, INCIDENT, TEAM, plan.digest, now=at(12))
+    require_runnable(plan, keys, INCIDENT, TEAM, plan.digest, now=at(12))
     says(
-        lambda: may_run(plan, [], INCIDENT, TEAM, plan.digest), "refused.keys_void", plan=plan.short, why="-"
+        lambda: require_runnable(plan, [], INCIDENT, TEAM, plan.digest),
+        "refused.keys_void",
+        plan=plan.short,
+        why="-",
     )
-    says(lambda: may_run(plan, keys, INCIDENT, TEAM, "0" * 64), "refused.plan_changed", plan=plan.short)
     says(
-        lambda: may_run(plan, [keys[0], replace(keys[1], digest="0" * 64)], INCIDENT, TEAM, plan.digest),
+        lambda: require_runnable(plan, keys, INCIDENT, TEAM, "0" * 64),
+        "refused.plan_changed",
+        plan=plan.short,
+    )
+    says(
+        lambda: require_runnable(
+            plan, [keys[0], replace(keys[1], digest="0" * 64)], INCIDENT, TEAM, plan.digest
+        ),
         "refused.plan_changed",
         plan=plan.short,
     )
     proposed = replace(plan, state=PlanState.PROPOSED)
     says(
-        lambda: may_run(proposed, keys, INCIDENT, TEAM, plan.digest), "refused.plan_proposed", plan=plan.short
+        lambda: require_runnable(proposed, keys, INCIDENT, TEAM, plan.digest),
+        "refused.plan_proposed",
+        plan=plan.short,
     )
     with pytest.raises(TwokeyError) as no:
-        may_run(plan, keys, INCIDENT, a_roster(ANA), plan.digest)
+        require_runnable(plan, keys, INCIDENT, a_roster(ANA), plan.digest)
     assert no.value.message.nested["why"].code == "standing.left_roster"
 
 
 def test_a_broken_glass_runs_on_its_own_key_and_no_other():
     plan = glass(break_glass_by="d-ben", state=PlanState.APPROVED, break_glass_reason="nobody is awake")
     key = an_approval(plan, "d-ben", "break-glass", step_up="c")
-    may_run(plan, [key], INCIDENT, TEAM, plan.digest)
+    require_runnable(plan, [key], INCIDENT, TEAM, plan.digest)
     void = {"plan": plan.short, "why": "break-glass"}
     for keys, roster in (
         ([an_approval(plan, "d-ben", "approver", step_up="c")], TEAM),
@@ -221,17 +234,17 @@ def test_a_broken_glass_runs_on_its_own_key_and_no_other():
         ([key], a_roster(ANA)),
     ):
         says(
-            lambda keys=keys, roster=roster: may_run(plan, keys, INCIDENT, roster, plan.digest),
+            lambda keys=keys, roster=roster: require_runnable(plan, keys, INCIDENT, roster, plan.digest),
             "refused.keys_void",
             **void,
         )
     says(
-        lambda: may_run(plan, [replace(key, step_up="")], INCIDENT, TEAM, plan.digest),
+        lambda: require_runnable(plan, [replace(key, step_up="")], INCIDENT, TEAM, plan.digest),
         "refused.step_up_wrong",
         person="Ben",
     )
     hasty = replace(plan, break_glass_reason="short")
-    says(lambda: may_run(hasty, [key], INCIDENT, TEAM, plan.digest), "refused.reason_missing")
+    says(lambda: require_runnable(hasty, [key], INCIDENT, TEAM, plan.digest), "refused.reason_missing")
 
 
 def test_a_profile_of_fewer_than_two_is_two():
@@ -243,7 +256,7 @@ def test_a_confirmation_afterwards_is_no_key_of_the_run():
     plan = approved()
     keys = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben", step_up="c")]
     late = an_approval(plan, "d-cho", "confirmation", digest="0" * 64, at=at(9999))
-    may_run(plan, [*keys, late], INCIDENT, TEAM, plan.digest, now=at(12))
+    require_runnable(plan, [*keys, late], INCIDENT, TEAM, plan.digest, now=at(12))
 
 
 # -- the trail

@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twokey.core.incidents import is_root_cause
 from twokey.core.responsibility import Confidence, Label, Verdict
 from twokey.core.sightings import SubjectState, fold_signal, is_stale, knows, settled
 from twokey.core.signals import Signal, SignalStatus
 from twokey.testing.builders import a_signal, a_verdict, at
 
+is_root_cause = attrgetter("is_root_cause")
 NEVER, FOREVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 Word = tuple[Signal, Verdict, str]  # with the incident it went to
 

@@ -13,7 +13,7 @@ from twokey.core.errors import message
 from twokey.core.incidents import Incident, Severity, State, Times, opened_by
 from twokey.core.responsibility import HUMAN, Confidence, Label, Verdict
 from twokey.core.sightings import SubjectState, fold_signal
-from twokey.core.signals import Signal, SignalKind, SignalStatus, set_apart
+from twokey.core.signals import Signal, SignalKind, SignalStatus, untrusted
 from twokey.flow.intake.decide import (
     TOLD_TURNS,
     Arrival,
@@ -174,7 +174,7 @@ ALARM_CLOSED = incident(health("h0"), UNSURE, state=State.CLOSED)
             KeepUnassigned,
             id="the cause was here before it",
         ),
-        pytest.param(arrival(set_apart(finding(), DISPUTE)), Open, id="a disputed one is shown"),
+        pytest.param(arrival(untrusted(finding(), DISPUTE)), Open, id="a disputed one is shown"),
     ],
 )
 def test_the_first_case_that_holds_is_the_answer(one: Arrival, kind: type) -> None:
@@ -302,5 +302,5 @@ def test_a_root_cause_renews_the_draft_once() -> None:
 
 
 def test_a_disputed_signal_opens_under_its_own_name() -> None:
-    signal = set_apart(finding(), DISPUTE)
+    signal = untrusted(finding(), DISPUTE)
     assert opened(arrival(signal)).signal.disputed == DISPUTE

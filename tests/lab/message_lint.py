@@ -20,7 +20,8 @@ import pytest
 
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Message
-from twokey.words import LANGUAGES, word
+from twokey.core.texts import LANGUAGES
+from twokey.words import word
 
 _PAGE = Path(__file__).parents[2] / "docs/reference/audit-actions.md"
 _OF_A_PLAN = ("A plan and its keys", "A run")

@@ -11,11 +11,11 @@ from twokey.catalog.schema import Part, shown, top, where
 from twokey.catalog.strict_yaml import MAX_BYTES, load
 from twokey.core.errors import Invalid, Refused
 from twokey.core.people import ChatAccount, Person, Role, Roster
+from twokey.core.texts import LANGUAGES
 
 PERSON_ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}"
 TEAM = r"[TE][A-Z0-9]{1,20}"
 USER = r"[UW][A-Z0-9]{1,20}"
-LANGUAGES = ("en", "ja")
 
 _PERSON = "id name slack roles scopes"
 _PERSON_OPTIONAL = "step_up language"

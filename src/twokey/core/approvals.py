@@ -85,7 +85,7 @@ def is_typed(plan: Plan, typed: str) -> bool:
     return bool(plan.typed_target) and typed.strip() == plan.typed_target
 
 
-def is_for(plan: Plan, incident: Incident) -> None:
+def require_open_incident(plan: Plan, incident: Incident) -> None:
     """Refuse a plan of an incident that is over; what was contained can be taken back afterwards too."""
     if not incident.is_open and not plan.undo_of:
         raise Refused("refused.incident_over", incident=incident.id, state=incident.state.value)
@@ -101,7 +101,7 @@ def role_for(person: Person, plan: Plan, incident: Incident) -> str:
     return ""
 
 
-def may_propose(person: Person, scope: str) -> None:
+def require_role(person: Person, scope: str) -> None:
     """Refuse a person who holds no role for that account or subscription."""
     if not any(person.is_(role, scope) for role in Role):
         raise Refused("refused.not_responder", person=person.name, scope=scope)
@@ -121,7 +121,7 @@ def _is_ahead(moment: datetime | None, now: datetime) -> bool:
     return moment is not None and moment - now > timedelta(seconds=LEAP_S)
 
 
-def still_waiting(plan: Plan, now: datetime) -> None:
+def require_waiting(plan: Plan, now: datetime) -> None:
     """Refuse a plan that is over, saying how it ended. Silence is never a yes: time passing ends it."""
     if plan.state is PlanState.EXPIRED or is_out_of_time(plan, now):
         raise Refused("refused.plan_expired", plan=plan.short)
@@ -129,7 +129,7 @@ def still_waiting(plan: Plan, now: datetime) -> None:
         raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
 
 
-def may_approve(
+def require_approver(
     plan: Plan,
     person: Person,
     incident: Incident,
@@ -143,8 +143,8 @@ def may_approve(
 
     The step-up code is the caller's to check: it needs a secret, and this page has none.
     """
-    still_waiting(plan, now)
-    is_for(plan, incident)
+    require_waiting(plan, now)
+    require_open_incident(plan, incident)
     if person.id == plan.requester:
         raise Refused("refused.own_plan", person=person.name)
     if any(key.person_id == person.id for key in approvals):
@@ -193,7 +193,7 @@ def standing(plan: Plan, approvals: Iterable[Approval], incident: Incident, rost
     return Standing(keys, needed, tuple(missing))
 
 
-def may_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:
+def require_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:
     """Refuse the one-person path unless the runbook allows it, the risk is not critical, the person could
     approve, a step-up code was given and a reason is written down."""
     if not plan.break_glass_allowed or plan.risk is Risk.CRITICAL:
@@ -207,7 +207,7 @@ def may_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) ->
         raise Refused("refused.reason_missing")
 
 
-def may_confirm(plan: Plan, person: Person, incident: Incident) -> None:
+def require_confirmer(plan: Plan, person: Person, incident: Incident) -> None:
     """Refuse a retrospective confirmation that is not owed, or is not another approver's."""
     if not plan.break_glass_by or plan.confirmed_by:
         raise Refused("refused.nothing_to_confirm", plan=plan.short)
@@ -217,7 +217,7 @@ def may_confirm(plan: Plan, person: Person, incident: Incident) -> None:
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
 
 
-def is_confirmed(plan: Plan, approvals: Iterable[Approval], digest_now: str) -> None:
+def require_confirmed(plan: Plan, approvals: Iterable[Approval], digest_now: str) -> None:
     """Refuse a plan whose content is not, to the letter, what its keys were turned on."""
     turned_on = {key.digest for key in approvals}
     if not turned_on:
@@ -226,7 +226,7 @@ def is_confirmed(plan: Plan, approvals: Iterable[Approval], digest_now: str) -> 
         raise Refused("refused.plan_changed", plan=plan.short)
 
 
-def may_run(
+def require_runnable(
     plan: Plan,
     approvals: Iterable[Approval],
     incident: Incident,
@@ -244,8 +244,8 @@ def may_run(
     keys = tuple(key for key in approvals if key.role != "confirmation")
     if plan.state not in (PlanState.APPROVED, PlanState.RUNNING):
         raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
-    is_for(plan, incident)
-    is_confirmed(plan, keys, digest_now)
+    require_open_incident(plan, incident)
+    require_confirmed(plan, keys, digest_now)
     newest = max(key.at for key in keys)
     if now is not None and (
         now >= newest + timedelta(seconds=expires_after_s(plan)) or _is_ahead(newest, now)
@@ -256,7 +256,7 @@ def may_run(
         key = next((k for k in keys if k.role == "break-glass"), None)
         if person is None or key is None or key.digest != plan.digest or key.person_id != person.id:
             raise Refused("refused.keys_void", plan=plan.short, why="break-glass")
-        may_break_glass(plan, person, step_up=key.step_up, reason=plan.break_glass_reason)
+        require_break_glass(plan, person, step_up=key.step_up, reason=plan.break_glass_reason)
         return
     now_standing = standing(plan, keys, incident, roster)
     if not now_standing.is_satisfied:

@@ -92,7 +92,10 @@ def explained_by(incident: Incident, event: Incident, now: datetime) -> Evidence
         return None
     if _names(incident) & _names(event):
         return Evidence(By.ENTITY, event, at)
-    if not _concerns_account(incident, event) or not _same_place(incident, event):
+    # An event about one account of ours says nothing of another; a public one, or a subscription's, may.
+    if event.is_account_specific and incident.account != event.account:
+        return None
+    if not _everywhere(event) and not _regions(incident) & _regions(event):
         return None
     ours, theirs = frozenset(incident.service_keys), frozenset(event.service_keys)
     if ours & (theirs - _MANY):
@@ -140,15 +143,6 @@ def _regions(incident: Incident) -> frozenset[str]:
 
 def _everywhere(event: Incident) -> bool:
     return bool(_regions(event) & _EVERYWHERE)
-
-
-def _same_place(incident: Incident, event: Incident) -> bool:
-    return _everywhere(event) or bool(_regions(incident) & _regions(event))
-
-
-def _concerns_account(incident: Incident, event: Incident) -> bool:
-    """An event about one account of ours says nothing of another; a public one, or a subscription's, may."""
-    return not event.is_account_specific or incident.account == event.account
 
 
 def _names(incident: Incident) -> frozenset[str]:

@@ -25,7 +25,8 @@ def placeholders(text: str) -> frozenset[str]:
 
 def strings(text: str) -> tuple[str, ...]:
     """Return every text in a document, keys included."""
-    return tuple(_all_strings(_parse(text)))
+    parsed = _parse(text)
+    return (*_keys(parsed), *_strings(parsed))
 
 
 def render_document(text: str, values: Mapping[str, Json]) -> str:
@@ -97,11 +98,6 @@ def _keys(value: Json) -> Iterator[str]:
         yield from value
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from _keys(item)
-
-
-def _all_strings(value: Json) -> Iterator[str]:
-    yield from _keys(value)
-    yield from _strings(value)
 
 
 def _refuse_reaching(name: str, value: Json) -> None:

@@ -129,13 +129,13 @@ CANCEL_REASONS = (
 )
 
 
-def may_respond(person: Person, incident: Incident) -> None:
+def require_responder(person: Person, incident: Incident) -> None:
     """Refuse a person who holds no role for the incident's account; where it has none, one without any role."""
     if not person.roles_at(incident.account):
         raise Refused("refused.not_responder", person=person.name, scope=incident.account or incident.id)
 
 
-def may_move(incident: Incident, to: State, reason: str = "") -> None:
+def require_legal_move(incident: Incident, to: State, reason: str = "") -> None:
     """Refuse an illegal move, naming the legal ones; a cancellation needs a reason from the list."""
     legal = MOVES[incident.state]
     if incident.state is State.RESOLVED and to is State.CLOSED and incident.severity <= Severity.SEV2:
@@ -170,16 +170,6 @@ def group_of_principal(incident: Incident) -> str:
     if not is_attack or not incident.principal.key:
         return ""
     return "|".join((incident.provider, incident.account, incident.principal.key))
-
-
-def is_availability(signal: Signal) -> bool:
-    """Say whether a signal tells that something does not work, without being a security finding."""
-    return signal.is_availability
-
-
-def is_root_cause(signal: Signal) -> bool:
-    """Say whether a provider publishes why it happened: weeks later, under the same tracking id."""
-    return signal.is_root_cause
 
 
 def services_of(signal: Signal) -> tuple[str, ...]:

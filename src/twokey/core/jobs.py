@@ -46,12 +46,13 @@ def sort_job(raw_id: str) -> Job:
 def sort_jobs(raw_ids: Sequence[str]) -> list[Job]:
     """Name the jobs that sort what arrived together: a storm comes by the dozen, and is sorted by the dozen."""
     parts = [raw_ids[start : start + MOST_TOGETHER] for start in range(0, len(raw_ids), MOST_TOGETHER)]
-    return [_together(part) if len(part) > 1 else sort_job(part[0]) for part in parts]
-
-
-def _together(raw_ids: Sequence[str]) -> Job:
-    # Not the name of the first one's own job: that one may still be owed alone.
-    return Job(f"sort-from:{raw_ids[0]}", JobKind.SORT, {"raw_ids": " ".join(raw_ids)})
+    return [
+        # Not the name of the first one's own job: that one may still be owed alone.
+        Job(f"sort-from:{part[0]}", JobKind.SORT, {"raw_ids": " ".join(part)})
+        if len(part) > 1
+        else sort_job(part[0])
+        for part in parts
+    ]
 
 
 def sorted_by(job: Job) -> list[str]:

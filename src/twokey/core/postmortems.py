@@ -15,7 +15,6 @@ from twokey.core.incidents import Incident, State, Times
 from twokey.core.responsibility import Origin
 from twokey.core.runbooks import Plan, PlanState, Step
 
-LANGUAGES = ("en", "ja")
 AUDIENCES = ("internal", "public")
 
 
@@ -158,8 +157,6 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-# -- before anybody publishes ---------------------------------------------------------------------------
-
 # `contained` and `mitigated` have no fixed order between them, and a provider may have mitigated before
 # anybody was told; what is listed here is wrong whenever it is the other way round.
 _BEFORE = (
@@ -242,9 +239,6 @@ def has_contained(kept: ContainmentRecord) -> bool:
     return not kept.plan.undo_of and any(
         row.step_id in writes and row.state is StepState.VERIFIED for row in kept.journal
     )
-
-
-# -- what was not kept, and what must not be said outside -------------------------------------------------
 
 
 def missing_evidence(kept: ContainmentRecord) -> tuple[tuple[Step, str], ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from twokey.core.incidents import is_root_cause
 from twokey.core.responsibility import Confidence, Label, Verdict
 from twokey.core.signals import Signal, SignalStatus
 
@@ -70,7 +69,7 @@ def fold_signal(
     at, is_over = signal.updated_at, signal.status is SignalStatus.RESOLVED
     if so_far is None:
         alone = SubjectState(incident_id, not incident_id, verdict, knows(verdict), at, at, is_over)
-        return replace(alone, has_root_cause=is_root_cause(signal))
+        return replace(alone, has_root_cause=signal.is_root_cause)
     is_newest = at is not None and at >= (so_far.said_at or _NEVER)
     if so_far.is_known:
         counts = knows(verdict) and (at or _NEVER) >= (so_far.known_at or _NEVER)
@@ -80,7 +79,7 @@ def fold_signal(
         so_far,
         incident_id=incident_id or so_far.incident_id,
         is_loose=so_far.is_loose or not incident_id,
-        has_root_cause=so_far.has_root_cause or is_root_cause(signal),
+        has_root_cause=so_far.has_root_cause or signal.is_root_cause,
     )
     if is_newest:
         grown = replace(grown, said_at=at, said_over=is_over)

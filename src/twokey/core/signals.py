@@ -133,8 +133,8 @@ class Signal:
     id: str
     subject: str
     kind: SignalKind
-    provider: str  # aws | azure
-    family: str  # guardduty | securityhub | health | servicehealth | resourcehealth | cloudtrail | other
+    provider: str  # the cloud, by its folder's name
+    family: str  # which of its sources speaks, in its reader's word: rules and triggers match on it
     type: str  # finding type, eventTypeCode, incidentType, operation
     title: str
     description: str = ""
@@ -172,7 +172,7 @@ class Signal:
     flap_group: str = ""  # the thing whose health comes and goes: all its turns are one matter
 
 
-def set_apart(signal: Signal, why: Message) -> Signal:
+def untrusted(signal: Signal, why: Message) -> Signal:
     """Mark a signal whose source may not speak for what it names.
 
     Its names are no longer an honest signal's: it joins no honest matter, ends none, and is no repeat that keeps

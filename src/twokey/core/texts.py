@@ -16,6 +16,9 @@ _HIDDEN = re.compile(
 )
 
 
+LANGUAGES = ("en", "ja")
+"""What twokey speaks: every code has words in each of them."""
+
 REMOVED = "\u2039removed\u203a"
 
 # Every alternative drops the secret itself and keeps the word that names it.

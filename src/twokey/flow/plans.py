@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 from twokey.core.approvals import (
     expires_after_s,
-    is_for,
     is_out_of_time,
     keys_needed,
-    may_propose,
     proposer_counts,
+    require_open_incident,
+    require_role,
 )
 from twokey.core.errors import Json, Message, Refused
 from twokey.core.incidents import Incident
@@ -29,7 +29,7 @@ _LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.AS
 
 def require_own_preview(plan: Plan, person: Person) -> None:
     """Refuse a preview that was made for somebody else, or was changed since."""
-    may_propose(person, plan.target.account)
+    require_role(person, plan.target.account)
     if plan.requester != person.id or digest_of(plan) != plan.digest:
         raise Refused("refused.plan_changed", plan=plan.short)
 
@@ -37,7 +37,7 @@ def require_own_preview(plan: Plan, person: Person) -> None:
 def incident_for(look: Reading, plan: Plan) -> Incident:
     """Return the incident of a plan that wants approvals, or refuse because it is over."""
     incident = incident_by_id(look, plan.incident_id)
-    is_for(plan, incident)
+    require_open_incident(plan, incident)
     return incident
 
 

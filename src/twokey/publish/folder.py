@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from twokey.core.errors import Invalid, Refused, Unavailable
-from twokey.core.postmortems import AUDIENCES, LANGUAGES, Postmortem
+from twokey.core.postmortems import AUDIENCES, Postmortem
+from twokey.core.texts import LANGUAGES
 
 _INCIDENT = re.compile(r"[A-Za-z][A-Za-z0-9]{0,15}-[0-9]{1,12}")
 

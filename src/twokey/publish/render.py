@@ -13,7 +13,8 @@ from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 from markupsafe import Markup
 
 from twokey.core.errors import Invalid, NotFound
-from twokey.core.postmortems import AUDIENCES, LANGUAGES, Record
+from twokey.core.postmortems import AUDIENCES, Record
+from twokey.core.texts import LANGUAGES
 from twokey.publish.facts import internal_facts
 from twokey.publish.markdown import md
 from twokey.publish.public import public_facts

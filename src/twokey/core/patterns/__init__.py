@@ -73,9 +73,6 @@ def compile(pattern: object) -> Pattern:  # noqa: A001  # `patterns.compile`, as
     return Pattern(_node(pattern, "$", "", 0))
 
 
-# --- reading a pattern
-
-
 def _node(pattern: object, where: str, path: str, depth: int) -> Node:
     if not isinstance(pattern, Mapping):
         raise Invalid("pattern.not_object", where=where)

@@ -10,7 +10,7 @@ from twokey.core.approvals import (
     Standing,
     is_out_of_time,
     key_id,
-    may_approve,
+    require_approver,
     role_for,
     standing,
 )
@@ -41,7 +41,9 @@ def approve_plan(
     person, plan = caller.person, plan_by_id(tx, plan_id)
     incident = incident_by_id(tx, plan.incident_id)
     approvals = tx.find(Approval, plan_id=plan.id)
-    role = may_approve(plan, person, incident, approvals, digest=given.digest, typed=given.typed, now=now)
+    role = require_approver(
+        plan, person, incident, approvals, digest=given.digest, typed=given.typed, now=now
+    )
     used = use_required_code(tx, step_up, plan, person, code=given.code, now=now)
     approvals.append(add_approval(tx, plan, caller, role=role, now=now, used=used))
     stands = standing(plan, approvals, incident, caller.roster)

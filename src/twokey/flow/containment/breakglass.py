@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from twokey.core.approvals import CONFIRM_WITHIN_S, is_typed, may_break_glass, may_confirm
+from twokey.core.approvals import CONFIRM_WITHIN_S, is_typed, require_break_glass, require_confirmer
 from twokey.core.errors import Refused, message
 from twokey.core.people import Person, Role, system
 from twokey.core.runbooks import Plan, PlanState
@@ -82,14 +82,14 @@ def _require_sole_approval(
         raise Refused("refused.typed_wrong", typed=given.typed.strip()[:80], plan=plan.short)
     require_tries_left(look, person, now)
     used = step_up.verify(person.id, given.code, now) or ""
-    may_break_glass(plan, person, step_up=used, reason=given.reason)
+    require_break_glass(plan, person, step_up=used, reason=given.reason)
     return used
 
 
 def confirm_run(tx: Transaction, plan_id: str, caller: Caller, now: datetime) -> Plan:
     """Keep the second person's yes to a run that is over, if it is one that is owed."""
     person, plan = caller.person, plan_by_id(tx, plan_id)
-    may_confirm(plan, person, incident_by_id(tx, plan.incident_id))
+    require_confirmer(plan, person, incident_by_id(tx, plan.incident_id))
     confirmed = replace(plan, confirmed_by=person.id)
     add_approval(tx, plan, caller, role="confirmation", now=now)
     yes = message("containment.confirmed", person=person.name, plan=plan.short)

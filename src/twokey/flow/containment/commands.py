@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from twokey.core.approvals import Approval, Standing, may_propose, standing, still_waiting
+from twokey.core.approvals import Approval, Standing, require_role, require_waiting, standing
 from twokey.core.errors import Json, Refused
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatIdentity, Person, Roster, identify
@@ -59,17 +59,17 @@ class Containment:
         """Make a plan to look at, from fresh reads; nothing is stored and nobody has confirmed anything."""
         with on_record(self, "preview.refused", who, incident_id=incident_id) as caller:
             incident = self._open_incident(incident_id)
-            may_propose(caller.person, incident.account)
+            require_role(caller.person, incident.account)
             runbook = self.library.runbook(runbook_id)
             plan = self.planner.plan(runbook, incident, params or {})
-            may_propose(caller.person, plan.target.account)
+            require_role(caller.person, plan.target.account)
             return replace(plan, requester=caller.person.id)
 
     def preview_undo(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Make the plan that takes an earlier one back: a plan of its own, with its own two approvals."""
         with on_record(self, "preview.refused", who, plan_id=plan_id) as caller:
             plan = self.plan(plan_id)
-            may_propose(caller.person, plan.target.account)
+            require_role(caller.person, plan.target.account)
             if plan.state not in (PlanState.DONE, PlanState.FAILED):
                 raise Refused("refused.not_undoable", plan=plan.short, state=plan.state.value)
             with self.store.read() as look:
@@ -88,7 +88,7 @@ class Containment:
         """Show a plan that waits for approvals to somebody we know; a button of one that is over is put on record."""
         with on_record(self, "review.refused", who, plan_id=plan_id) as caller:
             plan = self.plan(plan_id)
-            still_waiting(plan, self.clock.now())
+            require_waiting(plan, self.clock.now())
             return plan, caller.person
 
     def approve(self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str, code: str) -> Standing:

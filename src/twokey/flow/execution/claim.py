@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twokey.core.approvals import Approval, is_confirmed, may_run
+from twokey.core.approvals import Approval, require_confirmed, require_runnable
 from twokey.core.errors import Later, Message, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
 from twokey.core.people import Roster
@@ -54,11 +54,11 @@ def _refusal(
         incident = incident_by_id(look, plan.incident_id)
         if has_begun:
             # Who may stand behind it was settled before the first write; what it is must still be so.
-            is_confirmed(plan, approvals, digest_of(plan))
+            require_confirmed(plan, approvals, digest_of(plan))
         elif isinstance(roster, TwokeyError):
             raise roster
         else:
-            may_run(plan, approvals, incident, roster, digest_of(plan), now=clock.now())
+            require_runnable(plan, approvals, incident, roster, digest_of(plan), now=clock.now())
     except TwokeyError as refusal:
         return refusal.message
     return None

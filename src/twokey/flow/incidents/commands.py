@@ -8,7 +8,14 @@ from datetime import timedelta
 
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message, NotFound, Refused, message
-from twokey.core.incidents import Incident, Severity, State, group_of_principal, may_move, may_respond
+from twokey.core.incidents import (
+    Incident,
+    Severity,
+    State,
+    group_of_principal,
+    require_legal_move,
+    require_responder,
+)
 from twokey.core.jobs import draft_job
 from twokey.core.people import ChatAccount, ChatIdentity, Person, identify, system
 from twokey.core.responsibility import HUMAN, Label, by_person
@@ -185,7 +192,7 @@ class Response:
         now = self.clock.now()
 
         def change(incident: Incident, person: Person) -> tuple[Incident, Message | None]:
-            may_move(incident, state, reason)
+            require_legal_move(incident, state, reason)
             times = incident.times
             if state is State.MONITORING and not times.mitigated:
                 times = replace(times, mitigated=now)
@@ -223,7 +230,7 @@ class Response:
             self.store.change() as tx,
         ):
             before = incident_by_id(tx, incident_id)
-            may_respond(caller.person, before)
+            require_responder(caller.person, before)
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
             after, notice = change(before, caller.person)

@@ -12,8 +12,6 @@ from twokey.core.incidents import (
     Severity,
     State,
     absorb,
-    is_availability,
-    is_root_cause,
     severity_of,
 )
 from twokey.core.responsibility import HUMAN, Label, Verdict
@@ -134,7 +132,7 @@ def _comes_back(signal: Signal, before: SubjectState | None) -> bool:
 
     A provider's late word about an event is none: a final review comes weeks later.
     """
-    is_back = is_availability(signal) and signal.status is not SignalStatus.RESOLVED
+    is_back = signal.is_availability and signal.status is not SignalStatus.RESOLVED
     return (signal.kind is SignalKind.FINDING or is_back) and not is_stale(signal, before)
 
 
@@ -149,7 +147,7 @@ def _join(arrival: Arrival, incident: Incident) -> Join:
     after = absorb(incident, signal, verdict, arrival.now)
     resolved = incident.times.resolved if incident.state in (State.RESOLVED, State.POSTMORTEM) else None
     is_first_since_resolved = resolved is not None and incident.last_signal_at <= resolved
-    is_first_root_cause = is_root_cause(signal) and not (before and before.has_root_cause)
+    is_first_root_cause = signal.is_root_cause and not (before and before.has_root_cause)
     label_before, turn = None, None
     if is_update and (is_news or not knows(incident.verdict)):
         latest = settled(signal, verdict, before)
@@ -172,7 +170,7 @@ def _replaces(after: Verdict, before: Verdict, signal: Signal) -> bool:
     News that names no cause takes away none that was known: that a resource is well again, or one more update
     of what a provider's event explained.
     """
-    is_well = is_availability(signal) and signal.status is SignalStatus.RESOLVED
+    is_well = signal.is_availability and signal.status is SignalStatus.RESOLVED
     if after.label is Label.UNKNOWN and (is_well or before.rule == correlations.RULE):
         return False
     if knows(before) and not knows(after):

@@ -10,7 +10,7 @@ from datetime import timedelta
 from twokey.core.errors import Invalid, Later, Message, Unavailable, message
 from twokey.core.jobs import sort_job
 from twokey.core.responsibility import Verdict
-from twokey.core.signals import RawNotification, RawState, Signal, set_apart
+from twokey.core.signals import RawNotification, RawState, Signal, untrusted
 from twokey.flow import outbox
 from twokey.flow.crashpoints import At
 from twokey.flow.intake.apply import INTAKE, Applier
@@ -115,7 +115,7 @@ class Intake:
             for signal in normaliser.normalise(raw):
                 known = replace(signal, raw_id=raw.id)
                 if why := self.authorize_source(known, raw):
-                    known = set_apart(known, why)  # it is shown, and contains nothing
+                    known = untrusted(known, why)  # it is shown, and contains nothing
                 pairs.append((known, self.classifier.verdict(known, raw)))
             return _Judged(raw, pairs)
         except Invalid as fault:

@@ -19,12 +19,12 @@ from twokey.core.people import (
 )
 from twokey.core.postmortems import (
     AUDIENCES,
-    LANGUAGES,
     Postmortem,
     Record,
     postmortem_id,
     text_digest,
 )
+from twokey.core.texts import LANGUAGES
 from twokey.flow import outbox
 from twokey.flow.crashpoints import At
 from twokey.flow.lookup import canonical_id, incident_by_id

@@ -13,7 +13,7 @@ from twokey.core.errors import Refused
 from twokey.core.incidents import CANCEL_REASONS, Severity, State
 from twokey.core.people import ChatAccount, acting
 from twokey.core.responsibility import Label
-from twokey.words import LANGUAGES
+from twokey.core.texts import LANGUAGES
 
 
 async def serve(ctx: Context, command: Command) -> None:

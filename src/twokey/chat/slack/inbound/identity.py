@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from twokey.chat.slack.payloads import Interaction
 from twokey.core.people import ChatAccount, ChatIdentity
-from twokey.words import LANGUAGES
+from twokey.core.texts import LANGUAGES
 
 log = logging.getLogger("twokey.slack")
 

@@ -24,7 +24,7 @@ from twokey.chat.slack.views.plans import full_preview
 from twokey.chat.slack.views.text import Words, code, plain, shown
 from twokey.core.approvals import Standing, needs_typed_target
 from twokey.core.errors import Message, Refused
-from twokey.core.incidents import CANCEL_REASONS, Incident, Severity, State, may_move
+from twokey.core.incidents import CANCEL_REASONS, Incident, Severity, State, require_legal_move
 from twokey.core.runbooks import Param, Plan, Risk, Runbook
 
 
@@ -315,7 +315,7 @@ def _whole(blocks: list[Block], words: Words) -> list[Block]:
 
 def _legal(incident: Incident, state: State) -> bool:
     try:
-        may_move(incident, state, CANCEL_REASONS[0])
+        require_legal_move(incident, state, CANCEL_REASONS[0])
     except Refused:
         return False
     return True
