@@ -360,7 +360,7 @@ def test_every_shipped_runbook_is_named_in_the_readme() -> None:
 
 # Calls that hand an audit action on, by the name of what is called: each has one text among its arguments.
 _TAKES_ACTION = {"append", "move", "write", "_write", "log", "_log", "on_record", "_on_record", "_change"}
-_ACTION = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+_ACTION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 
 def strings_in(node: ast.expr, constants: dict[str, str]) -> set[str]:
