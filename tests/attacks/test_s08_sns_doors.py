@@ -433,7 +433,7 @@ def test_s08_a_certificate_that_is_not_for_signing_sns_messages_is_refused(door:
 def test_s08_a_host_whose_name_nobody_vouches_for_is_not_believed(tmp_path: Path, went: list[str]) -> None:
     (tmp_path / "other").mkdir()
     with FakeSns(tmp_path) as sns, FakeSns(tmp_path / "other") as impostor:
-        sns.reach = impostor.reach  # type: ignore[method-assign] - somebody turned the name elsewhere
+        sns.reach = impostor.reach  # type: ignore[method-assign]  # somebody turned the name elsewhere
         with standing(sns, went) as door:
             assert door.post(sns.notification(FINDING)) == 503
             assert impostor.asked == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.outages import SUBSCRIPTION, aws_alarm, aws_post, azure_health, azure_post
 from twokey.core.incidents import Incident
 from twokey.core.notices import Notice
@@ -29,7 +29,7 @@ class Day:
 
     def __init__(self) -> None:
         self.clock = SettableClock(T0)
-        self.sorting = Sorting(clock=self.clock)
+        self.sorting = IntakeHarness(clock=self.clock)
 
     def hears(self, at: float, body: bytes, source: str = "aws.sqs:events") -> None:
         self.clock.set(minutes(at))
