@@ -264,7 +264,7 @@ def test_every_command_is_in_the_reference_with_its_options() -> None:
     found = dict(leaves(typer.main.get_command(commands)))
     assert sections.keys() == found.keys()
     for name, command in found.items():
-        wanted, optional = set(), set()
+        wanted, optional = set[str](), set[str]()
         for param in command.params:
             if param.param_type_name == "option":
                 (optional if "--help" in param.opts else wanted).update([*param.opts, *param.secondary_opts])

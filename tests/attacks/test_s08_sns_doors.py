@@ -402,7 +402,7 @@ def test_s08_those_who_wait_for_a_certificate_take_up_no_more_room_than_any_othe
 def _wrong_certificates(sns: FakeSns) -> dict[str, bytes]:
     own, elsewhere = sns.authority, Authority("Somebody", sns.now)
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    named = {"names": ("sns.amazonaws.com.evil.example",)}
+    named: dict[str, Any] = {"names": ("sns.amazonaws.com.evil.example",)}
     return {
         "another name": own.issue("sns.amazonaws.com", sns.signer, **named),
         "another Region's name": own.issue("sns-signing.af-south-1.amazonaws.com", sns.signer),

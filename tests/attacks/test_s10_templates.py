@@ -99,6 +99,13 @@ BOMBS: dict[str, str] = {
     "a number that is a name": "{% set a = 1e999 %}{{ a }}",
     "a number too long": "{{ " + "9" * 10_000 + " }}",
 }
+
+
+def link_to_pipe(place: Path) -> None:
+    os.mkfifo(place.parent / "pipe.j2")
+    os.symlink("pipe.j2", place)
+
+
 # What lies where the template should: nothing is read, nothing waits.
 FILES: dict[str, Callable[[Path], None]] = {
     "link out": lambda place: os.symlink(place.parents[1] / "secret.j2", place),
@@ -106,7 +113,7 @@ FILES: dict[str, Callable[[Path], None]] = {
     "link to itself": lambda place: os.symlink(place, place),
     "directory": Path.mkdir,
     "pipe that nobody writes": os.mkfifo,
-    "link to a pipe": lambda place: (os.mkfifo(place.parent / "pipe.j2"), os.symlink("pipe.j2", place))[-1],
+    "link to a pipe": link_to_pipe,
     "nothing": lambda place: None,
     "binary": lambda place: void(place.write_bytes(bytes(range(256)) * 64)),
     "UTF-16": lambda place: void(place.write_bytes("{{ 1 }}".encode("utf-16"))),

@@ -17,7 +17,7 @@ from tests.lab.postgres import running
 from twokey.cli import audit
 from twokey.cli.migrate import migrate
 from twokey.core.audit import content
-from twokey.core.errors import Invalid, NotFound
+from twokey.core.errors import Invalid, Json, NotFound
 from twokey.core.people import Actor, ChatAccount, system
 from twokey.core.runbooks import canonical
 from twokey.store import SqlStore, open_store
@@ -40,7 +40,12 @@ def store(url: str) -> Iterator[SqlStore]:
     awkward = ['"hash":"' + "0" * 64 + '"', "\u2028 é 😀 \x7f", "a\0b", "\ud800", ',"hash":"x","incident":']
     with made.change() as change:
         for number, text in enumerate(awkward):
-            data = {"text": text, text: [number, 0.5, None, {"hash": "0" * 64}], "\uffff": 1, "😀": 2}
+            data: dict[str, Json] = {
+                "text": text,
+                text: [number, 0.5, None, {"hash": "0" * 64}],
+                "\uffff": 1,
+                "😀": 2,
+            }
             change.append(person, "noted", incident_id=f"INC-{text}", data=data)
         change.append(system("flow"), "closed")
     yield made

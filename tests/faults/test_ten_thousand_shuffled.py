@@ -75,7 +75,7 @@ def elsewhere(body: bytes, number: int) -> bytes:
 
 def ten_thousand(count: int) -> list[Delivery]:
     """Return so many different notifications."""
-    once, made = samples(), []
+    once, made = samples(), list[Delivery]()
     number = 0
     while len(made) < count:
         made += [(source, elsewhere(body, number) if number else body) for source, body in once]
@@ -90,8 +90,8 @@ def outcome(sightings: Iterable[Sighting], opened: Iterable[Incident]) -> Counte
         known.setdefault(seen.incident_id, []).append(seen)
     incidents: dict[str, Incident] = {one.id: one for one in opened}
     ends: Counter[Any] = Counter()
-    for name, seen in known.items():
-        inside = frozenset(one.id for one in seen)
+    for name, together in known.items():
+        inside = frozenset(one.id for one in together)
         one = incidents.get(name)
         said = (one.verdict.label, one.signals, one.provider_resolved, one.severity) if one else None
         ends[(inside, said)] += 1
@@ -109,7 +109,7 @@ def runs(sorting: IntakeHarness, deliveries: list[Delivery]) -> Counter[Any]:
 @pytest.fixture(params=["sqlite", "postgres"])
 def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], IntakeHarness]]:
     """Return a maker of empty records on a database."""
-    opened = []
+    opened: list[Any] = []
 
     def make() -> IntakeHarness:
         url = f"sqlite:///{tmp_path}/{len(opened)}.db"

@@ -46,7 +46,7 @@ def test_a_persons_verdict_carries_the_name_the_reason_and_what_it_was_before(wo
         "rule_before": before.rule,
     }
     world.works()
-    world.store.verify()
+    world.store.verify()  # type: ignore[attr-defined]  # both stores of a World have it
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "\n\t"])

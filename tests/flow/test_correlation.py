@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def day() -> Day:
     return Day()
 
 
-def ec2_post(said: float, end: float | None = None, **more: object) -> bytes:
+def ec2_post(said: float, end: float | None = None, **more: Any) -> bytes:
     over = minutes(end) if end is not None else None
     return aws_post("e1", "EC2", "us-east-1", start=minutes(0), said=minutes(said), end=over, **more)
 

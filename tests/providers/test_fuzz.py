@@ -34,7 +34,7 @@ from twokey.store.nouns import from_text, to_text
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
-READERS = {"aws": AwsNormaliser(), "azure": AzureNormaliser()}
+READERS: dict[str, Any] = {"aws": AwsNormaliser(), "azure": AzureNormaliser()}
 
 
 @cache
@@ -219,4 +219,4 @@ def test_a_recording_nested_without_end_is_replayed_as_it_is(times: int) -> None
     body = b"[" * times + b"]" * times
     assert bodies(body)
     (found,) = classify_texts([("file", body)], rules())
-    assert found.fault is not None  # type: ignore[union-attr]
+    assert found.fault is not None

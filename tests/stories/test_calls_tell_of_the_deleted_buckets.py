@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tests.lab.intake_harness import IntakeHarness
 from twokey import app as wiring
@@ -35,7 +36,7 @@ def test_forty_five_calls_by_one_key_are_one_incident_that_names_key_and_buckets
     assert incident.verdict.label is Label.CUSTOMER_SECURITY
     assert incident.signals == 45
     assert incident.severity <= Severity.SEV2
-    known = facts(incident)
+    known: Any = facts(incident)
     assert known["access_key_id"] == KEY
     assert len(known["buckets"]) == 45
 
