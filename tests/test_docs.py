@@ -264,7 +264,7 @@ def test_every_command_is_in_the_reference_with_its_options() -> None:
     found = dict(leaves(typer.main.get_command(commands)))
     assert sections.keys() == found.keys()
     for name, command in found.items():
-        wanted, optional = set(), set()
+        wanted, optional = set[str](), set[str]()
         for param in command.params:
             if param.param_type_name == "option":
                 (optional if "--help" in param.opts else wanted).update([*param.opts, *param.secondary_opts])
@@ -360,7 +360,7 @@ def test_every_shipped_runbook_is_named_in_the_readme() -> None:
 
 # Calls that hand an audit action on, by the name of what is called: each has one text among its arguments.
 _TAKES_ACTION = {"append", "move", "write", "_write", "log", "_log", "on_record", "_on_record", "_change"}
-_ACTION = re.compile(r"[a-z_]+(\.[a-z_]+)*")
+_ACTION = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 
 
 def strings_in(node: ast.expr, constants: dict[str, str]) -> set[str]:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -107,7 +108,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(app: Starlette, **options: float):  # type: ignore[no-untyped-def]
+async def running(app: Starlette, **options: Any):
     stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
         serve(app, "127.0.0.1", 0, stop, hide=hide, on_ready=ready.set_result, **options)
@@ -790,7 +791,7 @@ def test_a_port_that_is_taken_is_said(shelf: Shelf) -> None:
 
 def test_an_application_that_does_not_start_is_said_and_does_not_end_the_program() -> None:
     @asynccontextmanager
-    async def broken(app: Starlette):  # type: ignore[no-untyped-def]
+    async def broken(app: Starlette):
         raise RuntimeError("no")
         yield
 

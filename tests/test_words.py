@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "twokey"
 LOCALE = SOURCE / "locale"
 RAISED = re.compile(
     r"""\b(?:Refused|Invalid|NotFound|Unavailable|AlreadyThere|Later|Tampered|LostLease|TwokeyError|message)\(\s*
-        (?:\d[\d.]*\s*,\s*)?["']([a-z_]+(?:\.[a-z_]+)+)["']""",
+        (?:\d[\d.]*\s*,\s*)?["']([a-z0-9_]+(?:\.[a-z0-9_]+)+)["']""",
     re.VERBOSE,
 )
 

@@ -23,7 +23,7 @@ from statistics import median
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # `tests.lab` is of the checkout, not installed
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.outages import SUBSCRIPTION, aws_alarm, aws_post, azure_health, azure_post
 from twokey.core.audit import AuditEntry
 from twokey.testing.clocks import SettableClock
@@ -199,7 +199,7 @@ def evaluate(known: list[Window], ours: list[Alarm]) -> Tally:
 
 def _run(known: list[Window], ours: list[Alarm], tally: Tally) -> None:
     clock = SettableClock(min(one.start for one in known) if known else ours[0].at)
-    sorting = Sorting(clock=clock)
+    sorting = IntakeHarness(clock=clock)
     posts = [post for one in known for post in _posts(one)]
     rings = [(one.at + timedelta(minutes=1), *one.body()) for one in ours]
     for at, source, body in sorted([*posts, *rings], key=lambda arrival: arrival[0]):

@@ -81,12 +81,12 @@ class PostgresTrail:
             "SELECT conname FROM pg_constraint WHERE conrelid = 'audit_entry'::regclass AND contype = 'c'"
         )
         for (name,) in self._db.execute(checks).fetchall():
-            self._db.execute(f"ALTER TABLE audit_entry DROP CONSTRAINT {name}")  # type: ignore[arg-type]
+            self._db.execute(f"ALTER TABLE audit_entry DROP CONSTRAINT {name}")
 
     def rows(self) -> Rows:
         """Return what is stored, in order."""
         names = ", ".join(f'"{name}"' for name in COLUMNS)
-        return self._db.execute(f"SELECT {names} FROM audit_entry ORDER BY seq").fetchall()  # type: ignore[arg-type]
+        return self._db.execute(f"SELECT {names} FROM audit_entry ORDER BY seq").fetchall()
 
     def write(self, rows: Rows) -> None:
         """Let the trail be these rows."""
@@ -95,7 +95,7 @@ class PostgresTrail:
             cursor.execute("DELETE FROM audit_entry WHERE seq = ANY(%s)", ([row[0] for row in gone],))
             names = ", ".join(f'"{name}"' for name in COLUMNS)
             cells = ", ".join(["%s"] * len(COLUMNS))
-            cursor.executemany(f"INSERT INTO audit_entry ({names}) VALUES ({cells})", come)  # type: ignore[arg-type]
+            cursor.executemany(f"INSERT INTO audit_entry ({names}) VALUES ({cells})", come)
         self._now = rows
 
     def close(self) -> None:

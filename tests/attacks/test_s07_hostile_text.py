@@ -299,7 +299,7 @@ def test_the_terminal_shows_nothing_that_hides(attacked: Attacked, proof: Proof)
     for ran in shown:
         assert ran.code in (0, 2), ran
         assert "Traceback" not in ran.err, ran.err[-2000:]
-        assert not hidden_in(ran.said), (hidden_in(ran.said)[:5], ran.said[:300])
+        assert not hidden_in(ran.output), (hidden_in(ran.output)[:5], ran.output[:300])
         trials.count(1)
 
 
@@ -320,8 +320,8 @@ def test_every_text_field_with_every_payload_is_judged_and_printed_dead(
     ran = attacked.twokey("classify", str(file), "--json")
     assert "Traceback" not in ran.err, ran.err[-2000:]
     assert ran.code in (0, 2), ran.err[-500:]
-    assert not hidden_in(ran.said), hidden_in(ran.said)[:5]
+    assert not hidden_in(ran.output), hidden_in(ran.output)[:5]
     judged = [json.loads(line) for line in ran.out.splitlines()]  # one event is one line, whatever it says
     assert len(judged) > 0.8 * len(lines)
     plain = attacked.twokey("classify", str(file))
-    assert not hidden_in(plain.said), hidden_in(plain.said)[:5]
+    assert not hidden_in(plain.output), hidden_in(plain.output)[:5]

@@ -402,7 +402,7 @@ def test_s08_those_who_wait_for_a_certificate_take_up_no_more_room_than_any_othe
 def _wrong_certificates(sns: FakeSns) -> dict[str, bytes]:
     own, elsewhere = sns.authority, Authority("Somebody", sns.now)
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    named = {"names": ("sns.amazonaws.com.evil.example",)}
+    named: dict[str, Any] = {"names": ("sns.amazonaws.com.evil.example",)}
     return {
         "another name": own.issue("sns.amazonaws.com", sns.signer, **named),
         "another Region's name": own.issue("sns-signing.af-south-1.amazonaws.com", sns.signer),
@@ -433,7 +433,7 @@ def test_s08_a_certificate_that_is_not_for_signing_sns_messages_is_refused(door:
 def test_s08_a_host_whose_name_nobody_vouches_for_is_not_believed(tmp_path: Path, went: list[str]) -> None:
     (tmp_path / "other").mkdir()
     with FakeSns(tmp_path) as sns, FakeSns(tmp_path / "other") as impostor:
-        sns.reach = impostor.reach  # type: ignore[method-assign] - somebody turned the name elsewhere
+        sns.reach = impostor.reach  # type: ignore[method-assign]  # somebody turned the name elsewhere
         with standing(sns, went) as door:
             assert door.post(sns.notification(FINDING)) == 503
             assert impostor.asked == []

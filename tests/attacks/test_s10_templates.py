@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.commands import Commands, Ran
+from tests.lab.commands import Commands, CompletedCommand
 from tests.lab.installation import Installation, installed
 from tests.lab.outages import aws_alarm
 from tests.lab.trials import Proof
@@ -99,6 +99,13 @@ BOMBS: dict[str, str] = {
     "a number that is a name": "{% set a = 1e999 %}{{ a }}",
     "a number too long": "{{ " + "9" * 10_000 + " }}",
 }
+
+
+def link_to_pipe(place: Path) -> None:
+    os.mkfifo(place.parent / "pipe.j2")
+    os.symlink("pipe.j2", place)
+
+
 # What lies where the template should: nothing is read, nothing waits.
 FILES: dict[str, Callable[[Path], None]] = {
     "link out": lambda place: os.symlink(place.parents[1] / "secret.j2", place),
@@ -106,7 +113,7 @@ FILES: dict[str, Callable[[Path], None]] = {
     "link to itself": lambda place: os.symlink(place, place),
     "directory": Path.mkdir,
     "pipe that nobody writes": os.mkfifo,
-    "link to a pipe": lambda place: (os.mkfifo(place.parent / "pipe.j2"), os.symlink("pipe.j2", place))[-1],
+    "link to a pipe": link_to_pipe,
     "nothing": lambda place: None,
     "binary": lambda place: void(place.write_bytes(bytes(range(256)) * 64)),
     "UTF-16": lambda place: void(place.write_bytes("{{ 1 }}".encode("utf-16"))),
@@ -126,16 +133,16 @@ class Attacked:
     world: Installation
     shell: Commands
 
-    def run(self, templates: Path, *arguments: str) -> Ran:
+    def run(self, templates: Path, *arguments: str) -> CompletedCommand:
         env = self.world.variables | {"TWOKEY_TEMPLATES_DIR": str(templates)}
         return self.shell.run(templates.parent, env, *arguments, within_s=60)
 
-    def postmortem(self, templates: Path, *more: str) -> Ran:
+    def postmortem(self, templates: Path, *more: str) -> CompletedCommand:
         return self.run(
             templates, "postmortem", "draft", "INC-1", "--language", "en", *(more or ("--stdout",))
         )
 
-    def report(self, templates: Path, *more: str) -> Ran:
+    def report(self, templates: Path, *more: str) -> CompletedCommand:
         return self.run(templates, "report", "responsibility", "--format", "html", *more)
 
 
@@ -175,7 +182,7 @@ def templates(tmp_path: Path) -> Path:
     return folder
 
 
-def assert_refused(ran: Ran, name: str, place: Path, line: str = r"\d+") -> None:
+def assert_refused(ran: CompletedCommand, name: str, place: Path, line: str = r"\d+") -> None:
     """The command ended by itself, named the template (and its line), printed no page and did nothing."""
     assert ran.code == 2, (name, ran)
     assert ran.out == "", (name, ran.out[:500])
@@ -324,9 +331,9 @@ def test_a_runbook_looks_paths_up_and_evaluates_nothing(
         place.write_text(text)
         ran = attacked.run(templates, "runbook", "check", str(place))
         assert ran.code == 2, (name, ran)
-        assert re.search(rf"{re.escape(place.name)}:\d+", ran.said), (name, ran.said)
-        assert "Traceback" not in ran.said, (name, ran.said[-2000:])
-        assert not any(text in ran.said for text in (*EVALUATED, SECRET)), (name, ran.said)
+        assert re.search(rf"{re.escape(place.name)}:\d+", ran.output), (name, ran.output)
+        assert "Traceback" not in ran.output, (name, ran.output[-2000:])
+        assert not any(text in ran.output for text in (*EVALUATED, SECRET)), (name, ran.output)
         assert ran.peak < 400 << 20, (name, ran.peak)
         assert not list(templates.parent.rglob(PWNED)), name
         trials.outcome("reference" if name in REFERENCES else "document")
@@ -349,7 +356,7 @@ def test_template_syntax_in_a_plans_parameters_is_refused_or_stays_text(
             assert ran.code == 2, (name, text, ran)
             assert ran.out == "", (name, text, ran)
             assert "Traceback" not in ran.err, ran.err[-2000:]
-            assert not any(found in ran.said for found in EVALUATED), ran.said
+            assert not any(found in ran.output for found in EVALUATED), ran.output
             trials.outcome("refused")
     # what a runbook's author writes in braces stays as it was written, too
     place = runbooks / "aws.protect-buckets.yaml"
@@ -367,7 +374,7 @@ def test_template_syntax_in_a_plans_parameters_is_refused_or_stays_text(
         )
         assert ran.code == 0, ran
         assert written in ran.out, ran.out[:2000]
-        assert not any(found in ran.said for found in EVALUATED), ran.said
+        assert not any(found in ran.output for found in EVALUATED), ran.output
         trials.outcome("text")
     assert len(world.audit()) == before
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.commands import Commands, Ran
+from tests.lab.commands import Commands, CompletedCommand
 from tests.lab.trials import Proof
 from twokey.settings import data_folder
 
@@ -117,15 +117,15 @@ def hostile(kind: str) -> Iterator[tuple[str, bytes]]:
     yield from WHOLE.items()
 
 
-def assert_named(ran: Ran, name: str, file: str, where: Path) -> None:
+def assert_named(ran: CompletedCommand, name: str, file: str, where: Path) -> None:
     """The command ended by itself, said where what is wrong, and did nothing of what the file wanted."""
     assert ran.code == 2, (name, ran)
-    assert "Traceback" not in ran.said, (name, ran.said[-2000:])
-    named = [line for line in ran.said.splitlines() if re.search(rf"{re.escape(file)}:\d+", line)]
-    assert named, (name, ran.said[:500])
-    hidden = [c for c in ran.said if not c.isprintable() and c != "\n"]
+    assert "Traceback" not in ran.output, (name, ran.output[-2000:])
+    named = [line for line in ran.output.splitlines() if re.search(rf"{re.escape(file)}:\d+", line)]
+    assert named, (name, ran.output[:500])
+    hidden = [c for c in ran.output if not c.isprintable() and c != "\n"]
     assert not hidden, (name, hidden[:5])
-    assert max(map(len, ran.said.splitlines())) < 2_000, (name, "a message repeats the file")
+    assert max(map(len, ran.output.splitlines())) < 2_000, (name, "a message repeats the file")
     assert not list(where.rglob(PWNED)), name
     assert ran.peak < 400 << 20, (name, ran.peak)
     assert ran.seconds < 60, (name, ran.seconds)
@@ -207,11 +207,11 @@ def settings_of(folder: Path) -> dict[str, str]:
     }
 
 
-def refuse_to_start(shell: Commands, folder: Path, env: dict[str, str]) -> Ran:
+def refuse_to_start(shell: Commands, folder: Path, env: dict[str, str]) -> CompletedCommand:
     return shell.run(folder, env, "serve", within_s=60)
 
 
-def see_the_doctor(shell: Commands, folder: Path, env: dict[str, str]) -> Ran:
+def see_the_doctor(shell: Commands, folder: Path, env: dict[str, str]) -> CompletedCommand:
     return shell.run(folder, env, "doctor")
 
 
@@ -250,7 +250,7 @@ def test_a_start_and_the_doctor_name_the_hostile_file(
     proof: Proof,
     file: str,
     contents: dict[str, bytes],
-    command: Callable[[Commands, Path, dict[str, str]], Ran],
+    command: Callable[[Commands, Path, dict[str, str]], CompletedCommand],
 ) -> None:
     env = settings_of(tmp_path)
     healthy = see_the_doctor(shell, tmp_path, env)
@@ -262,13 +262,13 @@ def test_a_start_and_the_doctor_name_the_hostile_file(
         ran = command(shell, tmp_path, env)
         assert ran.code not in (0, None), (name, ran)
         assert ran.code > 0, (name, ran)
-        assert "Traceback" not in ran.said, (name, ran.said[-2000:])
-        assert place.name in ran.said or place.stem in ran.said, (name, ran.said)
-        assert file != "totp.yaml" or "JBSWY3DP" not in ran.said, (
+        assert "Traceback" not in ran.output, (name, ran.output[-2000:])
+        assert place.name in ran.output or place.stem in ran.output, (name, ran.output)
+        assert file != "totp.yaml" or "JBSWY3DP" not in ran.output, (
             "a secret is never repeated, not even half of one"
         )
-        assert not [c for c in ran.said if not c.isprintable() and c != "\n"], (name, ran.said[:500])
-        assert max(map(len, ran.said.splitlines())) < 2_000, name
+        assert not [c for c in ran.output if not c.isprintable() and c != "\n"], (name, ran.output[:500])
+        assert max(map(len, ran.output.splitlines())) < 2_000, name
         assert not list(tmp_path.rglob(PWNED)), name
         assert ran.peak < 400 << 20, (name, ran.peak)
         trials.outcome(name)

@@ -155,8 +155,8 @@ def test_many_greedy_rules_cannot_add_up(tmp_path: Path) -> None:
     ]
     small = rule("small", {"raw": {"short": ["yes"]}})
     rules = rules_of(tmp_path, *greedy, small)
-    document = {"list": ["a"] * MILLION, "short": ["no", "yes"]}
-    verdict = rules.verdict(a_signal(family="guardduty"), document)
+    document: Any = {"list": ["a"] * MILLION, "short": ["no", "yes"]}
+    verdict: Any = rules.verdict(a_signal(family="guardduty"), document)
     assert verdict.rule == "small"
     assert len(verdict.fields["rules_set_aside"]) == 10  # as many as are shown
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.lab.arm import Arm, ArmState, StorageAccount
 from tests.lab.installation import DOOR_SECRET, Installation
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.trials import Proof
 from twokey import app as wiring
 from twokey.catalog.runbooks import read_runbook
@@ -71,9 +71,9 @@ def an_alert(subscription: str, resource: str = "", **changes: Any) -> bytes:
     return json.dumps({"schemaId": "Microsoft.Insights/activityLogs", "data": context}).encode()
 
 
-def sorted_out(source: str, *bodies: bytes, scopes: tuple[str, ...] = SCOPES) -> Sorting:
+def sorted_out(source: str, *bodies: bytes, scopes: tuple[str, ...] = SCOPES) -> IntakeHarness:
     """Let alerts come by a source, and sort them as the program would with these settings."""
-    world = Sorting(
+    world = IntakeHarness(
         authorize_source=wiring.source_authorization(load({"TWOKEY_AZURE_SOURCE_SCOPES": ",".join(scopes)}))
     )
     world.arrives(source, *bodies)

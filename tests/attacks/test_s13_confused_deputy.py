@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.lab.installation import Installation
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.trials import Proof
 from twokey.core.errors import Invalid, Refused
 from twokey.core.incidents import Incident
@@ -43,9 +43,9 @@ def a_finding(account: str = A, region: str = "us-east-1", **changes: Any) -> by
     return json.dumps(event).encode()
 
 
-def sorted_out(source: str, *bodies: bytes, scopes: tuple[str, ...] = SCOPES) -> Sorting:
+def sorted_out(source: str, *bodies: bytes, scopes: tuple[str, ...] = SCOPES) -> IntakeHarness:
     """Let findings come by a source, and sort them."""
-    world = Sorting(authorize_source=scopes_of(scopes).dispute)
+    world = IntakeHarness(authorize_source=scopes_of(scopes).dispute)
     world.arrives(source, *bodies)
     world.works()
     return world

@@ -195,7 +195,7 @@ def test_no_secret_is_in_what_the_program_writes_prints_or_answers(
             )
     for arguments in commands:
         ran = shell.run(world.folder, world.variables, *arguments)
-        assert_none(world, " ".join(arguments)[:60], ran.said)
+        assert_none(world, " ".join(arguments)[:60], ran.output)
         trials.count(1)
     broken = {
         "TWOKEY_DATABASE_URL": "postgresql://twokey:canary-db-password-1@127.0.0.1:9/none",
@@ -207,7 +207,7 @@ def test_no_secret_is_in_what_the_program_writes_prints_or_answers(
             ran = shell.run(world.folder, world.variables | {name: value}, command, within_s=60)
             assert ran.code != 0, (name, command, ran)
             if name != "TWOKEY_WORKERS":
-                assert_none(world, f"{command} with {name}", ran.said)
+                assert_none(world, f"{command} with {name}", ran.output)
             trials.count(1)
     assert_none(world, "log", world.log())
     for request, body in (

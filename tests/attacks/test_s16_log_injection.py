@@ -108,14 +108,14 @@ def test_every_line_for_machines_is_one_object(world: Installation, proof: Proof
         events = [json.dumps({"source": "aws.guardduty", "detail-type": "GuardDuty Finding", "detail": {"type": text, "title": text}}) for text in BREAKS.values()]  # fmt: skip
         path.write_text("\n".join(events))
         judged = shell.run(world.folder, world.variables, "classify", str(path), "--json")
-        assert not hidden_in(judged.said)
+        assert not hidden_in(judged.output)
         for line in judged.out.splitlines():
             assert isinstance(json.loads(line), dict)
         for ran in (exported, listed, judged):
-            assert "Traceback" not in ran.said
+            assert "Traceback" not in ran.output
             trials.count(len(ran.out.splitlines()))
         doctor = shell.run(world.folder, world.variables, "doctor", "--json")
         assert all(isinstance(json.loads(line), dict) for line in doctor.out.splitlines())
-        assert not hidden_in(doctor.said)
+        assert not hidden_in(doctor.output)
     assert all(raw.state.value != "new" for raw in world.find(RawNotification))
     world.proven()

@@ -241,7 +241,7 @@ def test_postgres_refuses_to_change_the_trail_and_what_its_owner_changes_is_foun
     for _ in trials:
         statement = POSTGRES_CHANGES[trials.number % len(POSTGRES_CHANGES)]
         with psycopg.connect(url) as db, pytest.raises(psycopg.errors.IntegrityError):
-            db.execute(statement)  # type: ignore[arg-type]
+            db.execute(statement)
         trials.outcome("refused")
     world.proven()
     head = posted_heads(world)[-1]

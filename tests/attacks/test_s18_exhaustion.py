@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -212,7 +213,7 @@ def test_a_signed_request_is_answered_while_strangers_hold_everything(
 
     async def story() -> None:
         async with AsyncExitStack() as stack:
-            held = await stack.enter_async_context(ATTACKS[name](bot.port, count))  # type: ignore[arg-type]
+            held: Any = await stack.enter_async_context(ATTACKS[name](bot.port, count))  # type: ignore[arg-type]
             async with asyncio.timeout(120):  # the attack stands
                 while len(held) < count * 0.4 and name != "unsigned flood":
                     await asyncio.sleep(0.05)

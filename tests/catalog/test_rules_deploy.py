@@ -10,6 +10,7 @@ import yaml
 
 from twokey.catalog.rules import load_rules
 from twokey.core import patterns
+from twokey.core.errors import Json
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "deploy" / "aws" / "notifications.yaml"
 PATTERN_LIMIT = 2048  # characters of an event pattern, EventBridge's default quota
@@ -37,7 +38,7 @@ def event_patterns() -> list[dict[str, Any]]:
 
 
 def sent(name: str) -> bool:
-    event = {"detail-type": "AWS API Call via CloudTrail", "detail": {"eventName": name}}
+    event: dict[str, Json] = {"detail-type": "AWS API Call via CloudTrail", "detail": {"eventName": name}}
     return any(patterns.compile(pattern).matches(event) for pattern in event_patterns())
 
 

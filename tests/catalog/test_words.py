@@ -11,8 +11,8 @@ from babel.messages.pofile import read_po
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [*sorted((ROOT / "src/twokey/catalog").glob("*.py")), ROOT / "src/twokey/core/documents.py", ROOT / "src/twokey/stepup.py"]  # fmt: skip
-CODE = re.compile(r'"((?:yaml|schema|runbook|lock|roster|document|stepup|refused)\.[a-z_]+)"')
-NEAR = re.compile(r'(?:unknown|_known)\([^"]*"([a-z.]+_[a-z_]+)"')
+CODE = re.compile(r'"((?:yaml|schema|runbook|lock|roster|document|stepup|refused)\.[a-z0-9_]+)"')
+NEAR = re.compile(r'(?:unknown|_known)\([^"]*"([a-z0-9.]+_[a-z0-9_]+)"')
 
 
 def _words(language: str) -> dict[str, str]:

@@ -105,7 +105,7 @@ def test_a_change_in_the_very_moment_of_the_claim_is_not_lost(make_world: Any) -
     world = make_world()
     drawn = world.response.shown
 
-    class Response(type(world.response)):  # type: ignore[misc]
+    class Response(type(world.response)):
         def shown(self, incident_id: str) -> Any:
             incident = drawn(incident_id)
             if incident.signals == 1:

@@ -17,7 +17,7 @@ from tests.lab.postgres import running
 from twokey.cli import audit
 from twokey.cli.migrate import migrate
 from twokey.core.audit import content
-from twokey.core.errors import Invalid, NotFound
+from twokey.core.errors import Invalid, Json, NotFound
 from twokey.core.people import Actor, ChatAccount, system
 from twokey.core.runbooks import canonical
 from twokey.store import SqlStore, open_store
@@ -40,7 +40,12 @@ def store(url: str) -> Iterator[SqlStore]:
     awkward = ['"hash":"' + "0" * 64 + '"', "\u2028 é 😀 \x7f", "a\0b", "\ud800", ',"hash":"x","incident":']
     with made.change() as change:
         for number, text in enumerate(awkward):
-            data = {"text": text, text: [number, 0.5, None, {"hash": "0" * 64}], "\uffff": 1, "😀": 2}
+            data: dict[str, Json] = {
+                "text": text,
+                text: [number, 0.5, None, {"hash": "0" * 64}],
+                "\uffff": 1,
+                "😀": 2,
+            }
             change.append(person, "noted", incident_id=f"INC-{text}", data=data)
         change.append(system("flow"), "closed")
     yield made
@@ -240,3 +245,39 @@ def test_migrating_postgres_prepares_the_engine_too(capsys: pytest.CaptureFixtur
         migrate(url)
         assert capsys.readouterr().out == "record: 0003, nothing to do\nengine: nothing to do\n"
         open_store(url, SettableClock()).close()
+
+
+def test_an_export_is_judged_from_the_file_alone(url: str, store: SqlStore, tmp_path: Path) -> None:
+    trail = tmp_path / "trail.jsonl"
+    run("export", "--database-url", url, "--out", str(trail))
+    store.close()
+    (tmp_path / "record.db").unlink()
+    code, output = run("judge", str(trail))
+    assert code == 0
+    assert "6 entries" in output
+    code, output = run("judge", str(trail), "--json")
+    assert (code, json.loads(output)) == (0, {"held": True, "entries": 6, "broken": []})
+    lines = trail.read_text("utf-8").split("\n")
+    trail.write_text("\n".join([*lines[:2], *lines[3:]]), "utf-8")
+    code, output = run("judge", str(trail))
+    assert code == 1
+    assert "does not follow from the one before" in output
+
+
+def test_an_effect_in_a_clouds_log_that_nobody_intended_is_named(
+    url: str, store: SqlStore, tmp_path: Path
+) -> None:
+    trail, cloud = tmp_path / "trail.jsonl", tmp_path / "cloud.jsonl"
+    run("export", "--database-url", url, "--out", str(trail))
+    call = {"at": "2026-11-20T12:00:00+00:00", "operation": "DeleteBucket", "status": 204, "request": "b"}
+    cloud.write_text(json.dumps(call) + "\n")
+    code, output = run("judge", str(trail), "--cloud", str(cloud), "--json")
+    assert code == 1
+    assert [found["promise"] for found in json.loads(output)["broken"]] == ["effect-has-a-plan"]
+
+
+def test_a_file_that_is_no_trail_ends_with_2(tmp_path: Path) -> None:
+    assert run("judge", str(tmp_path / "typo.jsonl"))[0] == 2
+    (tmp_path / "no.jsonl").write_text("no JSON\n")
+    assert run("judge", str(tmp_path / "no.jsonl"))[0] == 2
+    assert run("judge", str(tmp_path / "no.jsonl"), "--head", "x:y")[0] == 2

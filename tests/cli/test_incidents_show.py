@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from twokey.cli import app
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
@@ -22,7 +22,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a record with one incident that a person has judged anew."""
     path = tmp_path / "record.db"
     store = open_store(f"sqlite:///{path}", SettableClock())
-    sorting = Sorting(store, store.jobs())
+    sorting = IntakeHarness(store, store.jobs())
     sorting.arrives("aws.sqs:findings", FIXTURE.read_bytes())
     sorting.works()
     reason = "we tidied \x1b[2Jup"

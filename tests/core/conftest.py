@@ -1,5 +1,5 @@
 """What is said in these tests is watched."""
 
-from tests.lab.message_lint import what_is_said
+from tests.lab.message_lint import message_lint
 
-__all__ = ["what_is_said"]
+__all__ = ["message_lint"]

@@ -22,7 +22,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 NAME = st.text(string.ascii_lowercase, min_size=1, max_size=8)
 VALUE = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | TEXT
-DATA = st.dictionaries(TEXT, VALUE | st.lists(VALUE, max_size=2), max_size=3)
+DATA: st.SearchStrategy[Any] = st.dictionaries(TEXT, VALUE | st.lists(VALUE, max_size=2), max_size=3)
 ACTOR = st.builds(Actor, NAME, st.none() | st.builds(ChatAccount, NAME, NAME))
 
 
@@ -157,7 +157,7 @@ def test_a_cut_tail_is_found_against_a_head_that_was_posted_outside(
 
 
 def test_a_trail_that_was_rewritten_whole_is_found_against_a_posted_head() -> None:
-    honest, forged = trail(), []
+    honest, forged = trail(), list[AuditEntry]()
     for entry in trail():
         previous = forged[-1].hash if forged else GENESIS
         forged.append(seal(replace(entry, incident_id="INC-other"), previous))

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -20,7 +21,7 @@ from twokey.core.runbooks import (
 from twokey.testing.builders import a_plan, a_step, at
 
 # Who asked, when, how it ended: a key does not stand for these. Everything else is what people confirm.
-NOT_CONFIRMED = {
+NOT_CONFIRMED: dict[str, Any] = {
     "id": "plan-9",
     "digest": "0" * 64,
     "notes": (message("x.y"),),
@@ -37,7 +38,7 @@ NOT_CONFIRMED = {
 CONFIRMED = sorted({field.name for field in fields(Plan)} - NOT_CONFIRMED.keys())
 
 
-def other(value):
+def other(value: Any) -> Any:
     """Return something else of the same kind."""
     match value:
         case bool():
@@ -53,7 +54,7 @@ def other(value):
         case _ if hasattr(value, "name"):
             return next(one for one in type(value) if one is not value)
         case _:
-            return replace(value, expires_in_s=1.0)
+            return replace(cast(Any, value), expires_in_s=1.0)
 
 
 @pytest.mark.parametrize("name", CONFIRMED)
@@ -100,7 +101,7 @@ def test_what_is_confirmed_is_plain_json_whatever_the_nouns_hold():
     }
 
 
-SCOPE = {"params": {"id": "a", "many": ["a", "b"], "yes": True, "none": None}, "steps": {}}
+SCOPE: dict[str, Any] = {"params": {"id": "a", "many": ["a", "b"], "yes": True, "none": None}, "steps": {}}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_a_reference_to_nothing_is_an_error_and_never_empty(value):
 
 
 def test_an_attackers_text_is_not_looked_at_again():
-    scope = {"params": {"id": "${{ params.secret }}", "secret": "s"}}
+    scope: dict[str, Any] = {"params": {"id": "${{ params.secret }}", "secret": "s"}}
     assert resolve("x ${{ params.id }}", scope) == "x ${{ params.secret }}"
 
 
@@ -143,7 +144,7 @@ def test_what_is_not_text_does_not_go_into_a_text(name):
 
 
 def test_references_to_later_steps_wait():
-    value = {"a": "${{ steps.one.outputs.x }}", "b": "p-${{ steps.one.outputs.x }}-${{ params.id }}"}
+    value: Any = {"a": "${{ steps.one.outputs.x }}", "b": "p-${{ steps.one.outputs.x }}-${{ params.id }}"}
     assert resolve(value, SCOPE, later=("steps.",)) == {
         "a": "${{ steps.one.outputs.x }}",
         "b": "p-${{ steps.one.outputs.x }}-a",

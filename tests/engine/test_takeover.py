@@ -283,7 +283,9 @@ def test_an_embedded_job_that_was_parked_runs_again_when_it_is_released(
         change.enqueue(Job("j", JobKind.DRAFT))
         change.append(system("flow"), "owed")
     queue, now = store.jobs(), clock.now()
-    queue.park(queue.take("w", now, now + timedelta(seconds=9)), "Refused")
+    taken = queue.take("w", now, now + timedelta(seconds=9))
+    assert taken is not None
+    queue.park(taken, "Refused")
     assert engine.drain() == 0
     assert queue.release("j", clock.now())
     assert engine.drain() == 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.lab.arm import TOKEN, Arm, Identity
-from tests.lab.fork_server import Nursery, share_models
+from tests.lab.fork_server import ForkServer, share_models
 from tests.lab.installation import Installation, installed
 from tests.lab.postgres import Postgres, running
 from twokey.demo.emulators import Ministack
@@ -30,9 +30,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as nursery:
-        yield nursery
+def fork_server() -> Iterator[ForkServer]:
+    with ForkServer() as fork_server:
+        yield fork_server
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +68,7 @@ def scenes(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     clouds: Clouds,
-    nursery: Nursery,
+    fork_server: ForkServer,
     empty: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., Scene]]:
@@ -92,7 +92,7 @@ def scenes(
                 standing.callback(server.drop, url)
             else:
                 shutil.copy(empty, folder)
-            scene = Scene(folder, clouds, nursery, url, **more)
+            scene = Scene(folder, clouds, fork_server, url, **more)
             standing.callback(scene.close)
             return scene
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from tests.lab.bots import FaultyBot
 from twokey.core.errors import Later
@@ -132,7 +132,7 @@ def walked(scene: Scene, runbook: str) -> tuple[Walk, Plan]:
     clouds: Any = {name: _Cloud(cloud, walk) for name, cloud in planner.clouds.items()}
     watched = replace(
         executor,
-        store=_Store(scene.app.store, walk),
+        store=cast(Any, _Store(scene.app.store, walk)),
         planner=Planner(clouds, planner.config),
         checkpoint=walk.point,
     )

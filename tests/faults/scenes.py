@@ -20,7 +20,7 @@ import psycopg
 
 from tests.lab.arm import Arm, ArmState, Container, Identity, StorageAccount
 from tests.lab.bots import FaultyBot
-from tests.lab.fork_server import Nursery
+from tests.lab.fork_server import ForkServer
 from twokey import app as wiring
 from twokey import settings
 from twokey.core.people import ChatAccount, ChatIdentity
@@ -105,7 +105,7 @@ class Scene:
 
     folder: Path
     clouds: Clouds
-    nursery: Nursery
+    fork_server: ForkServer
     database_url: str
     lease_s: float = 60.0
     provider: str = "aws"  # whose cloud is built
@@ -223,7 +223,12 @@ class Scene:
     def worker(self, dies_at: str = "", count: int = 1) -> FaultyBot:
         environment = {**self.variables(), **self.clouds.credentials()}
         bot = FaultyBot(
-            self.folder, environment, "worker", dies_at=dies_at, dies_at_count=count, nursery=self.nursery
+            self.folder,
+            environment,
+            "worker",
+            dies_at=dies_at,
+            dies_at_count=count,
+            fork_server=self.fork_server,
         )
         self.workers.append(bot)
         return bot.start()

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from tests.lab.bots import FaultyBot
-from tests.lab.fork_server import Nursery
+from tests.lab.fork_server import ForkServer
 from twokey.core.sightings import Sighting
 from twokey.core.signals import RawNotification
 from twokey.demo import notifications
@@ -116,7 +116,7 @@ class Life:
     """One bot in one world, from its first end to the judgement."""
 
     world: Any
-    nursery: Nursery
+    fork_server: ForkServer
     ends: int = 0
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ class Life:
         sqs = self.world.company.client("sqs", "test")
         sqs.set_queue_attributes(QueueUrl=self.world.company.queue_url, Attributes={"VisibilityTimeout": "2"})
         self.bot = self.world.bot(start=False)
-        self.bot.nursery = self.nursery
+        self.bot.fork_server = self.fork_server
         self.clients = Clients(self.world, self.bot).begin()
 
     def goes_through(self, end: End, random: Random) -> str:
@@ -146,13 +146,13 @@ class Life:
 
 
 def lives(
-    trials: Any, world: Callable[[], Any], nursery: Nursery, end: End, *, may_repeat: bool = True
+    trials: Any, world: Callable[[], Any], fork_server: ForkServer, end: End, *, may_repeat: bool = True
 ) -> None:
     """Let bots live through their ends, some twenty in a world; `end` starts a bot, ends it and says how."""
     life: Life | None = None
     try:
         for random in trials:
-            life = life or Life(world(), nursery)
+            life = life or Life(world(), fork_server)
             trials.outcome(life.goes_through(end, random))
             if life.ends == ENDS_A_WORLD:
                 life.judged(trials, may_repeat)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.lab.bots import FaultyBot
-from tests.lab.fork_server import Nursery
+from tests.lab.fork_server import ForkServer
 from twokey.demo.bot import CRASHED
 from twokey.flow.crashpoints import At
 
@@ -46,8 +46,8 @@ def killed(bot: FaultyBot, random: Random) -> str:
 
 @pytest.mark.parametrize(("database", "ci", "release"), [("sqlite", 80, 2400), ("postgres", 20, 600)])
 def test_what_was_acknowledged_is_on_record_and_said_whenever_the_bot_is_killed(
-    worlds: Callable[..., Any], nursery: Nursery, proof: Any, database: str, ci: int, release: int
+    worlds: Callable[..., Any], fork_server: ForkServer, proof: Any, database: str, ci: int, release: int
 ) -> None:
     promise = f"every acknowledged event is stored and announced, at most one repeat a kill ({database})"
     trials = proof("R1", promise, ci=ci, release=release)
-    lives(trials, lambda: worlds(database, **FAST), nursery, killed)
+    lives(trials, lambda: worlds(database, **FAST), fork_server, killed)

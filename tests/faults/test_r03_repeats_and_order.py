@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from twokey.core.incidents import State
 from twokey.core.notices import Notice, NoticeKind
 from twokey.core.people import ChatAccount, ChatIdentity, system
@@ -204,7 +204,7 @@ FAMILIES: tuple[Callable[[Random], Story], ...] = (
 )
 
 
-def ends(sorting: Sorting) -> dict[str, Any]:
+def ends(sorting: IntakeHarness) -> dict[str, Any]:
     """Return what people find in the end: all that must not depend on the way it came."""
     incidents = sorting.incidents()
     return {
@@ -228,16 +228,16 @@ def ends(sorting: Sorting) -> dict[str, Any]:
     }
 
 
-def in_order(story: Story) -> Sorting:
+def in_order(story: Story) -> IntakeHarness:
     """Deliver once and in the source's order."""
-    sorting = Sorting()
+    sorting = IntakeHarness()
     for message in story:
         sorting.arrives(*message[0])
         sorting.works()
     return sorting
 
 
-def disordered(random: Random, story: Story, sorting: Sorting) -> Sorting:
+def disordered(random: Random, story: Story, sorting: IntakeHarness) -> IntakeHarness:
     """Deliver every message up to ten times, in any form and any order, sorted in between or not."""
     deliveries = [random.choice(message) for message in story for _ in range(random.choice((1, 2, 3, 10)))]
     random.shuffle(deliveries)
@@ -249,7 +249,7 @@ def disordered(random: Random, story: Story, sorting: Sorting) -> Sorting:
     return sorting
 
 
-def one_card_each(sorting: Sorting) -> None:
+def one_card_each(sorting: IntakeHarness) -> None:
     with sorting.store.read() as look:
         cards = [n for n in look.find(Notice, limit=1000) if n.kind is NoticeKind.CARD]
     assert [card.id for card in cards] == [f"card:{incident.id}" for incident in sorting.incidents()]
@@ -263,7 +263,7 @@ def test_repeats_and_disorder_end_as_one_delivery_in_order(proof: Any) -> None:
         story = random.choice(FAMILIES)(random)
         expected = ends(in_order(story))
         assert len(expected["incidents"]) <= 1
-        mixed = disordered(random, story, Sorting())
+        mixed = disordered(random, story, IntakeHarness())
         assert ends(mixed) == expected
         assert not mixed.raws(RawState.UNREADABLE)
         assert len(mixed.raws(RawState.SORTED)) == len(mixed.raws())
@@ -272,7 +272,7 @@ def test_repeats_and_disorder_end_as_one_delivery_in_order(proof: Any) -> None:
         trials.outcome("one incident, the latest state" if opened else "too slight to open one, either way")
 
 
-def close(sorting: Sorting, incident_id: str) -> None:
+def close(sorting: IntakeHarness, incident_id: str) -> None:
     who = ChatIdentity(ChatAccount("T1", "U-BEN"))
     for state in (State.RESOLVED, State.POSTMORTEM, State.CLOSED):
         sorting.response.change_state(incident_id, state, who, "over")
@@ -285,7 +285,7 @@ def test_an_older_update_never_reopens_a_closed_incident(proof: Any) -> None:
         # what the source said last has come, and some of what it said before; the rest comes after the end
         cut = random.randint(1, len(story) - 1) if len(story) > 1 else 0
         late = random.sample(story[:-1], cut) if cut else []
-        sorting = Sorting()
+        sorting = IntakeHarness()
         for message in (m for m in story if m not in late):
             sorting.arrives(*message[0])
         sorting.works()
@@ -317,7 +317,7 @@ def test_the_record_on_disk_ends_the_same(
         clock = SettableClock()
         store = open_store(f"sqlite:///{tmp_path}/{number}.db", clock, migrate=True)
         try:
-            mixed = disordered(random, story, Sorting(store, store.jobs(), clock=clock))
+            mixed = disordered(random, story, IntakeHarness(store, store.jobs(), clock=clock))
             assert ends(mixed) == ends(in_order(story))
             store.verify()
         finally:

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from tests.lab.installation import DOOR_SECRET, Installation
-from tests.lab.intake_harness import Sorting, shipped_rules
+from tests.lab.intake_harness import IntakeHarness, shipped_rules
 from twokey.core.notices import Notice, NoticeKind
 from twokey.core.responsibility import Verdict
 from twokey.core.signals import NOT_TAKEN, RawNotification, RawState, Signal, raw_id
@@ -111,7 +111,7 @@ def test_one_in_a_hundred_spoilt_holds_up_nobody_and_is_shown(proof: Any, tmp_pa
         clock = SettableClock()
         store = open_store(f"sqlite:///{tmp_path}/{number}.db", clock, migrate=True)
         try:
-            sorting = Sorting(store, store.jobs(), clock=clock, classifier=RulesThatRaise())
+            sorting = IntakeHarness(store, store.jobs(), clock=clock, classifier=RulesThatRaise())
             expected = sent(random, sorting, count)
             for _ in range(12):  # what raises is tried again for some minutes, and then given up
                 sorting.works()
@@ -125,7 +125,7 @@ def test_one_in_a_hundred_spoilt_holds_up_nobody_and_is_shown(proof: Any, tmp_pa
             store.close()
 
 
-def sent(random: Random, sorting: Sorting, count: int) -> dict[str, tuple[str, RawState]]:
+def sent(random: Random, sorting: IntakeHarness, count: int) -> dict[str, tuple[str, RawState]]:
     """Send so many, in batches as a queue gives them; return what must come of each."""
     poison = set(random.sample(range(count), round(count * SHARE)))
     kinds = [KINDS[place % len(KINDS)] for place in range(len(poison))]
@@ -141,7 +141,7 @@ def sent(random: Random, sorting: Sorting, count: int) -> dict[str, tuple[str, R
     return expected
 
 
-def outcome(sorting: Sorting, expected: dict[str, tuple[str, RawState]]) -> None:
+def outcome(sorting: IntakeHarness, expected: dict[str, tuple[str, RawState]]) -> None:
     raws = {raw.id: raw for raw in sorting.raws()}
     assert raws.keys() == expected.keys(), "nothing is dropped, nothing is made up"
     assert {name: raw.state for name, raw in raws.items()} == {

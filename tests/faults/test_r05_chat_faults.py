@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.lab.installation import Installation
-from tests.lab.outbox_harness import DrivenClock, Speaking, drive
+from tests.lab.outbox_harness import DrivenClock, OutboxHarness, drive
 from twokey.core.notices import NoticeKind
 from twokey.demo.slack import BackgroundLoop, FakeSlack
 
@@ -42,64 +42,67 @@ def batches(trials: Iterable[Random]) -> Iterator[list[Random]]:
         yield batch
 
 
-def talk(random: Random, mouth: Speaking) -> None:
+def talk(random: Random, harness: OutboxHarness) -> None:
     """Owe cards, lines and updates of two or three incidents, interleaved."""
-    names = [mouth.opens(number) for number in range(1, random.randint(2, 3) + 1)]
+    names = [harness.opens(number) for number in range(1, random.randint(2, 3) + 1)]
     for number in range(random.randint(4, 8)):
         name = random.choice(names)
-        mouth.tells(name, f"line {number} of {name}.")
+        harness.tells(name, f"line {number} of {name}.")
         if random.random() < 0.3:
-            mouth.changes(name)
+            harness.changes(name)
 
 
-# The faults: each puts itself in the way of one mouth, and returns how many answers may be lost by it
+# The faults: each puts itself in the way of one harness, and returns how many answers may be lost by it
 
-Way = Callable[[Random, FakeSlack, Speaking], int]
+Way = Callable[[Random, FakeSlack, OutboxHarness], int]
 
 
-def rate_limited(random: Random, slack: FakeSlack, mouth: Speaking) -> int:
+def rate_limited(random: Random, slack: FakeSlack, harness: OutboxHarness) -> int:
     for _ in range(random.randint(1, 4)):
         slack.faults.rate_limited(
             random.choice(("chat.postMessage", "chat.*")),
             retry_after=random.choice((1, 2, 7, 30, 61)),
             times=random.randint(1, 2),
-            channel=mouth.channel.id,
+            channel=harness.channel.id,
         )
     return 0
 
 
-def server_errors(random: Random, slack: FakeSlack, mouth: Speaking) -> int:
+def server_errors(random: Random, slack: FakeSlack, harness: OutboxHarness) -> int:
     slack.faults.server_error(
-        "chat.*", status=random.choice((500, 502, 503)), times=random.randint(1, 9), channel=mouth.channel.id
+        "chat.*",
+        status=random.choice((500, 502, 503)),
+        times=random.randint(1, 9),
+        channel=harness.channel.id,
     )
     return 0
 
 
-def timeouts(random: Random, slack: FakeSlack, mouth: Speaking) -> int:
-    slack.faults.hang("chat.postMessage", delay=CALL_S * 2, times=1, channel=mouth.channel.id)
+def timeouts(random: Random, slack: FakeSlack, harness: OutboxHarness) -> int:
+    slack.faults.hang("chat.postMessage", delay=CALL_S * 2, times=1, channel=harness.channel.id)
     return 1
 
 
-def lost_replies(random: Random, slack: FakeSlack, mouth: Speaking) -> int:
-    slack.faults.lose_reply("chat.postMessage", times=1, channel=mouth.channel.id)
+def lost_replies(random: Random, slack: FakeSlack, harness: OutboxHarness) -> int:
+    slack.faults.lose_reply("chat.postMessage", times=1, channel=harness.channel.id)
     return 1
 
 
-def cut_requests(random: Random, slack: FakeSlack, mouth: Speaking) -> int:
+def cut_requests(random: Random, slack: FakeSlack, harness: OutboxHarness) -> int:
     times = random.randint(1, 3)
-    slack.faults.cut("chat.*", times=times, channel=mouth.channel.id)
+    slack.faults.cut("chat.*", times=times, channel=harness.channel.id)
     return times  # not done, but nobody can know: the repeat is marked all the same
 
 
-def revoked_token(random: Random, slack: FakeSlack, mouth: Speaking) -> int:
+def revoked_token(random: Random, slack: FakeSlack, harness: OutboxHarness) -> int:
     error = random.choice(("token_revoked", "invalid_auth", "missing_scope", "account_inactive"))
-    slack.faults.refuse("chat.*", error, times=random.randint(1, 12), channel=mouth.channel.id)
+    slack.faults.refuse("chat.*", error, times=random.randint(1, 12), channel=harness.channel.id)
     return 0
 
 
-def archived_channel(random: Random, slack: FakeSlack, mouth: Speaking) -> int:
+def archived_channel(random: Random, slack: FakeSlack, harness: OutboxHarness) -> int:
     error = random.choice(("is_archived", "channel_not_found", "not_in_channel", "restricted_action"))
-    slack.faults.refuse("chat.*", error, times=random.randint(1, 12), channel=mouth.channel.id)
+    slack.faults.refuse("chat.*", error, times=random.randint(1, 12), channel=harness.channel.id)
     return 0
 
 
@@ -114,33 +117,34 @@ WAYS: tuple[Way, ...] = (
 )
 
 
-def lines_of(mouth: Speaking, incident: str) -> list[str]:
+def lines_of(harness: OutboxHarness, incident: str) -> list[str]:
     """Return an incident's lines as they stand in its thread, repeats included."""
     cards = {
-        m.ts for m in mouth.stands() if not m.is_reply and f"· {incident} ·" in mouth.slack.show(m, 4000)
+        m.ts for m in harness.stands() if not m.is_reply and f"· {incident} ·" in harness.slack.show(m, 4000)
     }  # two, where the answer about the first one was lost
-    told = [m for m in mouth.stands() if m.is_reply and m.thread_ts in cards]
-    found = [re.search(r"line \d+ of INC-\d+\.", mouth.slack.show(m, 4000)) for m in told]
+    told = [m for m in harness.stands() if m.is_reply and m.thread_ts in cards]
+    found = [re.search(r"line \d+ of INC-\d+\.", harness.slack.show(m, 4000)) for m in told]
     return [match[0] for match in found if match]
 
 
-def order_is_kept(mouth: Speaking) -> None:
-    for incident, lines in mouth.lines.items():
-        assert list(dict.fromkeys(lines_of(mouth, incident))) == lines, incident
+def order_is_kept(harness: OutboxHarness) -> None:
+    for incident, lines in harness.lines.items():
+        assert list(dict.fromkeys(lines_of(harness, incident))) == lines, incident
 
 
-def repeats(mouth: Speaking) -> int:
-    lines = [line for incident in mouth.lines for line in lines_of(mouth, incident)]
-    cards = [m for m in mouth.stands() if not m.is_reply]
-    return len(lines) - len(set(lines)) + len(cards) - len(mouth.lines)
+def repeats(harness: OutboxHarness) -> int:
+    lines = [line for incident in harness.lines for line in lines_of(harness, incident)]
+    cards = [m for m in harness.stands() if not m.is_reply]
+    return len(lines) - len(set(lines)) + len(cards) - len(harness.lines)
 
 
-def pauses_are_kept(mouth: Speaking) -> int:
+def pauses_are_kept(harness: OutboxHarness) -> int:
     """Return how many pauses Slack asked for; after each, that method was left alone for as long as it said."""
     calls = [
         call
-        for call in mouth.slack.calls()
-        if call.method in ("chat.postMessage", "chat.update") and call.args.get("channel") == mouth.channel.id
+        for call in harness.slack.calls()
+        if call.method in ("chat.postMessage", "chat.update")
+        and call.args.get("channel") == harness.channel.id
     ]
     asked = 0
     for number, call in enumerate(calls):
@@ -161,30 +165,30 @@ def test_whatever_slack_does_everything_is_said_in_order_and_nothing_twice_unmar
     clock = DrivenClock()
     slack.tell_time_by(clock)
     for batch in batches(trials):
-        mouths, losses = [], []
+        harnesses, losses = [], []
         for random in batch:
-            mouth = Speaking(slack, loop, clock, call_s=CALL_S, card_every_s=1.0)
-            mouths.append(mouth)
+            harness = OutboxHarness(slack, loop, clock, call_s=CALL_S, card_every_s=1.0)
+            harnesses.append(harness)
             if random.random() < 0.5:  # before anything is said, or in the midst of it
-                losses.append(way(random, slack, mouth))
-                talk(random, mouth)
+                losses.append(way(random, slack, harness))
+                talk(random, harness)
             else:
-                talk(random, mouth)
-                losses.append(way(random, slack, mouth))
-        late = drive(clock, mouths)
-        assert not late, [(n.id, n.state, n.error) for mouth in late for n in mouth.owed()]
-        for mouth, lost in zip(mouths, losses, strict=True):
-            order_is_kept(mouth)
-            twice = repeats(mouth)
-            marked = sum("Sent again" in text for text in mouth.shown())
+                talk(random, harness)
+                losses.append(way(random, slack, harness))
+        late = drive(clock, harnesses)
+        assert not late, [(n.id, n.state, n.error) for harness in late for n in harness.owed()]
+        for harness, lost in zip(harnesses, losses, strict=True):
+            order_is_kept(harness)
+            twice = repeats(harness)
+            marked = sum("Sent again" in text for text in harness.shown())
             assert twice <= lost, f"{twice} repeats for {lost} lost answers"
             assert marked >= twice
-            assert mouth.sender.fault() == ""
-            trials.outcome("pauses kept", pauses_are_kept(mouth))
+            assert harness.sender.fault() == ""
+            trials.outcome("pauses kept", pauses_are_kept(harness))
             trials.outcome("repeats, marked", twice)
-            mouth.close()
-        for mouth in mouths:
-            mouth.store.verify()
+            harness.close()
+        for harness in harnesses:
+            harness.store.verify()
 
 
 def test_a_channel_that_stays_closed_is_told_elsewhere_once_and_again_when_it_is_open(
@@ -196,45 +200,45 @@ def test_a_channel_that_stays_closed_is_told_elsewhere_once_and_again_when_it_is
     clock = DrivenClock()
     slack.tell_time_by(clock)
     for batch in batches(trials):
-        mouths = []
+        harnesses = []
         for random in batch:
             ops = slack.add_channel("ops")
             after = random.choice((60.0, 300.0, 900.0))
-            mouth = Speaking(slack, loop, clock, fallback_channel=ops.id, fallback_after_s=after)
-            mouths.append((mouth, ops, after))
+            harness = OutboxHarness(slack, loop, clock, fallback_channel=ops.id, fallback_after_s=after)
+            harnesses.append((harness, ops, after))
             closed = random.choice(("5xx", "429", "fatal"))
             if closed == "429":
-                slack.faults.rate_limited("chat.*", retry_after=20, times=None, channel=mouth.channel.id)
+                slack.faults.rate_limited("chat.*", retry_after=20, times=None, channel=harness.channel.id)
             elif closed == "5xx":
-                slack.faults.server_error("chat.*", status=503, times=None, channel=mouth.channel.id)
+                slack.faults.server_error("chat.*", status=503, times=None, channel=harness.channel.id)
             else:
-                slack.faults.refuse("chat.*", "internal_error", times=None, channel=mouth.channel.id)
-            talk(random, mouth)
+                slack.faults.refuse("chat.*", "internal_error", times=None, channel=harness.channel.id)
+            talk(random, harness)
         began = clock()
         told: dict[int, float] = {}
         until = time.monotonic() + 240
-        while len(told) < len(mouths) and time.monotonic() < until:
+        while len(told) < len(harnesses) and time.monotonic() < until:
             clock.advance(2.0)
-            for mouth, ops, _ in mouths:
-                mouth.clock.advance(2.0)
-                mouth.sender.wake()
-                if mouth.stands(ops):
-                    told.setdefault(id(mouth), clock() - began)
+            for harness, ops, _ in harnesses:
+                harness.clock.advance(2.0)
+                harness.sender.wake()
+                if harness.stands(ops):
+                    told.setdefault(id(harness), clock() - began)
             time.sleep(0.03)
-        for mouth, ops, after in mouths:
-            assert told[id(mouth)] >= after
-            assert "takes no messages" in mouth.shown([ops])[0]
-            assert mouth.sender.fault().startswith(f"cannot write in {mouth.channel.id}")
-            assert not mouth.stands()
+        for harness, ops, after in harnesses:
+            assert told[id(harness)] >= after
+            assert "takes no messages" in harness.shown([ops])[0]
+            assert harness.sender.fault().startswith(f"cannot write in {harness.channel.id}")
+            assert not harness.stands()
         slack.faults.clear()
-        assert not drive(clock, [mouth for mouth, _, _ in mouths])
-        for mouth, ops, _ in mouths:
-            order_is_kept(mouth)
-            slack.wait_for(lambda mouth=mouth, ops=ops: len(mouth.stands(ops)) == 2, 60)
-            assert "takes messages again" in mouth.shown([ops])[1]
-            assert mouth.sender.fault() == ""
-            assert {n.kind for n in mouth.owed()} <= {NoticeKind.DUTY}
-            mouth.close()
+        assert not drive(clock, [harness for harness, _, _ in harnesses])
+        for harness, ops, _ in harnesses:
+            order_is_kept(harness)
+            slack.wait_for(lambda harness=harness, ops=ops: len(harness.stands(ops)) == 2, 60)
+            assert "takes messages again" in harness.shown([ops])[1]
+            assert harness.sender.fault() == ""
+            assert {n.kind for n in harness.owed()} <= {NoticeKind.DUTY}
+            harness.close()
             trials.outcome("told, and told again when it was open")
 
 
@@ -247,27 +251,27 @@ def test_an_archived_channel_gives_way_to_the_fallback_and_the_thread_goes_on_th
     clock = DrivenClock()
     slack.tell_time_by(clock)
     for batch in batches(trials):
-        mouths = []
+        harnesses = []
         for random in batch:
             ops = slack.add_channel("ops")
-            mouth = Speaking(slack, loop, clock, fallback_channel=ops.id)
-            mouths.append((mouth, ops))
-            talk(random, mouth)
+            harness = OutboxHarness(slack, loop, clock, fallback_channel=ops.id)
+            harnesses.append((harness, ops))
+            talk(random, harness)
             if random.random() < 0.5:  # cards stand already, or none does
-                slack.wait_for(lambda mouth=mouth: driven(clock, mouth) and mouth.stands(), 60)
-            mouth.channel.is_archived = True
-        assert not drive(clock, [mouth for mouth, _ in mouths])
-        for mouth, ops in mouths:
-            everywhere = "\n".join(mouth.shown([mouth.channel, ops]))
-            for lines in mouth.lines.values():
+                slack.wait_for(lambda harness=harness: driven(clock, harness) and harness.stands(), 60)
+            harness.channel.is_archived = True
+        assert not drive(clock, [harness for harness, _ in harnesses])
+        for harness, ops in harnesses:
+            everywhere = "\n".join(harness.shown([harness.channel, ops]))
+            for lines in harness.lines.values():
                 assert all(line in everywhere for line in lines)
-            mouth.close()
+            harness.close()
             trials.outcome("everything stands")
 
 
-def driven(clock: DrivenClock, mouth: Speaking) -> bool:
+def driven(clock: DrivenClock, harness: OutboxHarness) -> bool:
     clock.advance(0.5)
-    mouth.sender.wake()
+    harness.sender.wake()
     return True
 
 

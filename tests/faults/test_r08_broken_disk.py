@@ -20,23 +20,23 @@ from typing import Any
 import pytest
 
 from tests.lab.bots import FaultyBot
-from tests.lab.fork_server import Nursery
-from tests.lab.sqlite_vfs import FAULTS, ORDER
+from tests.lab.fork_server import ForkServer
+from tests.lab.sqlite_vfs import FAULT_FILE, FAULTS
 from twokey.core.signals import RawNotification
 from twokey.demo import notifications
 
 from .streams import FAST, maintenance
 
 
-class Patient:
+class BotOnFailingDisk:
     """A bot on a disk that can be broken, with what was acknowledged by it."""
 
-    def __init__(self, world: Any, nursery: Nursery) -> None:
+    def __init__(self, world: Any, fork_server: ForkServer) -> None:
         self.world = world
         self.order = world.folder / "disk"
-        world.variables[ORDER] = str(self.order)
+        world.variables[FAULT_FILE] = str(self.order)
         self.bot: FaultyBot = world.bot(start=False)
-        self.bot.nursery = nursery
+        self.bot.fork_server = fork_server
         self.bot.start(ready_within=120)
         self.acknowledged: set[bytes] = set()
         self.queued: set[str] = set()
@@ -81,27 +81,27 @@ class Patient:
 
 
 @contextlib.contextmanager
-def broken(patient: Patient, kind: str) -> Iterator[None]:
+def broken(on_disk: BotOnFailingDisk, kind: str) -> Iterator[None]:
     """Break the disk for as long as the block runs."""
     if kind == "no room for the file":
-        files = [Path(f"{patient.world.folder}/twokey.db{end}") for end in ("", "-wal")]
+        files = [Path(f"{on_disk.world.folder}/twokey.db{end}") for end in ("", "-wal")]
         size = max(file.stat().st_size for file in files if file.exists())
-        usual = resource.prlimit(patient.bot.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(patient.bot.pid, resource.RLIMIT_FSIZE, (min(size, 40_000), usual[1]))
+        usual = resource.prlimit(on_disk.bot.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(on_disk.bot.pid, resource.RLIMIT_FSIZE, (min(size, 40_000), usual[1]))
         try:
             yield
         finally:
-            resource.prlimit(patient.bot.pid, resource.RLIMIT_FSIZE, usual)
+            resource.prlimit(on_disk.bot.pid, resource.RLIMIT_FSIZE, usual)
         return
-    patient.order.write_text(kind)
+    on_disk.order.write_text(kind)
     try:
         yield
     finally:
-        patient.order.unlink()
+        on_disk.order.unlink()
 
 
 def test_a_disk_that_fails_stops_the_acknowledgements_and_nothing_is_lost(
-    worlds: Callable[..., Any], nursery: Nursery, proof: Any
+    worlds: Callable[..., Any], fork_server: ForkServer, proof: Any
 ) -> None:
     trials = proof(
         "R8",
@@ -109,16 +109,16 @@ def test_a_disk_that_fails_stops_the_acknowledgements_and_nothing_is_lost(
         ci=16,
         release=160,
     )
-    patient = Patient(_with_a_quick_queue(worlds("sqlite", **FAST)), nursery)
+    on_disk = BotOnFailingDisk(_with_a_quick_queue(worlds("sqlite", **FAST)), fork_server)
     kinds = [*FAULTS, "no room for the file"]
     for random in trials:
         kind = kinds[trials.number % len(kinds)]
-        _some(patient, random)
-        with broken(patient, kind):
-            patient.refuses()
-        patient.recovers()
+        _some(on_disk, random)
+        with broken(on_disk, kind):
+            on_disk.refuses()
+        on_disk.recovers()
         trials.outcome(kind)
-    patient.world.proven()
+    on_disk.world.proven()
 
 
 def _with_a_quick_queue(world: Any) -> Any:
@@ -127,54 +127,54 @@ def _with_a_quick_queue(world: Any) -> Any:
     return world
 
 
-def _some(patient: Patient, random: Random) -> None:
+def _some(on_disk: BotOnFailingDisk, random: Random) -> None:
     for _ in range(random.randint(1, 10)):
-        assert patient.sends() == 202
+        assert on_disk.sends() == 202
 
 
 def test_a_wal_that_is_deleted_is_saved_before_anything_is_acknowledged(
-    worlds: Callable[..., Any], nursery: Nursery, proof: Any
+    worlds: Callable[..., Any], fork_server: ForkServer, proof: Any
 ) -> None:
     """What is written into a deleted file is gone with the process: so it is killed right after the answers."""
     trials = proof(
         "R8", "a deleted WAL loses nothing that is acknowledged afterwards, nor before", ci=4, release=40
     )
-    patient = Patient(_with_a_quick_queue(worlds("sqlite", **FAST)), nursery)
+    on_disk = BotOnFailingDisk(_with_a_quick_queue(worlds("sqlite", **FAST)), fork_server)
     for random in trials:
-        _some(patient, random)
-        Path(f"{patient.world.folder}/twokey.db-wal").unlink()
-        patient.world.until(lambda: patient.sends() == 202, 120)
-        _some(patient, random)
-        patient.bot.kill()
-        patient.world.record.close()
-        patient.world._record = None
-        patient.bot.start(ready_within=120)
-        patient.is_kept()
+        _some(on_disk, random)
+        Path(f"{on_disk.world.folder}/twokey.db-wal").unlink()
+        on_disk.world.until(lambda: on_disk.sends() == 202, 120)
+        _some(on_disk, random)
+        on_disk.bot.kill()
+        on_disk.world.record.close()
+        on_disk.world._record = None
+        on_disk.bot.start(ready_within=120)
+        on_disk.is_kept()
         trials.outcome("WAL deleted")
-    patient.world.proven()
+    on_disk.world.proven()
 
 
 def test_a_small_file_system_that_is_full_is_refused_and_recovered_from(
-    worlds: Callable[..., Any], nursery: Nursery, proof: Any, tmp_path: Path
+    worlds: Callable[..., Any], fork_server: ForkServer, proof: Any, tmp_path: Path
 ) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
     with _mounted(mount):
         url = f"sqlite:///{mount}/twokey.db"
         world = _with_a_quick_queue(worlds("sqlite", TWOKEY_DATABASE_URL=url, **FAST))
-        patient = Patient(world, nursery)
+        on_disk = BotOnFailingDisk(world, fork_server)
         for random in proof(
             "R8", "a full file system stops the acknowledgements and loses nothing", ci=2, release=20
         ):
-            _some(patient, random)
+            _some(on_disk, random)
             filler = mount / "filler"
             with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
                 while True:
                     file.write(b"x" * 4096)
-            patient.refuses()
+            on_disk.refuses()
             filler.unlink()
-            patient.recovers()
-        patient.world.close()
+            on_disk.recovers()
+        on_disk.world.close()
 
 
 @contextlib.contextmanager

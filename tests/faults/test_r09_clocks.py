@@ -250,7 +250,7 @@ def test_a_process_whose_machine_leaps_says_the_same(leap: str, said: str, tmp_p
         code = _RUN
         if not faketime:
             seconds = {"+0h": 0, "+1h": 3600, "-1h": -3600}[shift]
-            code = _RUN.replace("SystemClock()", f"Shifted({seconds})")
+            code = _RUN.replace("SystemClock()", f"Skewed({seconds})")
             code = f"{_SHIFTED}{code}"
             command = [sys.executable, "-c", code, url, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -263,7 +263,7 @@ def test_a_process_whose_machine_leaps_says_the_same(leap: str, said: str, tmp_p
 
 _SHIFTED = """
 from datetime import UTC, datetime, timedelta
-class Shifted:
+class Skewed:
     def __init__(self, seconds):
         self.by = timedelta(seconds=seconds)
     def now(self):

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.sqlite_vfs import OK, Disk
+from tests.lab.sqlite_vfs import OK, VfsShim
 from twokey.core.people import system
 from twokey.core.signals import RawNotification, RawState, raw_id
 from twokey.store import open_store
@@ -71,7 +71,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
         made.note(Op(what, Path(file).name, number, data))
         return OK
 
-    with Disk(listen):
+    with VfsShim(listen):
         store = open_store(url, clock)
         queue = store.jobs()
         for round_ in range(ROUNDS):

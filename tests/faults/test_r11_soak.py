@@ -44,6 +44,11 @@ OVER = (
 )
 
 
+def divide_by_zero() -> None:
+    """Fail as a defect would, with an exception that nobody expects."""
+    _ = 1 / 0
+
+
 class Day:
     """One day of a small company, with everything that can go wrong in it."""
 
@@ -157,7 +162,7 @@ class Day:
         if self.random.random() < 0.5:
             cloud.fault_at(
                 len(cloud.calls) + self.random.randint(1, 12),
-                self.random.choice((throttled, denied, die, lambda: 1 / 0)),
+                self.random.choice((throttled, denied, die, divide_by_zero)),
             )
             return
         action = self.random.choice(

@@ -18,8 +18,8 @@ import pytest
 
 import twokey
 from tests.lab.bots import FaultyBot
-from tests.lab.fault_injection import PLACE, Patient
-from tests.lab.fork_server import Nursery
+from tests.lab.fault_injection import FOLDER, FaultInjector
+from tests.lab.fork_server import ForkServer
 from tests.lab.installation import Installation
 from twokey.app.running import DIED
 
@@ -46,7 +46,7 @@ LIVES: dict[str, str] = {
 }
 # Hands of a pool do a piece of work and wait; a pool starts another when one is gone. The others are the test's.
 POOLS = re.compile(
-    r"thread:(slack-(quick|slow)_\d+|inbox_\d+|asyncio_\d+|ThreadPoolExecutor-.*|engine-\*-[1-3]|MainThread|surgery)"
+    r"thread:(slack-(quick|slow)_\d+|inbox_\d+|asyncio_\d+|ThreadPoolExecutor-.*|engine-\*-[1-3]|MainThread|fault-injection)"
 )
 PASSING = re.compile(r"task:(slack:.*|socket-connect|Server\..*|.*RequestResponseCycle.*|H11.*)")
 
@@ -57,23 +57,23 @@ def world(worlds: Callable[..., Installation]) -> Installation:
 
 
 @pytest.fixture
-def patient(world: Installation, nursery: Nursery) -> Callable[[], tuple[FaultyBot, Patient]]:
-    def started() -> tuple[FaultyBot, Patient]:
-        folder = world.folder / "surgery"
-        bot = FaultyBot(world.folder, world.variables | {PLACE: str(folder)}, nursery=nursery)
+def injector(world: Installation, fork_server: ForkServer) -> Callable[[], tuple[FaultyBot, FaultInjector]]:
+    def started() -> tuple[FaultyBot, FaultInjector]:
+        folder = world.folder / "fault-injection"
+        bot = FaultyBot(world.folder, world.variables | {FOLDER: str(folder)}, fork_server=fork_server)
         world.bots.append(bot)
-        return bot.start(ready_within=120), Patient(folder)
+        return bot.start(ready_within=120), FaultInjector(folder)
 
     return started
 
 
-def lasting(patient: Patient) -> set[str]:
+def lasting(injector: FaultInjector) -> set[str]:
     """Return what lives there now and a little later."""
-    seen = set(patient.lives())
+    seen = set(injector.running())
     time.sleep(0.7)
     return {
         label
-        for label in seen & set(patient.lives())
+        for label in seen & set(injector.running())
         if not (POOLS.fullmatch(label) or PASSING.fullmatch(label))
     }
 
@@ -95,21 +95,21 @@ def wait(condition: Callable[[], Any], seconds: float) -> bool:
     return True
 
 
-def test_a_bot_has_no_task_or_thread_that_is_not_on_the_list(patient: Any) -> None:
-    _, inside = patient()
+def test_a_bot_has_no_task_or_thread_that_is_not_on_the_list(injector: Any) -> None:
+    _, inside = injector()
     assert lasting(inside) == set(LIVES)
 
 
 def test_the_death_of_each_task_and_thread_ends_the_process(
-    world: Installation, patient: Any, proof: Any
+    world: Installation, injector: Any, proof: Any
 ) -> None:
     trials = proof(
         "R13", "a task that dies turns readiness red, and the process ends to be started again", ci=1
     )
     for _ in trials:
         for label, end in LIVES.items():
-            bot, inside = patient()
-            assert inside.ends(label), label
+            bot, inside = injector()
+            assert inside.end(label), label
             if "pump" in label:
                 world.company.notify(["{}"])  # it waits in a call, and dies when that returns
             began = time.monotonic()
@@ -124,12 +124,12 @@ def test_the_death_of_each_task_and_thread_ends_the_process(
             print(f"{label}: red after {red:.1f} s, ended with {code}")
 
 
-def test_after_such_an_end_the_next_start_is_well(patient: Any) -> None:
-    bot, inside = patient()
-    assert inside.ends("task:sender")
+def test_after_such_an_end_the_next_start_is_well(injector: Any) -> None:
+    bot, inside = injector()
+    assert inside.end("task:sender")
     assert wait(lambda: not bot.is_running, 90)
     assert bot.wait_dead() == DIED
-    again, _ = patient()
+    again, _ = injector()
     assert not is_red(again)
 
 

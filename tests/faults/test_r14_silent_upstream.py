@@ -15,7 +15,7 @@ import pytest
 from tests.lab.arm import TOKEN, Identity
 from tests.lab.arm.queues import StorageQueues
 from tests.lab.installation import DOOR_SECRET, Installation
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from twokey.core.notices import Notice, NoticeKind
 from twokey.demo import notifications
 from twokey.flow.intake.liveness import SourceLiveness
@@ -34,7 +34,7 @@ SOURCES = (
 )
 
 
-def told(sorting: Sorting) -> list[Notice]:
+def told(sorting: IntakeHarness) -> list[Notice]:
     with sorting.store.read() as look:
         return [n for n in look.find(Notice, limit=10_000) if n.kind is NoticeKind.DUTY]
 
@@ -44,7 +44,7 @@ def test_silence_is_told_once_for_each_silence_whatever_the_pauses(proof: Any) -
     trials = proof("R14", "a source that falls silent is told of once", ci=20, release=500)
     for random in trials:
         clock = SettableClock()
-        sorting = Sorting(clock=clock)
+        sorting = IntakeHarness(clock=clock)
         after = timedelta(hours=random.choice((1, 6, 24)))
         listening = SourceLiveness(sorting.store, clock, SOURCES, after, clock.now())
         last = dict.fromkeys(SOURCES, clock.now())
@@ -71,7 +71,7 @@ def test_silence_is_told_once_for_each_silence_whatever_the_pauses(proof: Any) -
 
 
 def test_nothing_is_told_where_nobody_wants_it() -> None:
-    sorting = Sorting()
+    sorting = IntakeHarness()
     clock: Any = sorting.clock
     listening = SourceLiveness(sorting.store, clock, SOURCES, timedelta(0), clock.now())
     clock.advance(10 * 86_400)

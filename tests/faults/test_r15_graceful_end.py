@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from tests.lab.bots import FaultyBot
-from tests.lab.fork_server import Nursery
+from tests.lab.fork_server import ForkServer
 from twokey.core.executions import StepRecord, StepState
 from twokey.core.runbooks import PlanState
 
@@ -36,10 +36,10 @@ def asked_to_end(bot: FaultyBot) -> None:
 
 
 def test_a_bot_that_is_asked_to_end_under_load_loses_nothing_and_repeats_nothing(
-    worlds: Callable[..., Any], nursery: Nursery, proof: Any
+    worlds: Callable[..., Any], fork_server: ForkServer, proof: Any
 ) -> None:
     trials = proof("R15", "SIGTERM under load loses no notification", ci=30, release=300)
-    lives(trials, lambda: worlds("sqlite", **FAST), nursery, terminated)
+    lives(trials, lambda: worlds("sqlite", **FAST), fork_server, terminated)
 
 
 def test_a_worker_that_is_asked_to_end_in_a_run_finishes_the_step_or_leaves_it_on_record(

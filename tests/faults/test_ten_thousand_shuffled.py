@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from twokey import app as wiring
 from twokey.core.errors import Invalid
 from twokey.core.incidents import Incident
@@ -75,7 +75,7 @@ def elsewhere(body: bytes, number: int) -> bytes:
 
 def ten_thousand(count: int) -> list[Delivery]:
     """Return so many different notifications."""
-    once, made = samples(), []
+    once, made = samples(), list[Delivery]()
     number = 0
     while len(made) < count:
         made += [(source, elsewhere(body, number) if number else body) for source, body in once]
@@ -90,15 +90,15 @@ def outcome(sightings: Iterable[Sighting], opened: Iterable[Incident]) -> Counte
         known.setdefault(seen.incident_id, []).append(seen)
     incidents: dict[str, Incident] = {one.id: one for one in opened}
     ends: Counter[Any] = Counter()
-    for name, seen in known.items():
-        inside = frozenset(one.id for one in seen)
+    for name, together in known.items():
+        inside = frozenset(one.id for one in together)
         one = incidents.get(name)
         said = (one.verdict.label, one.signals, one.provider_resolved, one.severity) if one else None
         ends[(inside, said)] += 1
     return ends
 
 
-def runs(sorting: Sorting, deliveries: list[Delivery]) -> Counter[Any]:
+def runs(sorting: IntakeHarness, deliveries: list[Delivery]) -> Counter[Any]:
     for start in range(0, len(deliveries), BATCH):
         for source, body in deliveries[start : start + BATCH]:
             sorting.arrives(source, body)
@@ -107,25 +107,27 @@ def runs(sorting: Sorting, deliveries: list[Delivery]) -> Counter[Any]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Sorting]]:
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], IntakeHarness]]:
     """Return a maker of empty records on a database."""
-    opened = []
+    opened: list[Any] = []
 
-    def make() -> Sorting:
+    def make() -> IntakeHarness:
         url = f"sqlite:///{tmp_path}/{len(opened)}.db"
         if request.param == "postgres":
             url = request.getfixturevalue("postgres").migrated()
         clock = SettableClock()
         store = open_store(url, clock, migrate=request.param == "sqlite")
         opened.append(store)
-        return Sorting(store, store.jobs(), clock=clock)
+        return IntakeHarness(store, store.jobs(), clock=clock)
 
     yield make
     for store in opened:
         store.close()
 
 
-def test_ten_thousand_in_any_order_with_repeats_end_alike(records: Callable[[], Sorting], proof: Any) -> None:
+def test_ten_thousand_in_any_order_with_repeats_end_alike(
+    records: Callable[[], IntakeHarness], proof: Any
+) -> None:
     trials = proof(
         "R3", "10,000 notifications shuffled with half of them repeated end as in order", ci=1, release=5
     )

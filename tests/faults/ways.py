@@ -25,7 +25,7 @@ from tests.lab.arm.queues import StorageQueues
 from tests.lab.arm.server import TOKEN, FakeCredential
 from tests.lab.aws import FakeSns
 from tests.lab.endpoints import application
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.web import Served, served
 from twokey.app.running import Poller
 from twokey.demo.emulators import Ministack
@@ -60,7 +60,7 @@ class Ways:
 
     settings: Settings
     clock: SettableClock
-    sorting: Sorting
+    sorting: IntakeHarness
     web: Served
     sns: FakeSns
     entra: Entra
@@ -196,13 +196,13 @@ def open_ways(folder: Path, aws: Ministack, monkeypatch: pytest.MonkeyPatch) -> 
             sqs.create_queue(QueueName=name)
         store = open_store(settings.database_url, clock, migrate=True)
         stack.callback(store.close)
-        sorting = Sorting(store, store.jobs(), clock=clock)
+        sorting = IntakeHarness(store, store.jobs(), clock=clock)
         readers = _readers(settings, storage, sorting)
         web = stack.enter_context(served(_web(settings, clock, sns, sorting)))
         yield Ways(settings, clock, sorting, web, sns, entra, storage, sqs, readers)
 
 
-def _web(settings: Settings, clock: SettableClock, sns: FakeSns, sorting: Sorting) -> Any:
+def _web(settings: Settings, clock: SettableClock, sns: FakeSns, sorting: IntakeHarness) -> Any:
     """Return the doors as the bot wires them; only where SNS's names lead to is another place."""
     hosts = SnsHosts(
         frozenset(topic_of(topic).host for topic in TOPICS),
@@ -218,7 +218,7 @@ def _web(settings: Settings, clock: SettableClock, sns: FakeSns, sorting: Sortin
     return application(sorting.intake.receive, azure=azure, aws=doors, clock=clock, readiness=dict)
 
 
-def _readers(settings: Settings, storage: StorageQueues, sorting: Sorting) -> dict[str, Poller]:
+def _readers(settings: Settings, storage: StorageQueues, sorting: IntakeHarness) -> dict[str, Poller]:
     options = AzureOptions("", (), ca_bundle=storage.ca_bundle, use_environment_proxy=False)
     azure = AzureSession(options, FakeCredential())
     cursors = StoredCursors(sorting.store, sorting.clock)

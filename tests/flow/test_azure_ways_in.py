@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.lab.arm import Arm, health_event
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.postgres import Postgres, running
 from twokey.core.incidents import Incident
 from twokey.core.responsibility import Label
@@ -37,14 +37,14 @@ def clock() -> SettableClock:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-def sorting(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[Sorting]:
+def sorting(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock) -> Iterator[IntakeHarness]:
     """The real readers and the shipped rules, with the wait that twokey begins with."""
     wait = timedelta(seconds=120)
     if request.param == "memory":
-        yield Sorting(clock=clock, cause_wait=wait)
+        yield IntakeHarness(clock=clock, cause_wait=wait)
         return
     store = open_store(f"sqlite:///{tmp_path}/record.db", clock, migrate=True)
-    yield Sorting(store, store.jobs(), clock=clock, cause_wait=wait)
+    yield IntakeHarness(store, store.jobs(), clock=clock, cause_wait=wait)
     store.verify()
     store.close()
 
@@ -110,7 +110,7 @@ ANNOTATIONS = [
 ]
 
 
-def told(sorting: Sorting, *steps: bytes | float) -> list[Incident]:
+def told(sorting: IntakeHarness, *steps: bytes | float) -> list[Incident]:
     """Let things arrive and time pass, and return the incidents."""
     for step in steps:
         if isinstance(step, bytes):
@@ -128,7 +128,7 @@ def told(sorting: Sorting, *steps: bytes | float) -> list[Incident]:
 
 @pytest.mark.parametrize(("name", "context", "category", "label"), ANNOTATIONS)
 def test_the_annotation_says_whose_it_was_before_or_after_the_change_of_health(
-    sorting: Sorting, name: str, context: str, category: str, label: Label
+    sorting: IntakeHarness, name: str, context: str, category: str, label: Label
 ) -> None:
     """The status has no cause. One matter, one verdict, and the same incidents in both orders."""
     found = []
@@ -150,14 +150,16 @@ def test_the_annotation_says_whose_it_was_before_or_after_the_change_of_health(
         assert found[0][0][2] == 2
 
 
-def test_a_machine_that_somebody_stopped_opens_nothing_in_either_order(sorting: Sorting) -> None:
+def test_a_machine_that_somebody_stopped_opens_nothing_in_either_order(sorting: IntakeHarness) -> None:
     stop = ("VirtualMachineDeallocationInitiated", "Customer Initiated", "Not Applicable")
     assert told(sorting, status(), 60.0, annotation(*stop)) == []
     later = HAPPENED.replace("11:20", "11:50")
     assert told(sorting, annotation(*stop, happened=later), 600.0, status(happened=later)) == []
 
 
-def test_without_an_annotation_the_change_is_shown_after_two_minutes_as_unknown(sorting: Sorting) -> None:
+def test_without_an_annotation_the_change_is_shown_after_two_minutes_as_unknown(
+    sorting: IntakeHarness,
+) -> None:
     sorting.arrives(GRID, status())
     sorting.works()
     assert sorting.incidents() == []
@@ -172,7 +174,7 @@ def test_without_an_annotation_the_change_is_shown_after_two_minutes_as_unknown(
 
 
 def test_what_waits_for_its_cause_holds_up_nothing_that_came_with_it(
-    sorting: Sorting, clock: SettableClock
+    sorting: IntakeHarness, clock: SettableClock
 ) -> None:
     other = VM.replace("vm-", "other-") + "x"
     crash = annotation("VirtualMachineHostCrashed", "Platform Initiated", resource=other)
@@ -184,7 +186,7 @@ def test_what_waits_for_its_cause_holds_up_nothing_that_came_with_it(
     assert len(sorting.incidents()) == 2
 
 
-def test_an_annotation_that_comes_late_decides_the_incident_that_is_open(sorting: Sorting) -> None:
+def test_an_annotation_that_comes_late_decides_the_incident_that_is_open(sorting: IntakeHarness) -> None:
     crash = annotation("VirtualMachineHostCrashed", "Platform Initiated")
     (incident,) = told(sorting, status(), 3600.0, crash)
     assert incident.verdict.label is Label.PROVIDER_OUTAGE
@@ -193,31 +195,31 @@ def test_an_annotation_that_comes_late_decides_the_incident_that_is_open(sorting
     assert any("intake.reclassified" in line for line in said)
 
 
-def test_the_change_never_takes_back_what_the_annotation_said(sorting: Sorting) -> None:
+def test_the_change_never_takes_back_what_the_annotation_said(sorting: IntakeHarness) -> None:
     crash = annotation("VirtualMachineHostCrashed", "Platform Initiated")
     (incident,) = told(sorting, crash, 900.0, status(), status("Degraded"))
     assert incident.verdict.label is Label.PROVIDER_OUTAGE
 
 
-def test_another_machine_is_another_matter(sorting: Sorting) -> None:
+def test_another_machine_is_another_matter(sorting: IntakeHarness) -> None:
     assert len(told(sorting, status(), status(resource=VM + "2"))) == 2
 
 
-def test_a_next_change_without_a_cause_does_not_take_back_the_last_ones(sorting: Sorting) -> None:
+def test_a_next_change_without_a_cause_does_not_take_back_the_last_ones(sorting: IntakeHarness) -> None:
     """It goes down again: the same incident, and what is known about it stays until something else is known."""
     crash = annotation("VirtualMachineHostCrashed", "Platform Initiated")
     (incident,) = told(sorting, status(), crash, 900.0, status(happened="2026-05-14T11:39:00Z"))
     assert (incident.verdict.label, incident.signals) == (Label.PROVIDER_OUTAGE, 3)
 
 
-def test_the_time_is_the_same_however_it_is_written(sorting: Sorting) -> None:
+def test_the_time_is_the_same_however_it_is_written(sorting: IntakeHarness) -> None:
     crash = annotation(
         "VirtualMachineHostCrashed", "Platform Initiated", happened="2026-05-14T11:20:37.9245Z"
     )
     assert len(told(sorting, crash, status(happened="2026-05-14T11:20:37.9245071+00:00"))) == 1
 
 
-def test_a_machine_that_is_well_waits_for_nothing(sorting: Sorting) -> None:
+def test_a_machine_that_is_well_waits_for_nothing(sorting: IntakeHarness) -> None:
     sorting.arrives(GRID, status("Available"))
     sorting.works()
     with sorting.store.read() as look:
@@ -225,7 +227,7 @@ def test_a_machine_that_is_well_waits_for_nothing(sorting: Sorting) -> None:
     assert sorting.incidents() == []
 
 
-def sorting_notices(sorting: Sorting) -> list[Any]:
+def sorting_notices(sorting: IntakeHarness) -> list[Any]:
     from twokey.core.notices import Notice
 
     with sorting.store.read() as look:
@@ -345,7 +347,7 @@ def polled(arm: Arm) -> list[RawNotification]:
     return found
 
 
-def matters(sorting: Sorting) -> set[tuple[str, Label, str]]:
+def matters(sorting: IntakeHarness) -> set[tuple[str, Label, str]]:
     return {
         (incident.family, incident.verdict.label, incident.tracking_id) for incident in sorting.incidents()
     }
@@ -357,7 +359,7 @@ WANTED = {("servicehealth", Label.PROVIDER_OUTAGE, "1ABC-2D0"), ("resourcehealth
 @pytest.mark.parametrize("push", [legacy, common], ids=["legacy", "common"])
 @pytest.mark.parametrize("first", ["pushed", "polled"])
 def test_the_same_events_pushed_and_polled_are_one_incident_each(
-    sorting: Sorting, polled: list[RawNotification], push: Callable[[dict[str, Any]], bytes], first: str
+    sorting: IntakeHarness, polled: list[RawNotification], push: Callable[[dict[str, Any]], bytes], first: str
 ) -> None:
     def pushed() -> None:
         sorting.arrives(WEBHOOK, push(SERVICE), push(RESOURCE))
@@ -394,7 +396,7 @@ def test_pushing_and_polling_at_the_same_moment_gives_each_incident_once(
     is_file = database == "sqlite"
     url = f"sqlite:///{tmp_path}/record.db" if is_file else request.getfixturevalue("postgres").migrated()
     store = open_store(url, clock, migrate=is_file)
-    sorting = Sorting(store, store.jobs(), clock=clock)
+    sorting = IntakeHarness(store, store.jobs(), clock=clock)
     bodies = [push(entry) for push in (legacy, common) for entry in (SERVICE, RESOURCE)]
     start, faults = threading.Barrier(8), []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from twokey.core.errors import Refused
 from twokey.core.responsibility import HUMAN, ActionOwner, Label, Origin
 from twokey.core.signals import Principal
@@ -46,7 +46,7 @@ def test_a_persons_verdict_carries_the_name_the_reason_and_what_it_was_before(wo
         "rule_before": before.rule,
     }
     world.works()
-    world.store.verify()
+    world.store.verify()  # type: ignore[attr-defined]  # both stores of a World have it
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "\n\t"])
@@ -113,7 +113,7 @@ def update_of(event: dict[str, object], number: int) -> bytes:
 
 
 def test_a_later_verdict_of_a_rule_is_on_record_and_does_not_undo_a_persons() -> None:
-    sorting = Sorting()
+    sorting = IntakeHarness()
     who = World().who("ana")
     event = json.loads((FIXTURES / "azure" / "service-health-maintenance-legacy.json").read_text())
     sorting.arrives("azure.webhook", json.dumps(event).encode())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.outages import SUBSCRIPTION, aws_alarm, aws_post, azure_health, azure_post
 from twokey.core.incidents import Incident
 from twokey.core.notices import Notice
@@ -29,7 +30,7 @@ class Day:
 
     def __init__(self) -> None:
         self.clock = SettableClock(T0)
-        self.sorting = Sorting(clock=self.clock)
+        self.sorting = IntakeHarness(clock=self.clock)
 
     def hears(self, at: float, body: bytes, source: str = "aws.sqs:events") -> None:
         self.clock.set(minutes(at))
@@ -53,7 +54,7 @@ def day() -> Day:
     return Day()
 
 
-def ec2_post(said: float, end: float | None = None, **more: object) -> bytes:
+def ec2_post(said: float, end: float | None = None, **more: Any) -> bytes:
     over = minutes(end) if end is not None else None
     return aws_post("e1", "EC2", "us-east-1", start=minutes(0), said=minutes(said), end=over, **more)
 

@@ -1,6 +1,8 @@
 """Fault R2: the run is stopped once at every boundary and once inside every write. It completes after the
 restart, every effect happens once, and the audit trail shows the second attempt."""
 
+from typing import Any
+
 import pytest
 
 from twokey.core.executions import Execution, StepState
@@ -208,7 +210,7 @@ ASLEEP = [
 def test_a_worker_that_slept_while_another_took_the_run_over_writes_nothing_more(moment):
     """Fault R7: whatever it was about to do, the other one did or will do; every effect is there once."""
     world, plan = approved(LEAKED_KEY)
-    slept = []
+    slept: list[Any] = []
 
     def another_worker_runs_it(name):
         if name == moment and not slept:
@@ -225,7 +227,7 @@ def test_a_worker_that_slept_while_another_took_the_run_over_writes_nothing_more
 def test_a_worker_that_slept_while_it_looked_does_not_void_the_run_of_another():
     """It sees a cloud that differs from what was confirmed, because the other worker has changed it."""
     world, plan = approved(LEAKED_KEY)
-    slept = []
+    slept: list[Any] = []
 
     def another_worker_runs_it():
         if not slept:
@@ -251,7 +253,7 @@ def test_a_cloud_that_is_away_is_waited_for_as_long_as_the_keys_are_good():
 def test_a_cloud_that_goes_away_after_the_first_write_ends_in_a_question_and_never_in_silence(runbook):
     world, plan = approved(runbook)
     first = plan.writes[0]
-    gone = []
+    gone: list[Any] = []
 
     def goes_away(name):
         if name == f"{first.id}:after-call" and not gone:

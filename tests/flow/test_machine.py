@@ -187,7 +187,7 @@ class Machine(RuleBasedStateMachine):
             assert plan.state in (*OVER, PlanState.ASKING), plan.state
         self.no_effect_happens_twice()
         self.nothing_is_done_without_its_people()
-        world.store.verify()
+        world.store.verify()  # type: ignore[attr-defined]  # both stores of a World have it
 
 
 TestMachine = Machine.TestCase

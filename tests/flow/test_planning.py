@@ -1,6 +1,7 @@
 """A plan is what a runbook, an incident and the cloud make of each other: always the same for the same."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -130,7 +131,8 @@ def test_whatever_the_organisation_looks_like_only_one_account_is_ever_behind_th
             cloud.accounts[f"7777000000{number:02d}"] = where
     accounts = [*cloud.accounts, ROOT]
     account, under = accounts[target % len(accounts)], units[parent % len(units)]
-    world.planner = replace(world.planner, config={"aws": {**CONFIG["aws"], "quarantine_parent_ou": under}})
+    config: Any = CONFIG["aws"]
+    world.planner = replace(world.planner, config={"aws": {**config, "quarantine_parent_ou": under}})
     world.containment = replace(world.containment, planner=world.planner)
     world.executor = replace(world.executor, planner=world.planner)
     world.incident(account=account)

@@ -58,7 +58,7 @@ def test_every_action_of_the_trail_and_every_step_has_words(told, language):
     whats = [line.split(" | ")[3] for line in timeline.splitlines() if line.startswith("| 2")]
     assert len(whats) > 15
     assert [what for what in whats if "`" in what] == []
-    assert not re.search(r"\{[a-z_]+\}", page)  # a placeholder that nobody filled
+    assert not re.search(r"\{[a-z0-9_]+\}", page)  # a placeholder that nobody filled
 
 
 def test_the_story_is_published_once_and_the_public_page_names_nobody(told, tmp_path):

@@ -41,7 +41,7 @@ def fails_for(world: World, name: str, fault: Callable[[], Exception]) -> None:
             raise fault()
         return verdict(signal, raw)
 
-    world.signals.verdict = failing
+    world.signals.verdict = failing  # type: ignore[method-assign]
 
 
 def states(world: World, ids: list[str]) -> list[RawState]:

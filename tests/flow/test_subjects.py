@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.outages import azure_post
 from twokey.core.people import system
 from twokey.core.sightings import Sighting
@@ -25,7 +25,7 @@ class Told:
 
     def __init__(self) -> None:
         self.clock = SettableClock(T0)
-        self.sorting = Sorting(clock=self.clock)
+        self.sorting = IntakeHarness(clock=self.clock)
         self.said = 0
 
     def goes_on(self, count: int = 1, **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""The fault laboratory: what kills, cuts off, skews and breaks, and what counts how the promises held.
+"""The fault laboratory: fork server, crash injection, clock skew, fault injection, test harnesses, trial recorder.
 
 It is this project's own and not in the wheel; what somebody needs who adds a cloud or an action is `twokey.testing`.
 """
@@ -12,5 +12,5 @@ ROOT = Path(__file__).parents[2]
 
 
 def import_path() -> dict[str, str]:
-    """Return the variables with which a process in another folder finds this package too."""
+    """Return the environment variables with which a subprocess in another folder can import `tests.lab`."""
     return {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}

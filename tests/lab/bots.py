@@ -1,4 +1,4 @@
-"""Bots with faults: the real program, forked or started anew, cut off at a crash point or with a skewed clock."""
+"""Bot processes with injected faults: killed or stopped at a crash point, or with a skewed clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import import_path
-from tests.lab.fork_server import Born, Nursery
+from tests.lab.fork_server import ForkedProcess, ForkServer
 from twokey.demo.bot import Bot
 
 
@@ -17,19 +17,19 @@ class FaultyBot(Bot):
     """`dies_at` names a crash point (see `twokey.flow.crashpoints`) at which the process kills itself with
     SIGKILL, the `dies_at_count`th time it comes there; `~` before the name stops it until SIGCONT instead.
 
-    With a `nursery` it is born there, which takes no time. `clock` names a file with the seconds by which the
+    With a `fork_server` it is forked there, which takes no time. `clock` names a file with the seconds by which the
     process' clock is ahead: it may be written while the process runs.
     """
 
     dies_at: str = ""
     dies_at_count: int = 1
-    nursery: Nursery | None = None
+    fork_server: ForkServer | None = None
     clock: Path | None = None
 
-    def _launch(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes] | Born:
+    def _launch(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes] | ForkedProcess:
         order = [self.command, *((self.dies_at, str(self.dies_at_count)) if self.dies_at else ())]
-        if self.nursery is not None:
-            return self.nursery.bear(order, self.folder, environment, self.log)
+        if self.fork_server is not None:
+            return self.fork_server.start(order, self.folder, environment, self.log)
         if self.clock is not None:
             module = ["tests.lab.clock_skew", self.command, str(self.clock)]
         else:

@@ -1,4 +1,4 @@
-"""A bot whose clock is moved while it runs: `python -m tests.lab.clock_skew serve FILE`, the file holds seconds."""
+"""A bot whose clock is skewed while it runs: `python -m tests.lab.clock_skew serve FILE`, the file holds seconds."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from twokey import app, settings
 from twokey.app.running import run_bot, run_worker
 
 
-class ShiftedClock:
-    """The machine's clock and so many seconds, as a file says at every look."""
+class SkewedClock:
+    """The machine's clock plus an offset in seconds, read from a file each time."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def now(self) -> datetime:
-        """Return the shifted moment."""
+        """Return the skewed time."""
         return datetime.now(UTC) + timedelta(seconds=float(self._file.read_text()))
 
 
 def main() -> None:
-    """Serve or work by that clock."""
+    """Run `serve` or `worker` with that clock."""
     command, file = sys.argv[1:]
     run = {"serve": run_bot, "worker": run_worker}[command]
-    run(app.build(settings.load(), clock=ShiftedClock(Path(file))))
+    run(app.build(settings.load(), clock=SkewedClock(Path(file))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Many commands of the program, each a process of its own that is forked from one which has read the program.
+"""Run many `twokey` commands, each a process of its own, forked from one that has imported the program.
 
-A suite that runs a hundred commands would otherwise read the program a hundred times.
+A suite that runs a hundred commands would otherwise import the program a hundred times.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from types import TracebackType
 from typing import Any
 
 from tests.lab import import_path
-from tests.lab.forks import forked
+from tests.lab.forks import fork
 from twokey import app
 
-_READ_FIRST = (
+_IMPORTED_FIRST = (
     "twokey.cli",
     *("twokey.app.doctor", "twokey.app.running", "twokey.store", "twokey.store.leading", "alembic.command"),
     *("twokey.catalog.library", "twokey.catalog.roster", "twokey.catalog.rules", "twokey.publish.render"),
@@ -33,7 +33,7 @@ _READ_FIRST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class CompletedCommand:
     """How a command ended: its exit code (negative: the signal), what it printed, how long and how large it was."""
 
     code: int
@@ -43,8 +43,8 @@ class Ran:
     peak: int  # bytes of memory
 
     @property
-    def said(self) -> str:
-        """Return everything that it printed."""
+    def output(self) -> str:
+        """Return standard output and standard error."""
         return self.out + self.err
 
 
@@ -76,7 +76,7 @@ class Commands:
         *arguments: str,
         input: str = "",
         within_s: float = 120,
-    ) -> Ran:
+    ) -> CompletedCommand:
         """Run `twokey` with these arguments and nothing but these variables in a folder."""
         with tempfile.TemporaryDirectory(prefix="twokey-command-") as place:
             files = {name: str(Path(place) / name) for name in ("in", "out", "err")}
@@ -92,19 +92,19 @@ class Commands:
                 raise RuntimeError("what runs the commands has ended")
             out, err = (Path(files[name]).read_bytes().decode(errors="replace") for name in ("out", "err"))
         ended = json.loads(answer)
-        return Ran(ended["code"], out, err, ended["seconds"], ended["peak"])
+        return CompletedCommand(ended["code"], out, err, ended["seconds"], ended["peak"])
 
 
 def main() -> None:
     """Run one command after the other until standard input ends."""
     app.declarations()
     app.normalisers()
-    for name in _READ_FIRST:
+    for name in _IMPORTED_FIRST:
         importlib.import_module(name)
     for line in sys.stdin:
         order = json.loads(line)
         started = time.monotonic()
-        pid = forked(order, partial(_files, order), partial(_command, order["run"]))
+        pid = fork(order, partial(_files, order), partial(_command, order["run"]))
         found, status, usage = os.wait4(pid, os.WNOHANG)
         while not found:
             if time.monotonic() - started > order["within_s"]:

@@ -1,4 +1,4 @@
-"""A bot that is cut off at a named crash point: killed as by kill -9, or stopped as by SIGSTOP until SIGCONT.
+"""Crash injection: a bot that kills itself with SIGKILL at a named crash point, or stops itself with SIGSTOP.
 
 `python -m tests.lab.crash_injection serve NAME [COUNT]`. NAME `~NAME` stops instead of killing.
 """
@@ -18,15 +18,15 @@ from twokey import app, settings
 STOPS = "~"
 
 
-class CutOffAt:
-    """A checkpoint at which the process is cut off without any warning, the given time it is passed."""
+class CrashAt:
+    """A checkpoint that sends this process SIGKILL or SIGSTOP the `count`th time it is passed."""
 
     def __init__(self, name: str, count: int = 1) -> None:
         self._signal = signal.SIGSTOP if name.startswith(STOPS) else signal.SIGKILL
         self._name, self._left = name.removeprefix(STOPS), count
 
     def __call__(self, name: str) -> None:
-        """Pass, or be cut off."""
+        """Pass, or send the signal."""
         if name == self._name:
             self._left -= 1
             if self._left == 0:
@@ -35,15 +35,15 @@ class CutOffAt:
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Serve or work, until the checkpoint where one is named."""
+    """Run `serve` or `worker`, with the faults that the arguments and the environment name."""
     command, *at = arguments
-    if place := os.environ.get(fault_injection.PLACE):
-        fault_injection.begin(Path(place))
-    if sqlite_vfs.ORDER in os.environ:
-        sqlite_vfs.obey()
+    if folder := os.environ.get(fault_injection.FOLDER):
+        fault_injection.listen(Path(folder))
+    if sqlite_vfs.FAULT_FILE in os.environ:
+        sqlite_vfs.inject_faults()
     do = {"serve": app.serve, "worker": app.work}[command]
     if at:
-        do(settings.load(), checkpoint=CutOffAt(at[0], int(at[1]) if len(at) > 1 else 1))
+        do(settings.load(), checkpoint=CrashAt(at[0], int(at[1]) if len(at) > 1 else 1))
     else:
         do(settings.load())
 

@@ -1,6 +1,6 @@
-"""A hand inside a running bot: it says which tasks and threads live there, and ends one of them by its name.
+"""Fault injection inside a running bot: list its tasks and threads, and end one of them by its name.
 
-The hand is a thread that takes orders from a folder: `order.json` in, `answer.json` out. The bot does not know of it.
+A thread in the bot takes orders from a folder: `order.json` in, `answer.json` out. The bot itself does not know of it.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ import time
 from pathlib import Path
 from typing import Any
 
-PLACE = "MORTAL_SURGERY"  # the environment variable that names the folder
-_NAMED_BY_NOBODY = re.compile(r"Task-\d+")
+FOLDER = "LAB_FAULT_INJECTION"  # the environment variable that names the folder
+_UNNAMED = re.compile(r"Task-\d+")
 _NUMBERED = re.compile(r"(?<=engine-)[0-9a-f]{8}")  # an engine's name is new with every process
 
 
-def begin(place: Path) -> None:
-    """Start to take orders in a folder."""
-    threading.Thread(target=_operate, args=[place], name="surgery", daemon=True).start()
+def listen(folder: Path) -> None:
+    """Start the thread that takes orders from a folder."""
+    threading.Thread(target=_obey, args=[folder], name="fault-injection", daemon=True).start()
 
 
-class Patient:
-    """The other end of it, in the test's process."""
+class FaultInjector:
+    """The other end, in the test's process."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        place.mkdir(exist_ok=True)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
 
-    def lives(self, seconds: float = 30.0) -> list[str]:
-        """Return the labels of everything that lives in the bot, `task:...` and `thread:...`."""
-        return [str(label) for label in self._asked({"list": True}, seconds)]
+    def running(self, seconds: float = 30.0) -> list[str]:
+        """Return the labels of the bot's tasks and threads, `task:...` and `thread:...`."""
+        return [str(label) for label in self._request({"list": True}, seconds)]
 
-    def ends(self, label: str, seconds: float = 30.0) -> bool:
-        """Cancel a task, or raise SystemExit in a thread; False when nothing of that name lives."""
-        return bool(self._asked({"end": label}, seconds))
+    def end(self, label: str, seconds: float = 30.0) -> bool:
+        """Cancel a task, or raise SystemExit in a thread; False when nothing of that name runs."""
+        return bool(self._request({"end": label}, seconds))
 
-    def _asked(self, order: dict[str, Any], seconds: float) -> Any:
-        answer = self.place / "answer.json"
+    def _request(self, order: dict[str, Any], seconds: float) -> Any:
+        answer = self.folder / "answer.json"
         answer.unlink(missing_ok=True)
-        _put(self.place / "order.json", order)
+        _put(self.folder / "order.json", order)
         until = time.monotonic() + seconds
         while not answer.exists():
             if time.monotonic() > until:
@@ -59,16 +59,16 @@ def _put(path: Path, content: Any) -> None:
     fresh.replace(path)
 
 
-def _operate(place: Path) -> None:
+def _obey(folder: Path) -> None:
     while True:
-        order = place / "order.json"
+        order = folder / "order.json"
         if not order.exists():
             time.sleep(0.05)
             continue
         wanted = json.loads(order.read_text())
         order.unlink()
         done: Any = [*_tasks(), *_threads()] if "list" in wanted else _end(str(wanted["end"]))
-        _put(place / "answer.json", done)
+        _put(folder / "answer.json", done)
 
 
 def _end(label: str) -> bool:
@@ -92,7 +92,7 @@ def _tasks() -> dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]]:
     ]:
         for task in asyncio.all_tasks(loop):
             name = task.get_name()
-            if _NAMED_BY_NOBODY.fullmatch(name):
+            if _UNNAMED.fullmatch(name):
                 name = getattr(task.get_coro(), "__qualname__", name)
             found[f"task:{name}"] = (loop, task)
     return found

@@ -1,7 +1,7 @@
-"""Bots that start in a blink: one process has imported everything, and every bot is a fork of it.
+"""A fork server: one process has imported everything, and every bot is a fork of it.
 
-What is forked is a process of its own in every other way: environment, folder, log, connections and threads come
-after the fork. A thousand kills then cost a thousand runs, not a thousand times the reading of boto3.
+A forked bot is a process of its own in every other way: environment, folder, log, connections and threads come
+after the fork. A thousand kills then cost a thousand runs, not a thousand imports of boto3.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.lab import crash_injection, import_path
-from tests.lab.forks import forked
+from tests.lab.forks import fork
 from twokey import app
 
 # What a bot imports sooner or later; it imports nothing more than that, so this changes no behaviour.
@@ -54,10 +54,10 @@ _HEAVY = (
 _SERVICES = ("sts", "iam", "organizations", "s3", "ec2", "cloudtrail", "accessanalyzer", "sqs")
 
 
-class Nursery:
-    """`with Nursery() as nursery:`; a `Bot` that is given one is born there."""
+class ForkServer:
+    """`with ForkServer() as fork_server:`; a `FaultyBot` that is given one is forked there."""
 
-    def __enter__(self) -> Nursery:
+    def __enter__(self) -> ForkServer:
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.lab.fork_server"],
@@ -81,12 +81,14 @@ class Nursery:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
-    def bear(self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> Born:
+    def start(
+        self, arguments: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path
+    ) -> ForkedProcess:
         """Start a bot; `arguments` are those of `tests.lab.crash_injection`."""
         order = {"run": list(arguments), "cwd": str(folder), "env": dict(environment), "log": str(log)}
-        return Born(self, int(self.asked(order)["pid"]))
+        return ForkedProcess(self, int(self.request(order)["pid"]))
 
-    def asked(self, order: Mapping[str, Any]) -> Any:
+    def request(self, order: Mapping[str, Any]) -> Any:
         """Send one order and return its answer."""
         with self._lock:
             assert self._process.stdin is not None
@@ -95,25 +97,25 @@ class Nursery:
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError("the nursery has ended")
+            raise RuntimeError("the fork server has ended")
         return json.loads(answer)
 
 
-class Born:
-    """A process from the nursery, with what is used of `subprocess.Popen`."""
+class ForkedProcess:
+    """A process that the fork server started, with what is used of `subprocess.Popen`."""
 
-    def __init__(self, nursery: Nursery, pid: int) -> None:
-        self._nursery, self.pid = nursery, pid
+    def __init__(self, fork_server: ForkServer, pid: int) -> None:
+        self._nursery, self.pid = fork_server, pid
         self._code: int | None = None
 
     def poll(self) -> int | None:
         """Return the exit code once there is one: negative when a signal ended it."""
         if self._code is None:
-            self._code = self._nursery.asked({"poll": self.pid})["code"]
+            self._code = self._nursery.request({"poll": self.pid})["code"]
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end."""
+        """Wait for the process to end."""
         end = None if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
             if end is not None and time.monotonic() > end:
@@ -122,7 +124,7 @@ class Born:
         return code
 
     def send_signal(self, number: int) -> None:
-        """Send a signal, if it still lives."""
+        """Send a signal, if the process still runs."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
@@ -164,7 +166,7 @@ def share_models() -> None:
 
 
 def main() -> None:
-    """Bear bots until standard input ends, and take them along then."""
+    """Fork bots until standard input ends, then kill those that still run."""
     for name in _HEAVY:
         importlib.import_module(name)
     app.declarations()
@@ -175,7 +177,7 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "run" in order:
-            pid = forked(order, partial(_to_log, order), partial(crash_injection.run, order["run"]))
+            pid = fork(order, partial(_to_log, order), partial(crash_injection.run, order["run"]))
             children[pid] = None
             print(json.dumps({"pid": pid}), flush=True)
         else:

@@ -1,4 +1,4 @@
-"""A fork of a prepared process that becomes another: nothing of the parent's input, output and environment is left."""
+"""Fork a prepared process; the child has its own input, output, environment and working folder."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 
-def forked(
-    order: Mapping[str, Any], standard: Callable[[], Sequence[int]], work: Callable[[], object]
-) -> int:
-    """Return the pid of a child that works in the order's `cwd` with its `env`, and ends as a program would.
+def fork(order: Mapping[str, Any], standard: Callable[[], Sequence[int]], work: Callable[[], object]) -> int:
+    """Return the pid of a child that runs `work` in the order's `cwd` with its `env`, and exits as a program would.
 
     `standard` opens, in the child, the descriptors of its standard input, output and error.
     """
     pid = os.fork()
     if pid == 0:
-        _live(order, standard, work)
+        _run_child(order, standard, work)
     return pid
 
 
-def _live(
+def _run_child(
     order: Mapping[str, Any], standard: Callable[[], Sequence[int]], work: Callable[[], object]
 ) -> NoReturn:
     code = 1

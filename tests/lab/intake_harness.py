@@ -1,4 +1,4 @@
-"""The first stretch with the real readers and the shipped rules, on any record: notifications in, incidents out."""
+"""An intake harness: the intake stage with the real normalisers and the shipped rules, on any store."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def shipped_rules() -> Classifier:
     return wiring.classifier(load({}))
 
 
-class _Nobody:
-    """Takes the place of the stretches that no notification reaches by itself."""
+class _Unreachable:
+    """Stands in for the stages that no notification reaches by itself."""
 
     def __getattr__(self, name: str) -> Any:
-        def answer(*given: object) -> None:
-            raise AssertionError(f"sorting asked for {name}{given}")
+        def fail(*given: object) -> None:
+            raise AssertionError(f"intake called {name}{given}")
 
-        return answer
+        return fail
 
     def run(self, job: Job) -> None:
-        """Owe nothing: a draft is another stretch's."""
+        """Do nothing: a draft is another stage's."""
 
 
-class Sorting:
-    """Receives and sorts; `classifier` may stand in for the shipped rules."""
+class IntakeHarness:
+    """Receives notifications and sorts them; `classifier` may stand in for the shipped rules."""
 
     def __init__(
         self,
@@ -70,10 +70,10 @@ class Sorting:
             authorize_source=authorize_source,
         )
         self.response = Response(self.store, self.clock, self.rosters)
-        nobody: Any = _Nobody()
-        handle = job_handlers(self.intake, nobody, nobody, nobody)
-        told = dead_letter_handler(self.intake, nobody, self.store)
-        self.engine = EmbeddedEngine(queue or memory.jobs(), handle, told, self.clock, workers=1)
+        unreachable: Any = _Unreachable()
+        handle = job_handlers(self.intake, unreachable, unreachable, unreachable)
+        on_dead_letter = dead_letter_handler(self.intake, unreachable, self.store)
+        self.engine = EmbeddedEngine(queue or memory.jobs(), handle, on_dead_letter, self.clock, workers=1)
 
     def arrives(self, source: str, *bodies: bytes) -> list[str]:
         """Let notifications arrive together; return the ids of those that were new."""
@@ -83,7 +83,7 @@ class Sorting:
         )
 
     def works(self) -> int:
-        """Sort what is owed."""
+        """Run the jobs that are due; return how many."""
         return self.engine.drain(100_000)
 
     def incidents(self) -> list[Incident]:

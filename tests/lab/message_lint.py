@@ -1,10 +1,10 @@
-"""Fixtures that watch every message and every audit entry that a test makes.
+"""Message lint: fixtures that check every message and every audit entry that a test makes.
 
 A message must have words in every language and each of the words' parameters, with a value. An audit entry must have
 an action and an actor as docs/reference/audit-actions.md names them, and belong to a plan where the page says so. So a
 wrong code, a forgotten parameter or an entry that belongs to nothing fails whichever test makes it.
 
-Import them into a conftest.py: `from tests.lab.message_lint import what_is_kept, what_is_said`.
+Import them into a conftest.py: `from tests.lab.message_lint import audit_lint, message_lint`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _OF_A_PLAN = ("A plan and its keys", "A run")
 # entries about plans that were never stored, or before one is known
 _WITHOUT_A_PLAN = ("preview.refused", "proposal.refused", "run.not_needed", "break_glass.refused")
 
-_DOUBLES = ("cloud.", "some.")  # what the doubles of clouds say of themselves: nobody reads it
-_ATTACKS = ("tampered",)  # what a test does to the record behind everybody's back
+_DOUBLES = ("cloud.", "some.")  # codes of the test doubles: nobody reads them
+_ATTACKS = ("tampered",)  # what a test writes into the store directly
 
 
 @pytest.fixture(autouse=True)
-def what_is_said(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test in which something was said that has no words, or not all of its parameters."""
+def message_lint(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that made a message without words, or without all of the words' parameters."""
     yield from _watched(monkeypatch, Message, _message_faults)
 
 
 @pytest.fixture(autouse=True)
-def what_is_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test in which an entry was kept that the reference does not know in this form."""
+def audit_lint(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that made an audit entry which the reference does not know in this form."""
     yield from _watched(monkeypatch, AuditEntry, _entry_faults)
 
 

@@ -1,4 +1,4 @@
-"""The real sender on a record in memory, speaking to a fake Slack, by a clock that the test drives."""
+"""An outbox harness: the real sender on a store in memory, a fake Slack, and a clock that the test drives."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class DrivenClock:
             self._now += seconds
 
 
-class Speaking:
-    """One installation's mouth: incidents are opened, lines are told, and the sender says them."""
+class OutboxHarness:
+    """One installation's outbox: the test opens incidents and queues messages, and the sender posts them."""
 
     def __init__(self, slack: FakeSlack, loop: BackgroundLoop, clock: DrivenClock, **options: Any) -> None:
         self.slack, self.loop, self.driven = slack, loop, clock
@@ -75,14 +75,14 @@ class Speaking:
             announced=self.response.announced_in,
             monotonic=clock,
         )
-        self.lines: dict[str, list[str]] = {}  # incident -> what was told in its thread, in order
+        self.lines: dict[str, list[str]] = {}  # incident -> the lines queued for its thread, in order
         loop.run(self._begin())
 
     async def _begin(self) -> None:
         self.supervisor.spawn_required(self.sender.run(), "sender")
 
     def opens(self, number: int) -> str:
-        """Put an incident on record and owe its card."""
+        """Store an incident and queue its card."""
         made = builders.an_incident(f"INC-{number}", state=State.TRIAGE, commander="")
         with self.store.change() as tx:
             tx.put(made)
@@ -93,7 +93,7 @@ class Speaking:
         return made.id
 
     def tells(self, incident_id: str, text: str) -> None:
-        """Owe a line in an incident's thread."""
+        """Queue a line for an incident's thread."""
         with self.store.change() as tx:
             entry = tx.append(system("test"), "noted", incident_id=incident_id)
             outbox.tell_thread(tx, entry, message("response.noted", person="Ana", text=text))
@@ -101,20 +101,20 @@ class Speaking:
         self.sender.wake()
 
     def changes(self, incident_id: str) -> None:
-        """Owe an update of an incident's card."""
+        """Queue an update of an incident's card."""
         with self.store.change() as tx:
             tx.append(system("test"), "changed", incident_id=incident_id)
             outbox.redraw_card(tx, self.response.shown(incident_id), self.clock.now())
         self.sender.wake()
 
     def owed(self) -> list[Notice]:
-        """Return what has not been said."""
+        """Return the messages that have not been sent."""
         with self.store.read() as look:
             every = look.find(Notice, limit=10_000)
         return [notice for notice in every if notice.state is not NoticeState.SENT]
 
     def stands(self, channel: Channel | None = None) -> list[Message]:
-        """Return everything that the bot said in the channel and its threads, in Slack's order."""
+        """Return every message in the channel and its threads, in Slack's order."""
         place = channel or self.channel
         with self.slack.state.lock:
             return [m for m in place.messages if not m.deleted]
@@ -133,17 +133,17 @@ class Speaking:
         self._pools.close()
 
 
-def drive(clock: DrivenClock, mouths: Sequence[Speaking], hours: float = 6.0) -> list[Speaking]:
-    """Let time pass until everything is said; return those that still owe something in the end."""
+def drive(clock: DrivenClock, harnesses: Sequence[OutboxHarness], hours: float = 6.0) -> list[OutboxHarness]:
+    """Let time pass until everything is sent; return the harnesses that still have messages to send."""
     import time
 
     until = clock() + hours * 3600
-    waiting = list(mouths)
+    waiting = list(harnesses)
     while waiting and clock() < until:
         clock.advance(4.0)
-        for mouth in waiting:
-            mouth.clock.advance(4.0)
-            mouth.sender.wake()
+        for harness in waiting:
+            harness.clock.advance(4.0)
+            harness.sender.wake()
         time.sleep(0.025)
-        waiting = [mouth for mouth in waiting if mouth.owed()]
+        waiting = [harness for harness in waiting if harness.owed()]
     return waiting

@@ -1,7 +1,7 @@
-"""A disk under this process' SQLite that can be watched and broken: https://sqlite.org/vfs.html.
+"""A VFS shim under this process' SQLite, to observe its writes and make them fail: https://sqlite.org/vfs.html.
 
-SQLite reaches its files through a table of functions. This puts another table before the usual one: every write, cut
-and sync is told to a listener, which may answer with an error in the disk's place. Nothing else is changed.
+SQLite reaches its files through a table of functions. The shim puts another table before the usual one: every write,
+truncate and sync is passed to a listener, which may return an error in the disk's place. Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 OK, READONLY, FULL = 0, 8, 13
 IOERR_WRITE, IOERR_FSYNC = 778, 1034  # https://sqlite.org/rescode.html
-ORDER = "MORTAL_DISK"  # names the file in which a bot is told how its disk behaves, see `obey`
+FAULT_FILE = "LAB_SQLITE_FAULTS"  # the environment variable that names the file which `inject_faults` follows
 
 Listener = Callable[[str, str, int, bytes], int]
 """Called with "write" | "truncate" | "sync", the file, the offset or size, and the bytes; OK lets it happen."""
@@ -63,8 +63,8 @@ def _address(function: Any) -> int:
     return ctypes.cast(function, c_void_p).value or 0
 
 
-class Disk:
-    """`with Disk(listener):` for connections that are opened inside the block."""
+class VfsShim:
+    """`with VfsShim(listener):` for connections that are opened inside the block."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -78,7 +78,7 @@ class Disk:
         self._sqlite.sqlite3_vfs_find.argtypes = [c_char_p]
         self._sqlite.sqlite3_vfs_register.argtypes = [c_void_p, c_int]
 
-    def __enter__(self) -> Disk:
+    def __enter__(self) -> VfsShim:
         self._usual = self._sqlite.sqlite3_vfs_find(None)
         self._ours = _Vfs.from_buffer_copy(ctypes.string_at(self._usual, ctypes.sizeof(_Vfs)))
         self._ours.zName = b"twokey-watched"
@@ -119,14 +119,14 @@ class Disk:
             return int(closes(file))
 
         def written(file: int, data: int, size: int, offset: int) -> int:
-            code = self._told("write", file, offset, ctypes.string_at(data, size))
+            code = self._notify("write", file, offset, ctypes.string_at(data, size))
             return code or int(writes(file, data, size, offset))
 
         def truncated(file: int, size: int) -> int:
-            return self._told("truncate", file, size) or int(truncates(file, size))
+            return self._notify("truncate", file, size) or int(truncates(file, size))
 
         def synced(file: int, flags: int) -> int:
-            return self._told("sync", file, flags) or int(syncs(file, flags))
+            return self._notify("sync", file, flags) or int(syncs(file, flags))
 
         table.xClose = _address(self._keep(_close(closed)))
         table.xWrite = _address(self._keep(_write(written)))
@@ -135,7 +135,7 @@ class Disk:
         self._tables[usual] = table
         return table
 
-    def _told(self, what: str, file: int, number: int, data: bytes = b"") -> int:
+    def _notify(self, what: str, file: int, number: int, data: bytes = b"") -> int:
         return self._listener(what, self._names.get(file, ""), number, data)
 
 
@@ -147,18 +147,18 @@ FAULTS = {
 }
 
 
-def obey() -> None:
-    """Behave, for the rest of this process, as the file that ORDER names says: one of FAULTS, or well without it."""
-    order = Path(os.environ.pop(ORDER))
+def inject_faults() -> None:
+    """Inject, for the rest of this process, the fault (of FAULTS) named in the file at FAULT_FILE; none without it."""
+    file = Path(os.environ.pop(FAULT_FILE))
 
     def listen(what: str, _file: str, _number: int, _data: bytes) -> int:
         try:
-            said = order.read_text()
+            fault = file.read_text()
         except OSError:
             return OK
-        return FAULTS[said].get(what, OK)
+        return FAULTS[fault].get(what, OK)
 
-    _DISKS.append(Disk(listen).__enter__())
+    _SHIMS.append(VfsShim(listen).__enter__())
 
 
-_DISKS: list[Disk] = []
+_SHIMS: list[VfsShim] = []

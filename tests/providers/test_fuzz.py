@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.mutations import MEGABYTE, Change, mutated, written
 from tests.lab.trials import Proof, Trials
 from twokey.catalog.recordings import bodies
@@ -34,7 +34,7 @@ from twokey.store.nouns import from_text, to_text
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
-READERS = {"aws": AwsNormaliser(), "azure": AzureNormaliser()}
+READERS: dict[str, Any] = {"aws": AwsNormaliser(), "azure": AzureNormaliser()}
 
 
 @cache
@@ -171,7 +171,7 @@ def test_the_shell_classifies_or_says_why_not(proof: Proof) -> None:
 
 def test_everything_that_arrives_is_sorted_or_kept_as_unreadable_and_never_lost(proof: Proof) -> None:
     trials = proof("S20", "what arrives is sorted, or kept and told as unreadable", ci=150, release=5_000)
-    sorting = Sorting()
+    sorting = IntakeHarness()
 
     def check(body: bytes) -> str:
         sorting.arrives("aws.sqs:test", body)
@@ -219,4 +219,4 @@ def test_a_recording_nested_without_end_is_replayed_as_it_is(times: int) -> None
     body = b"[" * times + b"]" * times
     assert bodies(body)
     (found,) = classify_texts([("file", body)], rules())
-    assert found.fault is not None  # type: ignore[union-attr]
+    assert found.fault is not None

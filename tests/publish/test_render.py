@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any
 
 import pytest
 import yaml
@@ -166,7 +167,7 @@ def test_a_timeline_that_does_not_fit_says_how_much_is_left_out(renderer):
     page = renderer.render(a_record(entries=notes), "en", "internal")
     assert len(page.encode()) < 2_000_000
     shown = len(re.findall(r"^\| 2026.* note ", page, re.M))
-    left = int(re.search(r"(\d+) later entries did not fit", page)[1])
+    left = int(re.findall(r"(\d+) later entries did not fit", page)[0])
     assert shown + left == 2999
 
 
@@ -228,7 +229,7 @@ def test_the_reason_of_a_shipped_rule_is_in_the_readers_language(renderer):
 
 def test_supporting_information_names_the_audit_head_the_posted_heads_and_the_missing_logs(renderer):
     posted = (PostedHead(3, "c" * 64, at(3), True), PostedHead(4, "d" * 64, at(4), False))
-    record = a_record(posted=posted)
+    record: Any = a_record(posted=posted)
     text = section(renderer.render(record, "en", "internal"), "Supporting information")
     assert f"entry 10, hash `{record.head[1]}`" in text
     assert f"| 3 | `{'c' * 64}` | 2026-11-21 12:03:00 | yes |" in text
@@ -288,7 +289,7 @@ def poisoned(value, canary, counter):
     if isinstance(value, str):
         counter.append(value)
         return canary(len(counter))
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changes = {
             field.name: poisoned(getattr(value, field.name), canary, counter)
             for field in dataclasses.fields(value)

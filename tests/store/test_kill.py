@@ -84,7 +84,7 @@ def survives(url: str, trials: int, seed: int) -> None:
         store = open_store(url, clock)
         with store.read() as reading:
             rows = {raw.id: raw for raw in reading.find(RawNotification, limit=1_000_000)}
-            told = [e.data["raw"] for e in reading.audit(limit=1_000_000) if e.action == "received"]
+            told = [str(e.data["raw"]) for e in reading.audit(limit=1_000_000) if e.action == "received"]
             is_sorted = [e.data["number"] for e in reading.audit(limit=1_000_000) if e.action == "sorted"]
         assert received <= set(rows), f"trial {trial}: lost {received - set(rows)}"
         # Whole changes only: a row has its entry and its job, and a number was given with its change.

@@ -35,11 +35,11 @@ MOMENT = st.datetimes(timezones=st.just(UTC))
 
 def of(kind: Any) -> st.SearchStrategy[Any]:
     """Return a strategy for a type as it stands in the nouns' annotations."""
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    origin: Any = typing.get_origin(kind)
+    inner: Any = typing.get_args(kind)
     if origin in (UnionType, typing.Union):
-        return (
-            JSON if float in inner and dict in map(typing.get_origin, inner) else st.one_of(*map(of, inner))
-        )
+        is_json = float in inner and dict in [typing.get_origin(one) for one in inner]
+        return JSON if is_json else st.one_of(*map(of, inner))
     if origin is tuple and inner[-1] is Ellipsis:
         return st.lists(of(inner[0]), max_size=2).map(tuple)
     if origin is tuple:
@@ -54,7 +54,9 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
         return st.builds(Message, TEXT, st.dictionaries(TEXT, TEXT, max_size=2), inner_ones)
     if is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return st.builds(kind, **{f.name: of(hints[f.name]) for f in fields(kind) if f.init})
+        return st.builds(
+            typing.cast(Any, kind), **{f.name: of(hints[f.name]) for f in fields(kind) if f.init}
+        )
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return st.sampled_from(kind)
     simple = {str: TEXT, datetime: MOMENT, type(None): st.none(), bytes: st.binary(max_size=20)}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.lab.message_lint import what_is_kept, what_is_said
+from tests.lab.message_lint import audit_lint, message_lint
 from twokey.testing.world import World
 
-__all__ = ["what_is_kept", "what_is_said"]
+__all__ = ["audit_lint", "message_lint"]
 
 
 @pytest.fixture

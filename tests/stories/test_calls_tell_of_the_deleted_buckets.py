@@ -2,8 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from twokey import app as wiring
 from twokey.core.incidents import Severity, facts
 from twokey.core.responsibility import Label
@@ -28,20 +29,20 @@ def arrives(sorting, *events):
 
 
 def test_forty_five_calls_by_one_key_are_one_incident_that_names_key_and_buckets():
-    sorting = Sorting()
+    sorting = IntakeHarness()
     for number in range(45):
         arrives(sorting, call(number, bucketName=f"acme-{number:02d}"))
     (incident,) = sorting.incidents()
     assert incident.verdict.label is Label.CUSTOMER_SECURITY
     assert incident.signals == 45
     assert incident.severity <= Severity.SEV2
-    known = facts(incident)
+    known: Any = facts(incident)
     assert known["access_key_id"] == KEY
     assert len(known["buckets"]) == 45
 
 
 def test_the_key_is_the_first_that_is_proposed():
-    sorting = Sorting()
+    sorting = IntakeHarness()
     arrives(sorting, call(1))
     (incident,) = sorting.incidents()
     books = wiring.build_library(load({})).approved()
@@ -52,7 +53,7 @@ def test_the_key_is_the_first_that_is_proposed():
 
 
 def test_the_finding_that_comes_later_joins_what_the_calls_opened():
-    sorting = Sorting()
+    sorting = IntakeHarness()
     arrives(sorting, call(1))
     finding = json.loads((FIXTURES / "guardduty-s3-deletion.json").read_text())
     arrives(sorting, finding)
@@ -61,7 +62,7 @@ def test_the_finding_that_comes_later_joins_what_the_calls_opened():
 
 
 def test_two_keys_are_two_attackers():
-    sorting = Sorting()
+    sorting = IntakeHarness()
     other = call(2)
     other["detail"]["userIdentity"] |= {"accessKeyId": "AKIAIOSFODNN7ANOTHER", "userName": "ci"}
     arrives(sorting, call(1), other)
@@ -69,7 +70,7 @@ def test_two_keys_are_two_attackers():
 
 
 def test_what_twokey_does_against_it_opens_nothing():
-    sorting = Sorting()
+    sorting = IntakeHarness()
     arrives(sorting, json.loads((FIXTURES / "cloudtrail-own-call.json").read_text()))
     assert sorting.incidents() == []
     (seen,) = sorting.sightings()
@@ -77,7 +78,7 @@ def test_what_twokey_does_against_it_opens_nothing():
 
 
 def test_a_deletion_with_twokeys_own_role_is_the_worst_news_of_all():
-    sorting = Sorting()
+    sorting = IntakeHarness()
     arrives(sorting, json.loads((FIXTURES / "cloudtrail-own-role-misused.json").read_text()))
     (incident,) = sorting.incidents()
     assert incident.verdict.rule == "aws.cloudtrail.own-role-misused"

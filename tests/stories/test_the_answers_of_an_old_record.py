@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.old_nouns import as_before
 from tests.lab.outages import SUBSCRIPTION, aws_alarm, aws_post, azure_health
 from twokey import app as wiring
@@ -34,7 +34,7 @@ class OldDay:
     def __init__(self, url: str) -> None:
         self.url, self.clock = url, SettableClock(T0)
         self.store = open_store(url, self.clock, migrate=True)
-        self.sorting = Sorting(self.store, self.store.jobs(), clock=self.clock)
+        self.sorting = IntakeHarness(self.store, self.store.jobs(), clock=self.clock)
 
     def hears(self, minute: float, body: bytes, source: str = "aws.sqs:events") -> None:
         self.clock.set(T0 + timedelta(minutes=minute))
@@ -46,7 +46,7 @@ class OldDay:
         make_old(self.store)
         self.store.close()
         self.store = open_store(self.url, self.clock, completions=wiring.completions())
-        self.sorting = Sorting(self.store, self.store.jobs(), clock=self.clock)
+        self.sorting = IntakeHarness(self.store, self.store.jobs(), clock=self.clock)
 
     def incident(self, family: str) -> Incident:
         return next(one for one in self.sorting.incidents() if one.family == family)

@@ -71,6 +71,28 @@ def export(
     typer.echo(f"{count} entries in {out}", err=True)
 
 
+@app.command()
+def judge(
+    trail: Path = typer.Argument(..., metavar="TRAIL.jsonl", help="What `twokey audit export` wrote."),
+    cloud: list[Path] = typer.Option(
+        [], "--cloud", metavar="FILE", help="A cloud's own log; may be repeated."
+    ),
+    slack: Path | None = typer.Option(None, "--slack", metavar="FILE", help="The chat's own log."),
+    head: str = typer.Option("", "--head", metavar="SEQ:HASH", help="A head that was posted outside."),
+    json_: bool = typer.Option(False, "--json", help="One JSON object."),
+) -> None:
+    """Judge from files alone whether every promise held: people, digests, times, intents, effects, messages.
+
+    For example: twokey audit judge trail.jsonl --cloud cloudtrail.jsonl --slack slack.jsonl
+
+    Needs no settings, no record and nobody's word but the files'. Exit 0 when every promise held, 1 when one was
+    broken (each is named with its entry), 2 when something could not be read.
+    """
+    from twokey.history.report import report
+
+    raise typer.Exit(report(trail, cloud, slack, head, as_json=json_))
+
+
 def _new_file(path: Path) -> Path:
     from twokey.core.errors import Invalid
 

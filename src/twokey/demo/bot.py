@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 CRASHED = -signal.SIGKILL
 
@@ -67,7 +67,7 @@ class Bot:
     def __post_init__(self) -> None:
         self.log = self.folder / f"{self.command}-{self.port}.log"
 
-    def start(self, ready_within: float = 30.0) -> Bot:
+    def start(self, ready_within: float = 30.0) -> Self:
         """Start the process and wait until it says that it is ready."""
         environment = {
             "PATH": os.environ.get("PATH", ""),
@@ -153,7 +153,7 @@ class Bot:
         """Return the end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def __enter__(self) -> Bot:
+    def __enter__(self) -> Self:
         return self.start() if self._process is None else self
 
     def __exit__(

@@ -83,8 +83,8 @@ def test_the_executor_may_attach_to_units_and_write_where_it_must() -> None:
 
 
 def test_a_policy_of_one_action_holds_that_action_alone(aws: Any) -> None:
-    made = policy([aws.cloud.actions["aws.iam.update_access_key"]], place="member")
-    actions = [a for statement in made["Statement"] for a in statement["Action"]]  # type: ignore[union-attr,index,call-overload]
+    made: Any = policy([aws.cloud.actions["aws.iam.update_access_key"]], place="member")
+    actions = [a for statement in made["Statement"] for a in statement["Action"]]
     assert sorted(actions) == ["iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "iam:UpdateAccessKey"]
 
 

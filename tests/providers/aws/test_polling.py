@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.aws import FakeLists
 from tests.lab.aws.lists import health_event, pushed
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from twokey.app.running import Poller
 from twokey.core.errors import Refused, Unavailable
 from twokey.core.signals import Cursor
@@ -38,8 +38,10 @@ def fake() -> Iterator[FakeLists]:
 class Site:
     """One bot's first stretch with its polled lists, over real boto3, on a record of its own."""
 
-    def __init__(self, fake: FakeLists, *what: str, sorting: Sorting | None = None, **more: Any) -> None:
-        self.sorting = sorting or Sorting()
+    def __init__(
+        self, fake: FakeLists, *what: str, sorting: IntakeHarness | None = None, **more: Any
+    ) -> None:
+        self.sorting = sorting or IntakeHarness()
         self.clock: Any = self.sorting.clock
         options = AwsOptions(
             endpoint_url=fake.url,
@@ -346,10 +348,10 @@ def test_polling_and_pushing_at_the_same_moment_give_each_incident_once(
     fake: FakeLists, tmp_path: Path, database: str
 ) -> None:
     clock = SettableClock()
-    sorting = Sorting(clock=clock)
+    sorting = IntakeHarness(clock=clock)
     if database == "sqlite":
         store = open_store(f"sqlite:///{tmp_path / 'record.db'}", clock, migrate=True)
-        sorting = Sorting(store, store.jobs(), clock=clock)
+        sorting = IntakeHarness(store, store.jobs(), clock=clock)
     events = [
         health_event(n, code=code)
         for n, code in enumerate(["AWS_EC2_OPERATIONAL_ISSUE", "AWS_S3_OPERATIONAL_ISSUE"] * 10)
@@ -400,5 +402,7 @@ def test_a_list_that_is_not_due_lets_the_bot_end(fake: FakeLists) -> None:
 def test_nothing_is_asked_while_it_is_made() -> None:
     clock = SettableClock()
     session = AwsSession(AwsOptions(endpoint_url="http://127.0.0.1:9"), clock)
-    made = lists(session, StoredCursors(Sorting().store, clock), PollOptions(what=("health", "securityhub")))
+    made = lists(
+        session, StoredCursors(IntakeHarness().store, clock), PollOptions(what=("health", "securityhub"))
+    )
     assert [type(one) for one in made] == [PolledList, PolledList]

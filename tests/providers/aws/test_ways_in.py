@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tests.lab.aws import FakeSns
 from tests.lab.endpoints import application
-from tests.lab.intake_harness import Sorting
+from tests.lab.intake_harness import IntakeHarness
 from tests.lab.web import served
 from twokey.app import SystemClock
 from twokey.cli import app as commands
@@ -71,7 +71,7 @@ def test_sns_to_sqs_is_read_wrapped_and_raw(ways: Ways, raw: str) -> None:
     ways.publish(FINDING)
     (came,) = ways.received()
     assert ("Signature" in json.loads(came.body)) is (raw == "false")
-    world = Sorting()
+    world = IntakeHarness()
     world.arrives(came.source, came.body)
     world.works()
     (incident,) = world.incidents()
@@ -85,7 +85,7 @@ def test_the_same_event_by_eventbridge_and_by_sns_in_both_forms_is_one_message(w
         ways.subscribe(RawMessageDelivery=raw)
         ways.source = SqsSource(ways.aws.session, QueueOptions(f"q-{raw}", url=queue), wait_s=1)
     ways.publish(FINDING)
-    world = Sorting()
+    world = IntakeHarness()
     world.arrives("aws.sqs:direct", FINDING.encode())
     for raw in ("false", "true"):
         source = SqsSource(ways.aws.session, QueueOptions(f"q-{raw}"), wait_s=1)
@@ -194,7 +194,7 @@ def test_a_topic_that_is_not_ours_is_refused_before_anything_is_fetched(ways: Wa
 def test_the_end_of_a_subscription_is_shown_to_people(tmp_path: Path) -> None:
     """Nobody hears that nothing comes any more, unless it is said."""
     with FakeSns(tmp_path) as sns:
-        world = Sorting()
+        world = IntakeHarness()
         world.arrives(f"aws.sns:{sns.topic}", sns.confirmation("UnsubscribeConfirmation"))
         world.arrives(f"aws.sns:{sns.topic}", sns.confirmation("SubscriptionConfirmation", 2))
         world.works()

@@ -10,7 +10,7 @@ import pytest
 from babel.messages.pofile import read_po
 
 SOURCE = Path(__file__).parents[3] / "src" / "twokey"
-_CODE = re.compile(r'"(aws\.(?:org|key|iam|s3|scp|sqs|cloudtrail|check|[a-z_]+)(?:\.[a-z_]+)?)"')
+_CODE = re.compile(r'"(aws\.(?:org|key|iam|s3|scp|sqs|cloudtrail|check|[a-z0-9_]+)(?:\.[a-z0-9_]+)?)"')
 
 
 def catalogue(language: str) -> dict[str, str]:

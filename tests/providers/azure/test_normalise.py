@@ -175,7 +175,7 @@ def test_base64_from_a_storage_queue_is_read() -> None:
 
 
 def test_the_api_form_is_the_same_matter_as_the_webhook() -> None:
-    event = {
+    event: dict[str, Any] = {
         "type": "Microsoft.ResourceHealth/events",
         "id": f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.ResourceHealth/events/0NIH-U2O",
         "name": "0NIH-U2O",

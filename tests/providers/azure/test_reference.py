@@ -15,7 +15,7 @@ def rows(text: str) -> dict[str, list[list[str]]]:
     found = {}
     for line in text.splitlines():
         cells = line.strip("|").split("|")
-        name = re.fullmatch(r"\s*`(azure\.[a-z_.]+)`\s*", cells[0])
+        name = re.fullmatch(r"\s*`(azure\.[a-z0-9_.]+)`\s*", cells[0])
         if name:
             found[name[1]] = [re.findall(r"`([^`]+)`", cell) or [cell.strip()] for cell in cells[1:]]
     return found

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from tests.lab.arm import Arm, Fault, StorageAccount, health_event
@@ -85,10 +86,10 @@ def test_nobody_there_is_unreachable(arm: Arm, clock: SettableClock) -> None:
 
 def test_a_failed_sign_in_says_so_and_does_not_repeat_azures_words(arm: Arm, clock: SettableClock) -> None:
     class NoCredential(FakeCredential):
-        def get_token(self, *scopes: str, **options: object) -> object:
+        def get_token(self, *scopes: str, **options: object) -> AccessToken:
             raise ClientAuthenticationError("secret=hunter2 was refused")
 
-    session = AzureSession(arm.options(SUBSCRIPTION), NoCredential())  # type: ignore[arg-type]
+    session = AzureSession(arm.options(SUBSCRIPTION), NoCredential())
     reach = AzureFacts(session, clock).reach(SUBSCRIPTION)
     assert reach.problem is not None
     assert reach.problem.code == "azure.sign_in_failed"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.intake_harness import Sorting, shipped_rules
+from tests.lab.intake_harness import IntakeHarness, shipped_rules
 from twokey.core.responsibility import Label, Verdict
 from twokey.core.signals import RawNotification, Signal
 from twokey.providers.azure.normalise import AzureNormaliser
@@ -217,7 +217,7 @@ def test_a_metric_alert_shows_an_effect_and_no_cause() -> None:
 )  # fmt: skip
 def test_what_is_not_understood_is_an_incident_that_a_person_has_to_look_at(document: dict[str, Any]) -> None:
     """Kept and shown: it may be the one that matters."""
-    sorting = Sorting()
+    sorting = IntakeHarness()
     sorting.arrives("azure.webhook:prod", json.dumps(document).encode())
     sorting.works()
     (incident,) = sorting.incidents()

@@ -18,7 +18,8 @@ PARTS = {
     "web": list((SRC / "web").rglob("*.py")),
 }
 _CODE = re.compile(
-    r"(?:message|Refused|Invalid|NotFound|Unavailable)\(\s*\"((?:azure|web)\.[a-z_.]+)\"(.*?)\)\n", re.DOTALL
+    r"(?:message|Refused|Invalid|NotFound|Unavailable)\(\s*\"((?:azure|web)\.[a-z0-9_.]+)\"(.*?)\)\n",
+    re.DOTALL,
 )
 
 

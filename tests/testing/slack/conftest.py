@@ -40,11 +40,11 @@ def connect(slack: FakeSlack, loop: BackgroundLoop) -> Callable[[], tuple[Bot, C
         async def run() -> tuple[Bot, AsyncSocketModeHandler]:
             bot = Bot(slack)
             handler = AsyncSocketModeHandler(bot.app, slack.app_token, ping_interval=0.3)
-            await handler.connect_async()  # type: ignore[no-untyped-call]  # Bolt leaves it untyped
+            await handler.connect_async()
             return bot, handler
 
         bot, handler = loop.run(run())
         slack.wait_connected()
-        return bot, lambda: loop.run(handler.close_async())  # type: ignore[no-untyped-call]  # as above
+        return bot, lambda: loop.run(handler.close_async())
 
     return start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -24,7 +24,7 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture(name="ask")
-def asking(slack: FakeSlack, loop: BackgroundLoop) -> Iterator[Ask]:
+def asking(slack: FakeSlack, loop: BackgroundLoop) -> Ask:
     """Call a method with the SDK: `ask("chat_postMessage", channel=...)`; extra handlers through `with_`."""
 
     def ask(name: str, *, with_: list[Any] | None = None, timeout: int = 5, **args: Any) -> Any:
