@@ -64,7 +64,7 @@ class Grid:
 
 
 @asynccontextmanager
-async def running(shelf: Shelf, door: EventGridEndpoint):  # type: ignore[no-untyped-def]
+async def running(shelf: Shelf, door: EventGridEndpoint):
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     doors = AzureEndpoints((WebhookEndpoint("webhook", WEBHOOK),), (door,))
     app = application(shelf.receive, azure=doors, clock=SettableClock(), readiness=dict)

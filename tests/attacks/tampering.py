@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from twokey.store.chain import covered
+from twokey.store.chain import preimage
 
 COLUMNS = (
     "seq",
@@ -111,7 +111,7 @@ def _difference(before: Rows, after: Rows) -> tuple[Rows, Rows]:
 def resealed(row: Row, **changes: Any) -> Row:
     """Return an entry with other columns and the hash that is right for them."""
     made = _with(row, **changes)
-    return (*made[:10], hashlib.sha256(covered(made)).hexdigest())
+    return (*made[:10], hashlib.sha256(preimage(made)).hexdigest())
 
 
 def chained(rows: Rows, start: int, end: int) -> Rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from twokey.core.sightings import Sighting
 from twokey.core.signals import Resource
@@ -16,9 +16,9 @@ def as_before(noun: N) -> N:
     """Return a signal, a sighting or an incident without what its reader answered."""
     changed: Any = noun
     if isinstance(changed, Sighting):
-        return replace(changed, signal=as_before(changed.signal))
+        return cast(N, replace(changed, signal=as_before(changed.signal)))
     defaults = {
         field.name: field.default for field in fields(changed) if field.name in YOUNGER[type(changed)]
     }
     bare = tuple(Resource(found.id, found.type, found.region) for found in changed.resources)
-    return replace(changed, resources=bare, **defaults)  # type: ignore[no-any-return]
+    return cast(N, replace(changed, resources=bare, **defaults))

@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_a_spelling_of_a_bucket_that_is_new_is_still_a_bucket() -> None:
 
 def unknown(signals: tuple[Signal, ...]) -> set[tuple[str, str]]:
     """Return the types that no table knows; `Other` is Security Hub's own word for that."""
-    tables = {"aws": aws_types.kind_of, "azure": azure_types.kind_of}
+    tables: dict[str, Any] = {"aws": aws_types.kind_of, "azure": azure_types.kind_of}
     return {
         (signal.provider, found.type)
         for signal in signals

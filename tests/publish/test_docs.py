@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from twokey.app import disclosure
@@ -19,7 +20,8 @@ def test_the_how_to_names_every_fact_that_templates_get():
     words = set(re.findall(r"[a-z0-9_]+", page))
     record = a_record()
     shown = PageWords("en", ZoneInfo("UTC"), record.names)
-    inside, outside = internal_facts(record, shown, disclosure()), public_facts(record, shown, disclosure())
+    inside: Any = internal_facts(record, shown, disclosure())
+    outside: Any = public_facts(record, shown, disclosure())
     assert set(inside) | {"not_recorded"} <= words
     assert set(outside) <= words
     for nested in (inside["incident"], inside["responsibility"], inside["impact"], inside["supporting"]):
@@ -40,5 +42,6 @@ def test_the_reference_names_every_command():
     from twokey.cli.postmortem import app
 
     page = (DOCS / "reference" / "postmortems.md").read_text("utf-8")
-    for name in typer.main.get_command(app).commands:
+    group: Any = typer.main.get_command(app)
+    for name in group.commands:
         assert f"twokey postmortem {name}" in page

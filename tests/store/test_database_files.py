@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from twokey.store import database_files
 from twokey.store.database_files import DatabaseFiles
 
 OLD = time.time() - 60
@@ -40,7 +39,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(os.path.basename(path))
         return look(path)
 
-    monkeypatch.setattr(database_files.os, "stat", told)
+    monkeypatch.setattr("twokey.store.database_files.os.stat", told)
     return seen
 
 

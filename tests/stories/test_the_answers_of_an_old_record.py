@@ -109,7 +109,7 @@ def test_the_buckets_of_an_old_finding_are_offered_together_with_those_of_a_new_
     assert facts(day.sorting.incidents()[0]) == before
     day.hears(9, first.replace(b"example-orders", b"example-others").replace(b"T02:18", b"T04:18"))
     (incident,) = day.sorting.incidents()
-    assert facts(incident)["buckets"] == sorted({*before["buckets"], "example-others"})  # type: ignore[misc]
+    assert facts(incident)["buckets"] == sorted({*before["buckets"], "example-others"})
 
 
 @pytest.mark.parametrize("family", ["guardduty", "securityhub"])
