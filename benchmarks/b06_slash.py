@@ -120,7 +120,7 @@ def answered(port: int, sink: programs.Sink, count: int) -> Figures:
 
 
 @contextmanager
-def standing(home: Path, sink: programs.Sink, findings: int, incidents: int) -> Iterator[programs.Bot]:
+def approval_status(home: Path, sink: programs.Sink, findings: int, incidents: int) -> Iterator[programs.Bot]:
     """Run a bot over a record that holds so much."""
     variables = programs.settings(home, sink)
     filled.record(variables["TWOKEY_DATABASE_URL"], findings, incidents)
@@ -138,8 +138,8 @@ def run(size: Size) -> Outcome:
         programs.folder() as home,
         programs.folder() as small,
         bare_bolt(home) as bolt,
-        standing(home, sink, findings, incidents) as full,
-        standing(small, sink, 1_000, 1) as little,
+        approval_status(home, sink, findings, incidents) as full,
+        approval_status(small, sink, 1_000, 1) as little,
     ):
         acks = measure.interleaved(
             size,

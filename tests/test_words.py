@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "twokey"
 LOCALE = SOURCE / "locale"
 RAISED = re.compile(
-    r"""\b(?:Refused|Invalid|NotFound|Unavailable|AlreadyThere|Later|Tampered|LostLease|TwokeyError|message)\(\s*
+    r"""\b(?:Refused|Invalid|NotFound|Unavailable|Conflict|RetryAfter|Tampered|LostLease|TwokeyError|message)\(\s*
         (?:\d[\d.]*\s*,\s*)?["']([a-z0-9_]+(?:\.[a-z0-9_]+)+)["']""",
     re.VERBOSE,
 )

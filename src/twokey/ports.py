@@ -40,7 +40,7 @@ class Clock(Protocol):
         ...
 
 
-class Reading(Protocol):
+class Snapshot(Protocol):
     """A consistent look at the record."""
 
     def get(self, kind: type[N], id: str) -> N | None:
@@ -78,14 +78,14 @@ class Reading(Protocol):
         ...
 
 
-class Transaction(Reading, Protocol):
+class Transaction(Snapshot, Protocol):
     """One change. Transactions run one after the other; all of it is kept, or nothing.
 
     Leaving the block without an audit entry, when anything was changed, raises and keeps nothing.
     """
 
     def add(self, noun: Noun) -> None:
-        """Keep a new noun; raise AlreadyThere when its id, or another unique field, is taken."""
+        """Keep a new noun; raise Conflict when its id, or another unique field, is taken."""
         ...
 
     def put(self, noun: Noun) -> None:
@@ -116,7 +116,7 @@ class Transaction(Reading, Protocol):
 class Store(Protocol):
     """The record: nouns, the audit trail, and the jobs that are owed."""
 
-    def read(self) -> AbstractContextManager[Reading]:
+    def read(self) -> AbstractContextManager[Snapshot]:
         """Look without changing."""
         ...
 
@@ -149,7 +149,7 @@ class Engine(Protocol):
 
 
 Handle = Callable[[Job], None]
-"""What an engine calls for a job. Returning means done; Later means again after a while; another
+"""What an engine calls for a job. Returning means done; RetryAfter means again after a while; another
 TwokeyError means parked and told. Unavailable, and anything that is no TwokeyError, is a fault: tried
 again with back-off, then parked and told. LostLease leaves the job to the worker that has it."""
 

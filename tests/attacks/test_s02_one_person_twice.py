@@ -15,7 +15,7 @@ import pytest
 from tests.lab.installation import SECRETS, Installation
 from tests.lab.trials import Proof
 from twokey.core.approvals import Approval
-from twokey.core.errors import AlreadyThere
+from twokey.core.errors import Conflict
 from twokey.core.people import system
 from twokey.demo.company import SHOP
 from twokey.testing.codes import Authenticator
@@ -192,7 +192,7 @@ def the_database_itself_refuses_a_second_row(world: Installation, proof: Proof, 
         trials.outcome("refused by the unique key")
         again = replace(key, id="yet-another-id", role="approver")
         for how in ("add", "put"):
-            with pytest.raises(AlreadyThere):
+            with pytest.raises(Conflict):
                 keep(world, again, how)
         trials.outcome("refused through the store", 2)
     assert (

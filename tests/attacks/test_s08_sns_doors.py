@@ -132,7 +132,7 @@ def went(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @contextmanager
-def standing(
+def approval_status(
     sns: FakeSns, went: list[str], *, timeout_s: float = 60.0, judge_s: float = 120.0
 ) -> Iterator[Doorway]:
     clock, shelf = SettableClock(), Shelf()
@@ -153,7 +153,7 @@ def standing(
 
 @pytest.fixture
 def door(tmp_path: Path, went: list[str]) -> Iterator[Doorway]:
-    with FakeSns(tmp_path) as sns, standing(sns, went) as doorway:
+    with FakeSns(tmp_path) as sns, approval_status(sns, went) as doorway:
         yield doorway
 
 
@@ -312,7 +312,7 @@ def test_s08_the_end_of_a_subscription_is_kept_for_people_and_not_undone(door: D
 @pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"307 Temporary", b"308 Permanent"])
 def test_s08_a_redirect_is_followed_by_nobody(tmp_path: Path, went: list[str], status: bytes) -> None:
     to = b"HTTP/1.1 %s\r\nLocation: https://evil.example/x.pem\r\nContent-Length: 0\r\n\r\n" % status
-    with FakeSns(tmp_path, answers={PEM: to}) as sns, standing(sns, went) as door:
+    with FakeSns(tmp_path, answers={PEM: to}) as sns, approval_status(sns, went) as door:
         assert door.post(sns.notification(FINDING)) == 503
         confirm = next(path for path in _confirmations(sns))
         sns.answers = {confirm: to}
@@ -329,7 +329,7 @@ def _confirmations(sns: FakeSns) -> Iterator[str]:
 
 def test_s08_a_slow_certificate_host_holds_nobody_up(tmp_path: Path, went: list[str]) -> None:
     """It drips a byte every tenth of a second: the whole fetch has one deadline, and other doors go on."""
-    with FakeSns(tmp_path, slow_s=0.1) as sns, standing(sns, went, timeout_s=1.5) as door:
+    with FakeSns(tmp_path, slow_s=0.1) as sns, approval_status(sns, went, timeout_s=1.5) as door:
         statuses: list[int] = []
         bodies = [sns.notification(FINDING, n) for n in range(12)]
         hands = [threading.Thread(target=lambda b=body: statuses.append(door.post(b))) for body in bodies]
@@ -361,7 +361,7 @@ def test_s08_a_slow_certificate_host_holds_nobody_up(tmp_path: Path, went: list[
 def test_s08_a_certificate_that_does_not_come_whole_is_asked_for_again_later(
     tmp_path: Path, went: list[str], answer: bytes
 ) -> None:
-    with FakeSns(tmp_path, answers={PEM: answer}) as sns, standing(sns, went) as door:
+    with FakeSns(tmp_path, answers={PEM: answer}) as sns, approval_status(sns, went) as door:
         body = sns.notification(FINDING)
         assert door.post(body) == 503
         assert door.post(body) == 503
@@ -383,7 +383,7 @@ def test_s08_those_who_wait_for_a_certificate_take_up_no_more_room_than_any_othe
     tmp_path: Path, went: list[str]
 ) -> None:
     """A hundred large bodies behind a slow certificate host: what does not fit is told to come again, at once."""
-    with FakeSns(tmp_path, slow_s=0.1) as sns, standing(sns, went, timeout_s=5, judge_s=60) as door:
+    with FakeSns(tmp_path, slow_s=0.1) as sns, approval_status(sns, went, timeout_s=5, judge_s=60) as door:
         statuses: list[int] = []
         bodies = [sns.notification("x" * 900_000, n) for n in range(3)] * 12
         hands = [threading.Thread(target=lambda b=body: statuses.append(door.post(b))) for body in bodies]
@@ -434,7 +434,7 @@ def test_s08_a_host_whose_name_nobody_vouches_for_is_not_believed(tmp_path: Path
     (tmp_path / "other").mkdir()
     with FakeSns(tmp_path) as sns, FakeSns(tmp_path / "other") as impostor:
         sns.reach = impostor.reach  # type: ignore[method-assign]  # somebody turned the name elsewhere
-        with standing(sns, went) as door:
+        with approval_status(sns, went) as door:
             assert door.post(sns.notification(FINDING)) == 503
             assert impostor.asked == []
             assert door.shelf.rows == {}

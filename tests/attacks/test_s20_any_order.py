@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.lab.trials import Proof
 from twokey.core.approvals import Approval
-from twokey.core.errors import AlreadyThere, TwokeyError
+from twokey.core.errors import Conflict, TwokeyError
 from twokey.core.people import Role, system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.store import migrate, open_store
@@ -220,7 +220,7 @@ class Mischief(RuleBasedStateMachine):
         key = Approval(
             f"forged:{plan.id}:{person}", plan.id, plan.digest, person, "approver", self.world.clock.now()
         )
-        with pytest.raises(AlreadyThere):
+        with pytest.raises(Conflict):
             self._keep(key)
 
     def _keep(self, key: Approval) -> None:

@@ -14,7 +14,7 @@ from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.cards import incident_card, incident_text, thread_message
 from twokey.chat.slack.views.plans import full_preview, plan_card, plan_text
 from twokey.chat.slack.views.text import Words, code, escape, fenced, plain, shown
-from twokey.core.approvals import Standing
+from twokey.core.approvals import ApprovalStatus
 from twokey.core.errors import message
 from twokey.core.runbooks import PlanState, Touch
 from twokey.core.signals import Principal, Resource
@@ -95,7 +95,7 @@ def hostile_plan(text: str) -> Any:
     )
 
 
-STANDING = Standing(("d-aoi",), 2, (message("standing.lost_role", person="<!channel>"),))
+STANDING = ApprovalStatus(("d-aoi",), 2, (message("standing.lost_role", person="<!channel>"),))
 
 
 def messages_of(text: str, words: Words) -> dict[str, Any]:

@@ -8,16 +8,16 @@ import pytest
 from twokey.core.approvals import (
     LEAP_S,
     Approval,
+    approval_id,
+    approval_status,
+    approvals_needed,
     expires_after_s,
-    key_id,
-    keys_needed,
     needs_typed_target,
     proposer_counts,
     require_approver,
     require_break_glass,
     require_confirmer,
     require_runnable,
-    standing,
 )
 from twokey.core.errors import Refused
 from twokey.core.incidents import State
@@ -55,37 +55,37 @@ def refused(code):
 @pytest.mark.parametrize("risk", [Risk.LOW, Risk.MEDIUM, Risk.HIGH])
 def test_the_proposer_and_one_approver_are_enough_below_critical(risk):
     plan = plan_of_ana(risk=risk)
-    assert not standing(plan, keys(plan, "ana"), INCIDENT, TEAM).is_satisfied
-    assert standing(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
+    assert not approval_status(plan, keys(plan, "ana"), INCIDENT, TEAM).is_satisfied
+    assert approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
 
 
 def test_critical_needs_three_people_because_the_proposers_key_does_not_count():
     plan = plan_of_ana(risk=Risk.CRITICAL)
     assert not proposer_counts(plan)
-    assert not standing(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
-    assert standing(plan, keys(plan, "ben", "cho"), INCIDENT, TEAM).is_satisfied
+    assert not approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
+    assert approval_status(plan, keys(plan, "ben", "cho"), INCIDENT, TEAM).is_satisfied
 
 
 def test_critical_stays_at_three_people_when_a_runbook_says_that_the_requester_may_approve():
     plan = plan_of_ana(risk=Risk.CRITICAL, approval=ApprovalProfile(requester_may_approve=True))
-    assert not standing(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
+    assert not approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
 
 
 def test_a_runbook_can_ask_for_more_keys():
     plan = plan_of_ana(approval=ApprovalProfile(min_approvals=3))
-    assert keys_needed(plan) == 3
-    assert not standing(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
-    assert standing(plan, keys(plan, "ana", "ben", "cho"), INCIDENT, TEAM).is_satisfied
+    assert approvals_needed(plan) == 3
+    assert not approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
+    assert approval_status(plan, keys(plan, "ana", "ben", "cho"), INCIDENT, TEAM).is_satisfied
 
 
 @pytest.mark.parametrize("wanted", [-1, 0, 1])
 def test_a_runbook_cannot_ask_for_fewer_than_two_keys(wanted):
-    assert keys_needed(plan_of_ana(approval=ApprovalProfile(min_approvals=wanted))) == 2
+    assert approvals_needed(plan_of_ana(approval=ApprovalProfile(min_approvals=wanted))) == 2
 
 
 def test_a_runbook_can_keep_the_proposers_key_from_counting():
     plan = plan_of_ana(approval=ApprovalProfile(requester_may_approve=False))
-    assert not standing(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
+    assert not approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
 
 
 @pytest.mark.parametrize(
@@ -105,38 +105,38 @@ def test_expiry_can_be_made_shorter_and_never_longer(risk, asked, seconds):
 def test_one_person_counts_once_however_many_rows_there_are():
     plan = plan_of_ana()
     twice = [*keys(plan, "ana"), *keys(plan, "ana")]
-    assert standing(plan, twice, INCIDENT, TEAM).keys == ("d-ana",)
+    assert approval_status(plan, twice, INCIDENT, TEAM).people == ("d-ana",)
 
 
 def test_a_proposers_keys_alone_are_never_enough():
     plan = plan_of_ana()
-    found = standing(plan, keys(plan, "ana"), INCIDENT, TEAM)
+    found = approval_status(plan, keys(plan, "ana"), INCIDENT, TEAM)
     assert [said.code for said in found.missing] == ["standing.more_keys"]
 
 
 def test_an_empty_roster_means_nobody():
     plan = plan_of_ana()
-    assert standing(plan, keys(plan, "ana", "ben"), INCIDENT, Roster()).keys == ()
+    assert approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, Roster()).people == ()
 
 
 def test_a_key_on_another_digest_does_not_count():
     plan = plan_of_ana()
     old = [replace(key, digest="0" * 64) for key in keys(plan, "ben")]
-    assert standing(plan, [*keys(plan, "ana"), *old], INCIDENT, TEAM).keys == ("d-ana",)
+    assert approval_status(plan, [*keys(plan, "ana"), *old], INCIDENT, TEAM).people == ("d-ana",)
 
 
 @pytest.mark.parametrize("role", ["break-glass", "confirmation"])
 def test_a_break_glass_key_and_its_confirmation_are_no_keys_for_two(role):
     plan = plan_of_ana()
     other = an_approval(plan, "d-ben", role)
-    assert not standing(plan, [*keys(plan, "ana"), other], INCIDENT, TEAM).is_satisfied
+    assert not approval_status(plan, [*keys(plan, "ana"), other], INCIDENT, TEAM).is_satisfied
 
 
 def test_a_proposers_key_does_not_become_an_approvers_when_the_row_names_another_requester():
     plan = plan_of_ana()
     given = keys(plan, "ana", "ben")
     for requester in ("d-ben", "d-cho", ""):
-        assert not standing(replace(plan, requester=requester), given, INCIDENT, TEAM).is_satisfied
+        assert not approval_status(replace(plan, requester=requester), given, INCIDENT, TEAM).is_satisfied
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_proposers_key_does_not_become_an_approvers_when_the_row_names_another
 def test_a_key_stops_counting_when_its_person_leaves_or_loses_the_role(changed, code):
     plan = plan_of_ana()
     roster = a_roster(ANA, *([changed] if changed else []))
-    found = standing(plan, keys(plan, "ana", "ben"), INCIDENT, roster)
+    found = approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, roster)
     assert not found.is_satisfied
     assert code in [said.code for said in found.missing]
 
@@ -201,8 +201,8 @@ def test_the_commanders_key_stops_counting_when_another_takes_command():
     eve = a_person("d-eve", "Eve", roles=frozenset({Role.COMMANDER}))
     roster, plan = a_roster(ANA, eve), plan_of_ana()
     given = keys(plan, "ana", "eve")
-    assert standing(plan, given, replace(INCIDENT, commander="d-eve"), roster).is_satisfied
-    assert not standing(plan, given, replace(INCIDENT, commander="d-ana"), roster).is_satisfied
+    assert approval_status(plan, given, replace(INCIDENT, commander="d-eve"), roster).is_satisfied
+    assert not approval_status(plan, given, replace(INCIDENT, commander="d-ana"), roster).is_satisfied
 
 
 def test_a_key_on_another_digest_than_the_plans_is_refused():
@@ -451,15 +451,15 @@ def test_a_key_without_the_code_that_the_plan_asks_for_does_not_count() -> None:
     """A row that was put into the database by hand has no code, and opens nothing."""
     plan = replace(a_plan(), approval=replace(a_plan().approval, step_up="totp"), requester="p-ana")
     keys = [
-        Approval(key_id(plan.id, "p-ana"), plan.id, plan.digest, "p-ana", "proposer", at(0)),
-        Approval(key_id(plan.id, "p-ben"), plan.id, plan.digest, "p-ben", "approver", at(0)),
+        Approval(approval_id(plan.id, "p-ana"), plan.id, plan.digest, "p-ana", "proposer", at(0)),
+        Approval(approval_id(plan.id, "p-ben"), plan.id, plan.digest, "p-ben", "approver", at(0)),
     ]
     people = tuple(
         Person(name, name, (ChatAccount("T1", name),), frozenset({Role.APPROVER}), ("*",))
         for name in ("p-ana", "p-ben")
     )
-    missing = standing(plan, keys, an_incident(), Roster(people))
+    missing = approval_status(plan, keys, an_incident(), Roster(people))
     assert not missing.is_satisfied
     assert missing.missing[0].code == "standing.no_step_up"
     with_code = [keys[0], replace(keys[1], step_up="p-ben:1")]
-    assert standing(plan, with_code, an_incident(), Roster(people)).is_satisfied
+    assert approval_status(plan, with_code, an_incident(), Roster(people)).is_satisfied

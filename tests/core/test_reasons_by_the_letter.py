@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from twokey.core.approvals import (
+    approval_status,
     require_approver,
     require_break_glass,
     require_confirmer,
     require_role,
     require_runnable,
     role_for,
-    standing,
 )
 from twokey.core.audit import SHOWN, content, is_head, verify
 from twokey.core.errors import TwokeyError
@@ -48,7 +48,7 @@ def says(call, code, **params):
 
 
 def missing(plan, *keys, roster=TEAM):
-    return [(said.code, dict(said.params)) for said in standing(plan, keys, INCIDENT, roster).missing]
+    return [(said.code, dict(said.params)) for said in approval_status(plan, keys, INCIDENT, roster).missing]
 
 
 # -- who stands behind a plan
@@ -58,7 +58,9 @@ def test_every_key_that_does_not_count_says_why_and_the_others_are_still_counted
     plan = plan_of_ana(approval=replace(a_plan().approval, step_up="totp"))
     ben = an_approval(plan, "d-ben", step_up="code-1")
     old = an_approval(plan, "d-cho", digest="0" * 64)
-    assert standing(plan, [old, an_approval(plan, "d-ana", "proposer"), ben], INCIDENT, TEAM).is_satisfied
+    assert approval_status(
+        plan, [old, an_approval(plan, "d-ana", "proposer"), ben], INCIDENT, TEAM
+    ).is_satisfied
     more = ("standing.more_keys", {"missing": "2", "needed": "2"})
     assert missing(plan, an_approval(plan, "d-cho", "proposer")) == [
         ("standing.other_proposer", {"person": "d-cho"}),
@@ -80,14 +82,14 @@ def test_a_proposer_of_another_account_does_not_count():
     plan = plan_of_ana()
     roster = a_roster(replace(ANA, scopes=ELSEWHERE), BEN)
     keys = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben")]
-    assert standing(plan, keys, INCIDENT, roster).keys == ("d-ben",)
+    assert approval_status(plan, keys, INCIDENT, roster).people == ("d-ben",)
 
 
 def test_a_proposer_of_just_this_account_counts():
     plan = plan_of_ana()
     roster = a_roster(replace(ANA, scopes=(ACCOUNT,)), BEN)
     keys = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben")]
-    assert standing(plan, keys, INCIDENT, roster).keys == ("d-ana", "d-ben")
+    assert approval_status(plan, keys, INCIDENT, roster).people == ("d-ana", "d-ben")
 
 
 def test_what_was_typed_is_repeated_up_to_eighty_characters():
@@ -248,7 +250,9 @@ def test_a_broken_glass_runs_on_its_own_key_and_no_other():
 
 
 def test_a_profile_of_fewer_than_two_is_two():
-    assert standing(approved(approval=ApprovalProfile(min_approvals=1)), [], INCIDENT, TEAM).needed == 2
+    assert (
+        approval_status(approved(approval=ApprovalProfile(min_approvals=1)), [], INCIDENT, TEAM).needed == 2
+    )
 
 
 def test_a_confirmation_afterwards_is_no_key_of_the_run():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from tests.lab.bots import FaultyBot
-from twokey.core.errors import Later
+from twokey.core.errors import RetryAfter
 from twokey.core.runbooks import Plan, PlanState
 from twokey.demo.bot import CRASHED
 from twokey.flow.crashpoints import At
@@ -136,7 +136,7 @@ def walked(scene: Scene, runbook: str) -> tuple[Walk, Plan]:
         planner=Planner(clouds, planner.config),
         checkpoint=walk.point,
     )
-    with suppress(Later):  # the engine would run it again after a while
+    with suppress(RetryAfter):  # the engine would run it again after a while
         watched.execute(plan.id)
     return walk, scene.app.containment.plan(plan.id)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twokey.core.errors import Later, Refused
+from twokey.core.errors import Refused, RetryAfter
 from twokey.core.incidents import State
 from twokey.core.runbooks import PlanState
 from twokey.testing.runbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT
@@ -131,7 +131,7 @@ def test_an_engine_that_asks_too_early_is_told_to_come_again(world):
     world.incident()
     plan = world.proposes("ana")
     world.clock.advance(1799)
-    with pytest.raises(Later) as later:
+    with pytest.raises(RetryAfter) as later:
         world.containment.expire(plan.id)
     assert later.value.seconds == 1
     world.clock.advance(1)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from twokey.core.errors import Later, NotFound, Refused, TwokeyError
+from twokey.core.errors import NotFound, Refused, RetryAfter, TwokeyError
 from twokey.core.incidents import State
 from twokey.core.notices import NoticeKind
 from twokey.core.responsibility import Label
@@ -125,7 +125,7 @@ def test_an_expiry_that_comes_too_early_says_when_to_come_again(world):
     world.incident()
     plan = world.proposes("ana")
     world.clock.set(plan.expires_at - timedelta(seconds=90))
-    with pytest.raises(Later) as later:
+    with pytest.raises(RetryAfter) as later:
         world.containment.expire(plan.id)
     assert later.value.seconds == 90
     assert later.value.message.params["plan"] == plan.short
@@ -300,7 +300,7 @@ def test_pending_is_only_what_waits(world):
 
 def test_an_unknown_incident_or_plan_is_not_found(world):
     with pytest.raises(NotFound):
-        world.containment.standing("plan-none")
+        world.containment.approval_status("plan-none")
     with pytest.raises((NotFound, Refused)):
         world.containment.preview("INC-7", LEAKED_KEY, world.who("ana"))
     assert (last(world).action, last(world).incident_id) == ("preview.refused", "")
@@ -310,7 +310,7 @@ def test_a_card_is_drawn_although_nobody_may_turn_a_key(world):
     world.incident()
     plan = world.proposes("ana")
     world.rosters.unreadable()
-    stand = world.containment.standing(plan.id)
+    stand = world.containment.approval_status(plan.id)
     assert (stand.keys, stand.is_satisfied) == ((), False)
 
 
@@ -332,8 +332,8 @@ def test_who_stands_behind_a_plan_is_counted_from_its_own_keys_and_its_incident(
     world.incident()
     first, other = world.proposes("ana"), world.proposes("ana", PROTECT_BUCKETS)
     world.approves("ben", other)
-    assert world.containment.standing(first.id).keys == ("d-ana",)
-    assert world.containment.standing(other.id).keys == ("d-ana", "d-ben")
+    assert world.containment.approval_status(first.id).keys == ("d-ana",)
+    assert world.containment.approval_status(other.id).keys == ("d-ana", "d-ben")
 
 
 def test_a_key_on_another_plan_does_not_count_even_with_this_ones_digest(world):
@@ -342,7 +342,7 @@ def test_a_key_on_another_plan_does_not_count_even_with_this_ones_digest(world):
     world.approves("ben", other)
     bens = next(key for key in world.keys(other) if key.person_id == "d-ben")
     world.tampers(replace(bens, digest=plan.digest))
-    stand = world.containment.standing(plan.id)
+    stand = world.containment.approval_status(plan.id)
     assert (stand.keys, [said.code for said in stand.missing]) == (("d-ana",), ["standing.more_keys"])
 
 
@@ -351,7 +351,7 @@ def test_a_commanders_key_stands_by_the_incident_that_is_theirs(world):
     world.tampers(replace(incident, commander="d-eve"))
     plan = world.proposes("ana")
     world.approves("eve", plan)
-    assert world.containment.standing(plan.id).keys == ("d-ana", "d-eve")
+    assert world.containment.approval_status(plan.id).keys == ("d-ana", "d-eve")
 
 
 def test_who_holds_a_role_in_just_this_account_previews_and_takes_back_there(world):

@@ -23,9 +23,9 @@ from twokey import app as wiring
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.views.render import MessageRenderer
 from twokey.cli import audit as audit_command
-from twokey.core.approvals import Approval, StepUpUse, key_id
+from twokey.core.approvals import Approval, StepUpUse, approval_id
 from twokey.core.audit import verify
-from twokey.core.errors import AlreadyThere, Refused
+from twokey.core.errors import Conflict, Refused
 from twokey.core.executions import StepRecord, StepState, record_id
 from twokey.core.incidents import Incident, facts, opened_by
 from twokey.core.notices import Delivery
@@ -198,7 +198,7 @@ def test_every_noun_is_written_again_as_it_stands(
 def test_what_is_on_record_has_the_name_that_it_would_be_given_now(world: World) -> None:
     """A name is what a repeat is known by."""
     assert all(raw.id == raw_id(raw.source, raw.body) for raw in every(world, RawNotification))
-    assert all(key.id == key_id(key.plan_id, key.person_id) for key in every(world, Approval))
+    assert all(key.id == approval_id(key.plan_id, key.person_id) for key in every(world, Approval))
     assert all(row.id == record_id(row.plan_id, row.step_id) for row in every(world, StepRecord))
     assert all(
         draft.id == postmortem_id(draft.incident_id, draft.language, draft.audience)
@@ -215,7 +215,7 @@ def _as_kept(value: object) -> object:
 
 @pytest.mark.parametrize("name", SAID["plans"])
 def test_a_plan_has_the_digest_that_its_keys_were_turned_on(name: str, world: World) -> None:
-    plan, stands, said = world.plan(name), world.containment.standing(name), SAID["plans"][name]
+    plan, stands, said = world.plan(name), world.containment.approval_status(name), SAID["plans"][name]
     assert plan.digest == digest_of(plan) == said["digest"] == said["digest_of"]
     assert {key.digest for key in world.keys(plan)} == {plan.digest}
     assert {
@@ -225,7 +225,7 @@ def test_a_plan_has_the_digest_that_its_keys_were_turned_on(name: str, world: Wo
         "undo_of": plan.undo_of,
         "digest": plan.digest,
         "digest_of": digest_of(plan),
-        "keys": list(stands.keys),
+        "keys": list(stands.people),
         "needed": stands.needed,
         "missing": [one.code for one in stands.missing],
     } == said
@@ -324,7 +324,7 @@ def test_a_code_that_was_used_before_opens_nothing(world: World) -> None:
 
 def test_a_click_that_was_heard_before_is_a_repeat(world: World) -> None:
     (click,) = every(world, Delivery)
-    with pytest.raises(AlreadyThere), world.store.change() as tx:
+    with pytest.raises(Conflict), world.store.change() as tx:
         tx.add(click)
 
 

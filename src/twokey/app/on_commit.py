@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from twokey.core.people import Actor
 from twokey.core.signals import RawNotification
-from twokey.ports import Reading, Store, Transaction
+from twokey.ports import Snapshot, Store, Transaction
 
 
 def _nothing() -> None:
@@ -23,7 +23,7 @@ class HookedStore:
     on_commit: Callable[[], None] = _nothing
 
     @contextmanager
-    def read(self) -> Iterator[Reading]:
+    def read(self) -> Iterator[Snapshot]:
         """Look without changing."""
         with self.store.read() as look:
             yield look

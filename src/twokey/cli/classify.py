@@ -29,7 +29,7 @@ _RULES = typer.Option(None, "--rules", help="A rule file or a folder of them, in
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EventRead:
     """One event of a file: its signal, or why it cannot be read."""
 
     file: str
@@ -84,7 +84,7 @@ def classify(files: list[str] = _FILES, json_: bool = _JSON, rules: Path | None 
             typer.echo(json.dumps(without_secrets_in(found.row())) if json_ else _told(found))
         else:
             unreadable += 1
-            typer.echo(told_fault(found), err=True)
+            typer.echo(fault_text(found), err=True)
     if unreadable:
         raise typer.Exit(2)
 
@@ -106,8 +106,8 @@ def loaded_rules(path: Path | None) -> Rules:
 
 def classify_texts(
     texts: Iterable[tuple[str, bytes | Invalid]], rules: Rules
-) -> Iterator[Classified | Reading]:
-    """Yield a verdict for every event in these named texts, and a Reading with its fault for every other."""
+) -> Iterator[Classified | EventRead]:
+    """Yield a verdict for every event in these named texts, and a EventRead with its fault for every other."""
     for name, text in texts:
         for reading in signals_of(text, name):
             if reading.signal is None:
@@ -128,7 +128,7 @@ def texts_of(files: Iterable[str]) -> Iterator[tuple[str, bytes | Invalid]]:
             yield name, Invalid("signal.unreadable", reason=fault.strerror or "cannot be opened", where="$")
 
 
-def signals_of(text: bytes | Invalid, name: str = "") -> Iterator[Reading]:
+def signals_of(text: bytes | Invalid, name: str = "") -> Iterator[EventRead]:
     """Read one event, an array of them, or JSON lines; every event of whichever cloud becomes a signal.
 
     The index counts events: one that holds several findings counts for as many.
@@ -142,11 +142,11 @@ def signals_of(text: bytes | Invalid, name: str = "") -> Iterator[Reading]:
                 raise event
             raw, signals = _normalised(event)
         except Invalid as fault:
-            yield Reading(name, index, fault=_placed(fault, where))
+            yield EventRead(name, index, fault=_placed(fault, where))
             index += 1
             continue
         for signal in signals:
-            yield Reading(name, index, raw, signal)
+            yield EventRead(name, index, raw, signal)
             index += 1
 
 
@@ -246,7 +246,7 @@ def _placed(fault: Invalid, where: str) -> Invalid:
     return Invalid(fault.message.code, **params)
 
 
-def told_fault(found: Reading) -> str:
+def fault_text(found: EventRead) -> str:
     """Say what could not be read: file, index, place and reason."""
     from twokey.words import say
 

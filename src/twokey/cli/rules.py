@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from twokey.cli.classify import loaded_rules, signals_of, texts_of, told_fault
+from twokey.cli.classify import fault_text, loaded_rules, signals_of, texts_of
 from twokey.core.texts import printable
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def explain(
     for reading in (found for name, text in texts_of([file]) for found in signals_of(text, name)):
         if reading.signal is None:
             unreadable += 1
-            typer.echo(told_fault(reading), err=True)
+            typer.echo(fault_text(reading), err=True)
             continue
         signal = reading.signal
         typer.echo(printable(f"{reading.file}#{reading.index}: {signal.title}"))

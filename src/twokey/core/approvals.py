@@ -19,7 +19,7 @@ LEAP_S = 5 * 60.0  # how far a clock may go back: a longer leap would lengthen w
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A key: one person's confirmation of one digest. The id makes it unique for (plan, person)."""
+    """One person's yes to one digest: a key turned on a plan. The id makes it unique for (plan, person)."""
 
     id: str  # <plan id>:<person id>
     plan_id: str
@@ -41,36 +41,36 @@ class StepUpUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ApprovalStatus:
     """Who stands behind exactly this plan, and what is still missing."""
 
-    keys: tuple[str, ...]  # person ids
+    people: tuple[str, ...]  # person ids
     needed: int
     missing: tuple[Message, ...] = ()
 
     @property
     def is_satisfied(self) -> bool:
         """Say whether the plan may run."""
-        return not self.missing and len(self.keys) >= self.needed
+        return not self.missing and len(self.people) >= self.needed
 
 
-def key_id(plan_id: str, person_id: str) -> str:
-    """Name a key: a second one of the same person for the same plan has the same name."""
+def approval_id(plan_id: str, person_id: str) -> str:
+    """Name an approval: a second one of the same person for the same plan has the same name."""
     return f"{plan_id}:{person_id}"
 
 
 def proposer_counts(plan: Plan) -> bool:
-    """Say whether confirming the preview was a key: never for critical, nor where the runbook says no."""
+    """Say whether confirming the preview was an approval: never for critical, nor where the runbook says no."""
     return plan.risk is not Risk.CRITICAL and plan.approval.requester_may_approve
 
 
-def keys_needed(plan: Plan) -> int:
-    """Return the number of keys; a runbook can ask for more than two, never for fewer."""
+def approvals_needed(plan: Plan) -> int:
+    """Return the number of approvals; a runbook can ask for more than two, never for fewer."""
     return max(2, plan.approval.min_approvals)
 
 
 def expires_after_s(plan: Plan) -> float:
-    """Return how long the plan waits for its keys: 15 min when critical, 30 min else, or what is shorter."""
+    """Return how long the plan waits for its approvals: 15 min when critical, 30 min else, or what is shorter."""
     limit = CRITICAL_EXPIRES_S if plan.risk is Risk.CRITICAL else OTHER_EXPIRES_S
     return min(limit, plan.approval.expires_in_s)
 
@@ -147,7 +147,7 @@ def require_approver(
     require_open_incident(plan, incident)
     if person.id == plan.requester:
         raise Refused("refused.own_plan", person=person.name)
-    if any(key.person_id == person.id for key in approvals):
+    if any(approval.person_id == person.id for approval in approvals):
         raise Refused("refused.key_turned_before", person=person.name, plan=plan.short)
     role = role_for(person, plan, incident)
     if not role:
@@ -159,38 +159,40 @@ def require_approver(
     return role
 
 
-def standing(plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster) -> Standing:
+def approval_status(
+    plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster
+) -> ApprovalStatus:
     """Count the distinct people who stand behind exactly this plan, by the roster as it is now.
 
-    A key does not count when its digest is another, when its person has left the roster or lost the role,
-    when it was turned as the proposer's by somebody who is not the proposer (or the other way round), without
+    An approval does not count when its digest is another, when its person has left the roster or lost the role,
+    when it was given as the proposer's by somebody who is not the proposer (or the other way round), without
     the step-up code that the plan asks for, or when the proposer's does not count. The proposer is one person and
     a plan needs two at least: so one key is always an approver's or the incident commander's.
     """
     proposer, others, lost = set[str](), set[str](), []
-    for key in approvals:
-        person = roster.person(key.person_id)
-        if key.digest != plan.digest or key.role in ("break-glass", "confirmation"):
+    for approval in approvals:
+        person = roster.person(approval.person_id)
+        if approval.digest != plan.digest or approval.role in ("break-glass", "confirmation"):
             continue
-        if (key.role == "proposer") is not (key.person_id == plan.requester):
-            lost.append(message("standing.other_proposer", person=key.person_id))
+        if (approval.role == "proposer") is not (approval.person_id == plan.requester):
+            lost.append(message("standing.other_proposer", person=approval.person_id))
         elif person is None:
-            lost.append(message("standing.left_roster", person=key.person_id))
-        elif key.person_id == plan.requester:
+            lost.append(message("standing.left_roster", person=approval.person_id))
+        elif approval.person_id == plan.requester:
             if proposer_counts(plan) and any(person.is_(role, plan.target.account) for role in Role):
-                proposer.add(key.person_id)
-        elif plan.approval.step_up and not key.step_up:
+                proposer.add(approval.person_id)
+        elif plan.approval.step_up and not approval.step_up:
             lost.append(message("standing.no_step_up", person=person.name))
         elif role_for(person, plan, incident):
-            others.add(key.person_id)
+            others.add(approval.person_id)
         else:
             lost.append(message("standing.lost_role", person=person.name))
-    needed = keys_needed(plan)
-    keys = tuple(sorted(proposer | others))
+    needed = approvals_needed(plan)
+    people = tuple(sorted(proposer | others))
     missing = list(lost)
-    if len(keys) < needed:
-        missing.append(message("standing.more_keys", missing=needed - len(keys), needed=needed))
-    return Standing(keys, needed, tuple(missing))
+    if len(people) < needed:
+        missing.append(message("standing.more_keys", missing=needed - len(people), needed=needed))
+    return ApprovalStatus(people, needed, tuple(missing))
 
 
 def require_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:
@@ -218,11 +220,11 @@ def require_confirmer(plan: Plan, person: Person, incident: Incident) -> None:
 
 
 def require_confirmed(plan: Plan, approvals: Iterable[Approval], digest_now: str) -> None:
-    """Refuse a plan whose content is not, to the letter, what its keys were turned on."""
-    turned_on = {key.digest for key in approvals}
-    if not turned_on:
+    """Refuse a plan whose content is not, to the letter, what its approvals were given to."""
+    digests = {approval.digest for approval in approvals}
+    if not digests:
         raise Refused("refused.keys_void", plan=plan.short, why="-")
-    if digest_now != plan.digest or turned_on != {plan.digest}:
+    if digest_now != plan.digest or digests != {plan.digest}:
         raise Refused("refused.plan_changed", plan=plan.short)
 
 
@@ -241,24 +243,24 @@ def require_runnable(
     night does not begin in the morning with what people confirmed in the evening. Keys from the future are of a
     clock that went back, and as good as old.
     """
-    keys = tuple(key for key in approvals if key.role != "confirmation")
+    given = tuple(one for one in approvals if one.role != "confirmation")
     if plan.state not in (PlanState.APPROVED, PlanState.RUNNING):
         raise Refused(f"refused.plan_{plan.state.value}", plan=plan.short)
     require_open_incident(plan, incident)
-    require_confirmed(plan, keys, digest_now)
-    newest = max(key.at for key in keys)
+    require_confirmed(plan, given, digest_now)
+    newest = max(one.at for one in given)
     if now is not None and (
         now >= newest + timedelta(seconds=expires_after_s(plan)) or _is_ahead(newest, now)
     ):
         raise Refused("refused.plan_expired", plan=plan.short)
     if plan.break_glass_by:
         person = roster.person(plan.break_glass_by)
-        key = next((k for k in keys if k.role == "break-glass"), None)
-        if person is None or key is None or key.digest != plan.digest or key.person_id != person.id:
+        alone = next((one for one in given if one.role == "break-glass"), None)
+        if person is None or alone is None or alone.digest != plan.digest or alone.person_id != person.id:
             raise Refused("refused.keys_void", plan=plan.short, why="break-glass")
-        require_break_glass(plan, person, step_up=key.step_up, reason=plan.break_glass_reason)
+        require_break_glass(plan, person, step_up=alone.step_up, reason=plan.break_glass_reason)
         return
-    now_standing = standing(plan, keys, incident, roster)
-    if not now_standing.is_satisfied:
+    status = approval_status(plan, given, incident, roster)
+    if not status.is_satisfied:
         # The first reason is the one that says who: that keys are missing now only follows from it.
-        raise Refused("refused.keys_void", plan=plan.short, why=now_standing.missing[0])
+        raise Refused("refused.keys_void", plan=plan.short, why=status.missing[0])

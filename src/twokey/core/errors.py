@@ -55,7 +55,7 @@ class NotFound(TwokeyError):
     """The thing that was named does not exist here."""
 
 
-class AlreadyThere(TwokeyError):
+class Conflict(TwokeyError):
     """A row with this identity exists: the same thing was said before."""
 
 
@@ -63,7 +63,7 @@ class Unavailable(TwokeyError):
     """Something outside did not answer or would not: worth another try."""
 
 
-class Later(TwokeyError):
+class RetryAfter(TwokeyError):
     """Not yet: run the same job again after `seconds`."""
 
     def __init__(self, seconds: float, code: str = "later", **params: object) -> None:

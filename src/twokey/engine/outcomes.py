@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from enum import Enum
 
-from twokey.core.errors import Later, LostLease, TwokeyError, Unavailable
+from twokey.core.errors import LostLease, RetryAfter, TwokeyError, Unavailable
 from twokey.core.jobs import Job
 from twokey.engine.queue import Retries
 from twokey.ports import Handle, Parked
@@ -42,7 +42,7 @@ def attempt(job: Job, failed: int, handle: Handle, parked: Parked, retries: Retr
         return _give_up(job, Unavailable("engine.died", job=job.id, attempts=failed), failed, parked, retries)
     try:
         handle(job)
-    except Later as later:
+    except RetryAfter as later:
         return Outcome(End.LATER, max(0.0, later.seconds))
     except LostLease as lost:
         return Outcome(End.LATER, LOST_LEASE_S, str(lost))

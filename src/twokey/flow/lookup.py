@@ -5,7 +5,7 @@ from __future__ import annotations
 from twokey.core.errors import NotFound
 from twokey.core.incidents import Incident
 from twokey.core.runbooks import Plan
-from twokey.ports import Reading
+from twokey.ports import Snapshot
 
 
 def canonical_id(typed: str) -> str:
@@ -14,7 +14,7 @@ def canonical_id(typed: str) -> str:
     return f"INC-{text}"
 
 
-def incident_by_id(look: Reading, typed: str) -> Incident:
+def incident_by_id(look: Snapshot, typed: str) -> Incident:
     """Return the incident that was meant, or say that there is none of that name."""
     incident = look.get(Incident, canonical_id(typed))
     if incident is None:
@@ -22,7 +22,7 @@ def incident_by_id(look: Reading, typed: str) -> Incident:
     return incident
 
 
-def plan_by_id(look: Reading, plan_id: str) -> Plan:
+def plan_by_id(look: Snapshot, plan_id: str) -> Plan:
     """Return a stored plan by its id, or say that there is none."""
     plan = look.get(Plan, plan_id)
     if plan is None:

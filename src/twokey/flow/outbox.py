@@ -11,7 +11,7 @@ from twokey.core.errors import Message
 from twokey.core.incidents import Incident
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.runbooks import Plan
-from twokey.ports import Reading, Transaction
+from twokey.ports import Snapshot, Transaction
 
 
 def redraw_card(tx: Transaction, incident: Incident, now: datetime) -> None:
@@ -99,7 +99,7 @@ def tell_duty(tx: Transaction, name: str, notice: Message, now: datetime, *, els
         )
 
 
-def is_duty_told(look: Reading, name: str) -> bool:
+def is_duty_told(look: Snapshot, name: str) -> bool:
     """Say whether this was told, or is owed."""
     return look.get(Notice, f"duty:{name}") is not None
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from twokey.core.approvals import (
+    approvals_needed,
     expires_after_s,
     is_out_of_time,
-    keys_needed,
     proposer_counts,
     require_open_incident,
     require_role,
@@ -22,7 +22,7 @@ from twokey.core.people import Actor, Person
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
 from twokey.flow.lookup import incident_by_id
-from twokey.ports import Reading, Transaction
+from twokey.ports import Snapshot, Transaction
 
 _LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
 
@@ -34,21 +34,21 @@ def require_own_preview(plan: Plan, person: Person) -> None:
         raise Refused("refused.plan_changed", plan=plan.short)
 
 
-def incident_for(look: Reading, plan: Plan) -> Incident:
+def incident_for(look: Snapshot, plan: Plan) -> Incident:
     """Return the incident of a plan that wants approvals, or refuse because it is over."""
     incident = incident_by_id(look, plan.incident_id)
     require_open_incident(plan, incident)
     return incident
 
 
-def require_no_duplicate(look: Reading, plan: Plan, now: datetime) -> None:
+def require_no_duplicate(look: Snapshot, plan: Plan, now: datetime) -> None:
     """Refuse a plan of which an equal one is on its way."""
     for other in look.find(Plan, incident_id=plan.incident_id, state=_LIVE):
         if other.digest == plan.digest and not is_out_of_time(other, now):
             raise Refused("refused.same_plan_waiting", plan=other.short, title=other.title)
 
 
-def as_proposed(look: Reading, plan: Plan, person: Person, now: datetime) -> Plan:
+def as_proposed(look: Snapshot, plan: Plan, person: Person, now: datetime) -> Plan:
     """Return a preview as it will be stored: with an id of its own, its requester and its end."""
     # The id is opaque, so that nothing can be read from a button, and unguessable by what it is made from.
     text = f"{plan.digest}:{person.id}:{now.isoformat()}:{look.head()[1]}"
@@ -68,7 +68,7 @@ def proposal_data(plan: Plan, reason: str) -> dict[str, Json]:
         "runbook": plan.runbook_id,
         "digest": plan.digest,
         "risk": plan.risk.value,
-        "needed": keys_needed(plan),
+        "needed": approvals_needed(plan),
         "proposer_counts": proposer_counts(plan),
         "expires_at": plan.expires_at.isoformat() if plan.expires_at else "",
         "undo_of": plan.undo_of,

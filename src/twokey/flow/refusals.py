@@ -14,7 +14,7 @@ from twokey.core.incidents import Incident
 from twokey.core.people import Actor, ChatAccount, ChatIdentity, Person, Roster, acting, identify
 from twokey.core.runbooks import Plan
 from twokey.flow.lookup import canonical_id
-from twokey.ports import Clock, Reading, Rosters, Store, Transaction
+from twokey.ports import Clock, Rosters, Snapshot, Store, Transaction
 
 UNKNOWN_PERSON = "unknown"
 WRONG_CODES_AN_HOUR = 5
@@ -87,7 +87,7 @@ def _refused_actor(who: ChatIdentity, rosters: Rosters) -> Actor:
     return acting(person, who.account) if person else Actor(UNKNOWN_PERSON, who.account)
 
 
-def require_tries_left(look: Reading, person: Person, now: datetime) -> None:
+def require_tries_left(look: Snapshot, person: Person, now: datetime) -> None:
     """Refuse a person who gave too many wrong codes this hour: six digits can be guessed, given time."""
     if look.get(StepUpUse, _wrong_code(person.id, now, WRONG_CODES_AN_HOUR)):
         raise Refused("refused.step_up_locked", person=person.name, limit=WRONG_CODES_AN_HOUR)

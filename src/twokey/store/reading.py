@@ -21,8 +21,8 @@ _PAGE = 500  # as much as stays near the processor while it is proved
 _COLUMNS = ", ".join(f'"{column.name}"' for column in AUDIT.c)
 
 
-class SqlReading:
-    """What can be asked of the record; see ports.Reading."""
+class SqlSnapshot:
+    """What can be asked of the record; see ports.Snapshot."""
 
     def __init__(self, session: Session, completions: Completions) -> None:
         self._session = session

@@ -12,13 +12,13 @@ from twokey.core.errors import Invalid, Tampered
 from twokey.core.jobs import sort_jobs
 from twokey.core.people import Actor
 from twokey.core.signals import RawNotification
-from twokey.ports import Clock, Reading, Transaction
+from twokey.ports import Clock, Snapshot, Transaction
 from twokey.store import schema
 from twokey.store.chain import Row, data_text, export_line, verify_rows
 from twokey.store.databases import Database
 from twokey.store.kinds import Completions, get_ready, kind_of
 from twokey.store.queue import SqlQueue
-from twokey.store.reading import SqlReading
+from twokey.store.reading import SqlSnapshot
 from twokey.store.transaction import Defer, SqlTransaction
 from twokey.store.types import key_text
 
@@ -73,10 +73,10 @@ class SqlStore:
         self._queue = SqlQueue(database)
 
     @contextmanager
-    def read(self) -> Iterator[Reading]:
+    def read(self) -> Iterator[Snapshot]:
         """Look without changing."""
         with self._database.reading() as session:
-            yield SqlReading(session, self._completions)
+            yield SqlSnapshot(session, self._completions)
 
     @contextmanager
     def change(self, *, patient: bool = False) -> Iterator[Transaction]:
@@ -121,13 +121,13 @@ class SqlStore:
     def verify(self, *, head: tuple[int, str] | None = None) -> tuple[int, str]:
         """Prove the whole audit trail and return its head, or raise Tampered naming the first bad entry."""
         with self._database.reading() as session:
-            return _verify_trail(SqlReading(session, {}), head)
+            return _verify_trail(SqlSnapshot(session, {}), head)
 
     def export(self, write: Callable[[str], object]) -> int:
         """Hand every audit entry to `write` as one line of canonical JSON with its hash; return how many."""
         count = 0
         with self._database.reading() as session:
-            for page in _pages(SqlReading(session, {})):
+            for page in _pages(SqlSnapshot(session, {})):
                 for row in page:
                     write(export_line(row) + "\n")
                 count += len(page)
@@ -163,14 +163,14 @@ def _receipt(row: dict[str, Any]) -> str:
     )
 
 
-def _pages(reading: SqlReading) -> Iterator[list[Row]]:
+def _pages(reading: SqlSnapshot) -> Iterator[list[Row]]:
     after = BEFORE_ALL
     while page := reading.audit_page(after):
         yield page
         after = page[-1][0]
 
 
-def _verify_trail(reading: SqlReading, head: tuple[int, str] | None) -> tuple[int, str]:
+def _verify_trail(reading: SqlSnapshot, head: tuple[int, str] | None) -> tuple[int, str]:
     end = (0, GENESIS)
     is_seen = head is None
     for page in _pages(reading):

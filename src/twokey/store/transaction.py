@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from twokey.core.audit import AuditEntry
-from twokey.core.errors import AlreadyThere, Json
+from twokey.core.errors import Conflict, Json
 from twokey.core.jobs import Job
 from twokey.core.people import Actor
 from twokey.ports import Clock, Noun
@@ -16,7 +16,7 @@ from twokey.store import statements
 from twokey.store.chain import data_text, entry_of, sealed_row
 from twokey.store.failures import driver_errors
 from twokey.store.kinds import Completions, Kind, kind_of
-from twokey.store.reading import N, SqlReading, values_of
+from twokey.store.reading import N, SqlSnapshot, values_of
 from twokey.store.session import Session
 
 Defer = Callable[[Any, Sequence[Job]], None]
@@ -27,7 +27,7 @@ class UnauditedChange(ValueError):
     """A change was about to be kept without an audit entry: a programming error."""
 
 
-class SqlTransaction(SqlReading):
+class SqlTransaction(SqlSnapshot):
     """See ports.Transaction."""
 
     def __init__(self, session: Session, clock: Clock, defer: Defer | None, completions: Completions) -> None:
@@ -41,11 +41,11 @@ class SqlTransaction(SqlReading):
         self.owed: list[Job] = []
 
     def add(self, noun: Noun) -> None:
-        """Keep a new noun; raise AlreadyThere when its id, or another unique field, is taken."""
+        """Keep a new noun; raise Conflict when its id, or another unique field, is taken."""
         kind = kind_of(type(noun))
         statement = statements.add(type(noun), self._dialect)
         if not self._session.kept(statement, kind.values(noun)):
-            raise AlreadyThere("store.already_there", kind=kind.noun.__name__, id=noun.id)
+            raise Conflict("store.already_there", kind=kind.noun.__name__, id=noun.id)
         self._is_changed = True
 
     def put(self, noun: Noun) -> None:
@@ -63,7 +63,7 @@ class SqlTransaction(SqlReading):
             with self._session.attempt():
                 self._session.keep(statement, kind.values(noun))
         except driver_errors("IntegrityError") as error:
-            raise AlreadyThere("store.already_there", kind=kind.noun.__name__, id=noun.id) from error
+            raise Conflict("store.already_there", kind=kind.noun.__name__, id=noun.id) from error
 
     def append(
         self,

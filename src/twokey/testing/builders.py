@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from twokey.core.approvals import Approval, key_id
+from twokey.core.approvals import Approval, approval_id
 from twokey.core.audit import GENESIS, AuditEntry, seal
 from twokey.core.errors import Json
 from twokey.core.executions import StepRecord, StepState, record_id
@@ -210,7 +210,7 @@ def a_plan(id: str = "plan-1", **changes: Any) -> Plan:
 def an_approval(plan: Plan, person_id: str = "d-ben", role: str = "approver", **changes: Any) -> Approval:
     """Make a key that a person turned on exactly this plan."""
     user = "U" + person_id.removeprefix("d-").upper()
-    key = Approval(key_id(plan.id, person_id), plan.id, plan.digest, person_id, role, at(11))
+    key = Approval(approval_id(plan.id, person_id), plan.id, plan.digest, person_id, role, at(11))
     return replace(key, **{"account": ChatAccount(TEAM, user), **changes})
 
 

@@ -12,13 +12,13 @@ from threading import Event as Stop
 from typing import Any, TypeVar, cast
 
 from twokey.core.audit import GENESIS, AuditEntry, seal, verify
-from twokey.core.errors import AlreadyThere, Invalid, Json
+from twokey.core.errors import Conflict, Invalid, Json
 from twokey.core.jobs import Job, JobKind, sort_jobs
 from twokey.core.people import Actor
 from twokey.core.signals import RawNotification
 from twokey.engine.outcomes import End, attempt
 from twokey.engine.queue import Retries
-from twokey.ports import Clock, Handle, Noun, Parked, Reading, Transaction
+from twokey.ports import Clock, Handle, Noun, Parked, Snapshot, Transaction
 from twokey.store import UnauditedChange
 from twokey.store.chain import data_text, parsed
 from twokey.store.kinds import kind_of
@@ -33,7 +33,7 @@ _OTHER_UNIQUE = {"Approval": ("plan_id", "person_id"), "Incident": ("number",)}
 
 
 class MemoryReading:
-    """See ports.Reading."""
+    """See ports.Snapshot."""
 
     def __init__(self, nouns: Nouns, entries: Sequence[AuditEntry]) -> None:
         self._nouns: dict[type[Any], Mapping[str, Any]] = dict(nouns)
@@ -101,7 +101,7 @@ class MemoryTransaction(MemoryReading):
     def add(self, noun: Noun) -> None:
         """Keep a new noun."""
         if self.get(type(noun), noun.id) is not None:
-            raise AlreadyThere("store.already_there", kind=type(noun).__name__, id=noun.id)
+            raise Conflict("store.already_there", kind=type(noun).__name__, id=noun.id)
         self.put(noun)
 
     def put(self, noun: Noun) -> None:
@@ -110,7 +110,7 @@ class MemoryTransaction(MemoryReading):
         there: Mapping[str, Any] = self._nouns.get(kind_of(kind).noun, {})
         for other in there.values() if unique else ():
             if other.id != noun.id and all(getattr(other, f) == getattr(noun, f) for f in unique):
-                raise AlreadyThere("store.already_there", kind=kind.__name__, id=noun.id)
+                raise Conflict("store.already_there", kind=kind.__name__, id=noun.id)
         # Through JSON, as in a database: nobody's later change of a dict changes what is kept.
         self._nouns[kind] = {**there, noun.id: from_text(kind, to_text(noun))}
         self._is_changed = True
@@ -162,7 +162,7 @@ class MemoryStore:
         self._owner: int | None = None
 
     @contextmanager
-    def read(self) -> Iterator[Reading]:
+    def read(self) -> Iterator[Snapshot]:
         """Look without changing."""
         yield MemoryReading(self.nouns, self.entries)
 
@@ -191,7 +191,7 @@ class MemoryStore:
             for raw in notifications:
                 try:
                     change.add(raw)
-                except AlreadyThere:
+                except Conflict:
                     continue
                 except (TypeError, ValueError, AttributeError, KeyError):
                     bad.append(str(getattr(raw, "id", "?")))

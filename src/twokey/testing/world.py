@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
-from twokey.core.approvals import Approval, Standing
+from twokey.core.approvals import Approval, ApprovalStatus
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Invalid, Json, Message
 from twokey.core.executions import StepRecord
@@ -211,7 +211,7 @@ class World:
         """Let a person look at a plan and propose it."""
         return self.containment.propose(self.previews(name, runbook, incident, **given), self.who(name))
 
-    def approves(self, name: str, plan: Plan, **typed: str) -> Standing:
+    def approves(self, name: str, plan: Plan, **typed: str) -> ApprovalStatus:
         """Let a person turn a key, having typed what is asked for, or what `digest`, `typed`, `code` say."""
         given = {"digest": plan.digest, "typed": plan.typed_target, "code": self.code(), **typed}
         return self.containment.approve(plan.id, self.who(name), **given)

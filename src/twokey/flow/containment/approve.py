@@ -7,22 +7,22 @@ from datetime import datetime
 
 from twokey.core.approvals import (
     Approval,
-    Standing,
+    ApprovalStatus,
+    approval_id,
+    approval_status,
     is_out_of_time,
-    key_id,
     require_approver,
     role_for,
-    standing,
 )
 from twokey.core.errors import Json, message
 from twokey.core.incidents import Incident
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan, PlanState
-from twokey.flow.containment.keys import add_approval, use_required_code
+from twokey.flow.containment.approvals import add_approval, use_required_code
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import move, owe_run
 from twokey.flow.refusals import Caller
-from twokey.ports import Reading, StepUp, Transaction
+from twokey.ports import Snapshot, StepUp, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Confirmation:
 
 def approve_plan(
     tx: Transaction, step_up: StepUp, plan_id: str, caller: Caller, given: Confirmation, now: datetime
-) -> Standing:
+) -> ApprovalStatus:
     """Keep an approval of exactly the plan that was shown, and owe the run once there are enough."""
     person, plan = caller.person, plan_by_id(tx, plan_id)
     incident = incident_by_id(tx, plan.incident_id)
@@ -46,22 +46,22 @@ def approve_plan(
     )
     used = use_required_code(tx, step_up, plan, person, code=given.code, now=now)
     approvals.append(add_approval(tx, plan, caller, role=role, now=now, used=used))
-    stands = standing(plan, approvals, incident, caller.roster)
-    count = {"keys": len(stands.keys), "needed": stands.needed}
-    if stands.is_satisfied:
+    status = approval_status(plan, approvals, incident, caller.roster)
+    count = {"keys": len(status.people), "needed": status.needed}
+    if status.is_satisfied:
         plan = replace(plan, state=PlanState.APPROVED)
         owe_run(tx, plan)
     approved = message("containment.approved", person=person.name, plan=plan.short, **count)
     data: dict[str, Json] = {"digest": plan.digest, "role": role, **count}
     move(tx, plan, caller.actor, "approved", approved, now=now, data=data)
-    return stands
+    return status
 
 
-def could_approve(look: Reading, plan: Plan, person: Person, now: datetime) -> bool:
+def could_approve(look: Snapshot, plan: Plan, person: Person, now: datetime) -> bool:
     """Say whether a plan that waits could get this person's approval now."""
     incident = look.get(Incident, plan.incident_id)
     if incident is None or is_out_of_time(plan, now) or not (incident.is_open or plan.undo_of):
         return False
     if plan.requester == person.id or not role_for(person, plan, incident):
         return False
-    return look.get(Approval, key_id(plan.id, person.id)) is None
+    return look.get(Approval, approval_id(plan.id, person.id)) is None

@@ -10,7 +10,7 @@ from twokey.core.errors import Refused, message
 from twokey.core.people import Person, Role, system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
-from twokey.flow.containment.keys import add_approval, use_code
+from twokey.flow.containment.approvals import add_approval, use_code
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import (
     as_proposed,
@@ -23,7 +23,7 @@ from twokey.flow.plans import (
     require_own_preview,
 )
 from twokey.flow.refusals import Caller, require_tries_left
-from twokey.ports import Reading, StepUp, Transaction
+from twokey.ports import Snapshot, StepUp, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def run_on_one_approval(
 
 
 def _require_sole_approval(
-    look: Reading, step_up: StepUp, plan: Plan, person: Person, given: BreakGlass, now: datetime
+    look: Snapshot, step_up: StepUp, plan: Plan, person: Person, given: BreakGlass, now: datetime
 ) -> str:
     """Return the identity of the code with which this person may run this plan alone, or refuse."""
     require_own_preview(plan, person)

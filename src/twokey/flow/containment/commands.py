@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from twokey.core.approvals import Approval, Standing, require_role, require_waiting, standing
+from twokey.core.approvals import Approval, ApprovalStatus, approval_status, require_role, require_waiting
 from twokey.core.errors import Json, Refused
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatIdentity, Person, Roster, identify
@@ -91,7 +91,9 @@ class Containment:
             require_waiting(plan, self.clock.now())
             return plan, caller.person
 
-    def approve(self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str, code: str) -> Standing:
+    def approve(
+        self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str, code: str
+    ) -> ApprovalStatus:
         """Approve exactly the plan that was shown; every refusal is put on record, and told."""
         given, now = Confirmation(digest, typed, code), self.clock.now()
         with (
@@ -167,7 +169,7 @@ class Containment:
         with self.store.read() as look:
             return plan_by_id(look, plan_id)
 
-    def standing(self, plan_id: str) -> Standing:
+    def approval_status(self, plan_id: str) -> ApprovalStatus:
         """Say who stands behind a plan, and what is missing."""
         with self.store.read() as look:
             plan = plan_by_id(look, plan_id)
@@ -177,7 +179,7 @@ class Containment:
             roster = self.rosters.current()
         except Refused:  # a card must be drawn all the same: it says that nobody may approve
             roster = Roster()
-        return standing(plan, approvals, incident, roster)
+        return approval_status(plan, approvals, incident, roster)
 
     def pending(self, who: ChatIdentity) -> list[Plan]:
         """Return the plans that this person could approve now."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from twokey.core.approvals import is_out_of_time, proposer_counts, require_waiting, role_for
-from twokey.core.errors import Later, Refused, message
+from twokey.core.errors import Refused, RetryAfter, message
 from twokey.core.executions import has_written
 from twokey.core.people import system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
-from twokey.flow.containment.keys import add_approval
+from twokey.flow.containment.approvals import add_approval
 from twokey.flow.execution.journal import journal_of
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import as_proposed, incident_for, move, owe_expiry, proposal_data, require_no_duplicate
@@ -64,7 +64,7 @@ def expire_plan(tx: Transaction, plan_id: str, now: datetime) -> None:
     plan, engine = tx.get(Plan, plan_id), system("engine")
     if plan and plan.state is PlanState.PROPOSED and plan.expires_at and now < plan.expires_at:
         # Asked too early, by a clock that is ahead: the plan still has to end.
-        raise Later((plan.expires_at - now).total_seconds(), plan=plan.short)
+        raise RetryAfter((plan.expires_at - now).total_seconds(), plan=plan.short)
     if not plan or not is_out_of_time(plan, now):
         tx.append(engine, "expiry.checked", plan_id=plan_id)
         return

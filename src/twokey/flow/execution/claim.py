@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from twokey.core.approvals import Approval, require_confirmed, require_runnable
-from twokey.core.errors import Later, Message, TwokeyError, Unavailable, message
+from twokey.core.errors import Message, RetryAfter, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
 from twokey.core.people import Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
@@ -14,7 +14,7 @@ from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
 from twokey.flow.execution.outcomes import end, void
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Clock, Library, Reading, Rosters, Store, Transaction
+from twokey.ports import Clock, Library, Rosters, Snapshot, Store, Transaction
 
 _OVER = (
     PlanState.DONE,
@@ -46,7 +46,7 @@ def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | N
 
 
 def _refusal(
-    look: Reading, clock: Clock, plan: Plan, roster: Roster | TwokeyError, *, has_begun: bool
+    look: Snapshot, clock: Clock, plan: Plan, roster: Roster | TwokeyError, *, has_begun: bool
 ) -> Message | None:
     """Say why a plan may not run now; None when it may."""
     approvals = look.find(Approval, plan_id=plan.id)
@@ -103,7 +103,7 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
             data = {"reason": str(fault)[:500]}
             run.held(tx)
             tx.append(EXECUTOR, "run.waits", incident_id=plan.incident_id, plan_id=plan.id, data=data)
-        raise Later(min(2.0 * run.fence, 60.0), "execution.unavailable", step="-") from fault
+        raise RetryAfter(min(2.0 * run.fence, 60.0), "execution.unavailable", step="-") from fault
     except TwokeyError as refusal:
         void(run, refusal.message)
     if fresh.digest != plan.digest:

@@ -12,12 +12,12 @@ from twokey.core.people import system
 from twokey.core.runbooks import Plan, PlanState, Step
 from twokey.flow import outbox
 from twokey.flow.crashpoints import Around, after_row, around
-from twokey.ports import Checkpoint, Clock, Reading, Store, no_checkpoint
+from twokey.ports import Checkpoint, Clock, Snapshot, Store, no_checkpoint
 
 EXECUTOR = system("executor")
 
 
-def journal_of(look: Reading, plan_id: str) -> dict[str, StepRecord]:
+def journal_of(look: Snapshot, plan_id: str) -> dict[str, StepRecord]:
     """Return the journal of a plan, by step."""
     return {record.step_id: record for record in look.find(StepRecord, plan_id=plan_id)}
 
@@ -71,7 +71,7 @@ class Run:
             self.checkpoint(around(row.step_id, Around.BEFORE_RECORD))
         self.checkpoint(around(row.step_id, after_row(action)))
 
-    def held(self, look: Reading) -> Plan:
+    def held(self, look: Snapshot) -> Plan:
         """Return the plan as it is on record, while this worker has the run and people have not ended it."""
         execution, plan = look.get(Execution, self.plan.id), look.get(Plan, self.plan.id)
         is_ours = execution is not None and execution.fence == self.fence

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NoReturn
 
-from twokey.core.errors import Later, Message, Unavailable, message
+from twokey.core.errors import Message, RetryAfter, Unavailable, message
 from twokey.core.executions import Execution, StepRecord, StepState, record_id
 from twokey.core.incidents import State
 from twokey.core.runbooks import OnFailure, Plan, PlanState, Step
@@ -38,7 +38,7 @@ def try_later(run: Run, step: Step, fault: Unavailable) -> bool:
     waiting = replace(row, state=state, attempt=row.attempt + 1, error=fault.message, fence=run.fence)
     run.write(waiting, "step.unavailable", {"reason": str(fault), "attempt": waiting.attempt})
     wait = min(step.retry.backoff_s * 2 ** min(row.attempt, 10), _LONGEST_WAIT_S)
-    raise Later(wait, "execution.unavailable", step=step.id)
+    raise RetryAfter(wait, "execution.unavailable", step=step.id)
 
 
 def give_up(run: Run, step: Step, reason: Message) -> bool:

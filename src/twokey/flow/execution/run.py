@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 
-from twokey.core.errors import Json, Later, LostLease, Refused, TwokeyError, Unavailable
+from twokey.core.errors import Json, LostLease, Refused, RetryAfter, TwokeyError, Unavailable
 from twokey.core.executions import Found, StepRecord, StepState, has_written, next_step, step_scope
 from twokey.core.runbooks import CheckCall, CheckResult, Effect, Step, resolve
 from twokey.flow.crashpoints import Around, At, around
@@ -70,7 +70,7 @@ class Executor:
                 row = self._read_back(run, step, row)
             self._verify(run, step, row)
             return True
-        except (Later, LostLease):
+        except (RetryAfter, LostLease):
             raise
         except Unavailable as fault:
             self.checkpoint(around(step.id, Around.FAILED))
@@ -158,7 +158,7 @@ class Executor:
             waited = run.now() - (row.ended_at or run.now())
             within = step.verify.within_s if step.verify else 0.0
             if waited < timedelta(seconds=within):
-                raise Later(2.0, "execution.verifying", step=step.id)
+                raise RetryAfter(2.0, "execution.verifying", step=step.id)
             raise Refused("execution.not_verified", step=step.id, why=result.reason or "-")
         verified = replace(row, state=StepState.VERIFIED, seen=result.seen, ended_at=run.now())
         run.write(verified, "step.verified", {"seen": dict(result.seen)})

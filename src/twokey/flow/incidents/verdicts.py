@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from twokey.core.sightings import Sighting
-from twokey.ports import Reading
+from twokey.ports import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Version:
     confidence: str = ""
 
 
-def versions(look: Reading, incident_id: str) -> list[Version]:
+def versions(look: Snapshot, incident_id: str) -> list[Version]:
     """Return the verdicts of an incident, oldest first.
 
     The trail has label and rule; the reason is a person's own, or stands with the signal that was judged.

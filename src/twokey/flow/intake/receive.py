@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from twokey.core.errors import Invalid, Later, Message, Unavailable, message
+from twokey.core.errors import Invalid, Message, RetryAfter, Unavailable, message
 from twokey.core.jobs import sort_job
 from twokey.core.responsibility import Verdict
 from twokey.core.signals import RawNotification, RawState, Signal, untrusted
@@ -22,7 +22,7 @@ from twokey.ports import (
     Classifier,
     Clock,
     Normaliser,
-    Reading,
+    Snapshot,
     Store,
     Transaction,
     authorize_every_source,
@@ -71,7 +71,7 @@ class Intake:
             self.checkpoint(At.SORT)
             judged = self._judge(raw)
             if left := self._waits_for_cause(judged):
-                raise Later(min(left, CAUSE_LOOK).total_seconds(), "intake.waits_for_cause")
+                raise RetryAfter(min(left, CAUSE_LOOK).total_seconds(), "intake.waits_for_cause")
             with self.store.change(patient=True) as tx:
                 self._keep(tx, judged)
             self.checkpoint(At.SORTED)
@@ -166,7 +166,7 @@ class Intake:
         Applier(tx, now, self.workspace, self.enterprise).apply(arrival, decide(arrival))
 
 
-def _still_new(look: Reading, raw_ids: Sequence[str]) -> list[RawNotification]:
+def _still_new(look: Snapshot, raw_ids: Sequence[str]) -> list[RawNotification]:
     found = (look.get(RawNotification, raw_id) for raw_id in raw_ids)
     return [raw for raw in found if raw and raw.state is RawState.NEW]
 

@@ -11,7 +11,7 @@ from twokey.core.sightings import Sighting, SubjectState, fold_signal
 from twokey.core.signals import Signal
 from twokey.flow.intake.correlation import explains_something
 from twokey.flow.intake.decide import Arrival, is_alarm
-from twokey.ports import Reading, Transaction
+from twokey.ports import Snapshot, Transaction
 
 _PAGE = 500
 
@@ -35,7 +35,7 @@ def look_up(
     return replace(arrival, explains_ours=explains_something(tx, signal, verdict, now))
 
 
-def subject_state(look: Reading, subject: str) -> SubjectState | None:
+def subject_state(look: Snapshot, subject: str) -> SubjectState | None:
     """Return what came of a subject so far; None when nothing did."""
     newest = look.find(Sighting, subject=subject, newest_first=True, limit=1)
     if not newest:

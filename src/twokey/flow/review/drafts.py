@@ -34,8 +34,8 @@ from twokey.ports import (
     Checkpoint,
     Clock,
     Publisher,
-    Reading,
     Rosters,
+    Snapshot,
     Store,
     no_checkpoint,
 )
@@ -235,7 +235,7 @@ class Review:
             tx.append(actor, "postmortem.refused", incident_id=incident_id, data=data)
 
 
-def _drafted(look: Reading, incident_id: str, language: str, audience: str) -> Postmortem:
+def _drafted(look: Snapshot, incident_id: str, language: str, audience: str) -> Postmortem:
     if language not in LANGUAGES or audience not in AUDIENCES:
         raise NotFound("postmortem.no_such_version", language=language, audience=audience)
     incident = canonical_id(incident_id)

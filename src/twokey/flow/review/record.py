@@ -16,7 +16,7 @@ from twokey.core.postmortems import ContainmentRecord, PostedHead, Record, Simil
 from twokey.core.runbooks import Plan
 from twokey.core.sightings import Sighting
 from twokey.flow.lookup import incident_by_id
-from twokey.ports import Reading
+from twokey.ports import Snapshot
 
 _PAGE = 10_000
 _MOST_ENTRIES = 50_000  # the page says so when it leaves some out; the export has all
@@ -24,7 +24,7 @@ _MOST_SOURCES = 500
 _ENDINGS = ("approval.refused", "refused", "withdrawn", "expired", "voided")
 
 
-def gather(look: Reading, incident_id: str, roster: Roster, drafted_at: datetime) -> Record:
+def gather(look: Snapshot, incident_id: str, roster: Roster, drafted_at: datetime) -> Record:
     """Return everything that is known; what is unknown stays unknown."""
     names = names_of(roster)
     incident = incident_by_id(look, incident_id)
@@ -56,7 +56,7 @@ def names_of(roster: Roster) -> Mapping[str, str]:
 
 
 def _containments(
-    look: Reading, incident_id: str, entries: Iterable[AuditEntry], names: Mapping[str, str]
+    look: Snapshot, incident_id: str, entries: Iterable[AuditEntry], names: Mapping[str, str]
 ) -> tuple[ContainmentRecord, ...]:
     plans = look.find(Plan, incident_id=incident_id)
     undos = {plan.undo_of: plan for plan in plans if plan.undo_of}
@@ -97,7 +97,7 @@ def _approved_at(trail: Iterable[AuditEntry]) -> datetime | None:
     return None
 
 
-def _similar(look: Reading, incident: Incident) -> tuple[Similar, ...]:
+def _similar(look: Snapshot, incident: Incident) -> tuple[Similar, ...]:
     """Find what has something in common, the strongest tie first; ten are enough to look into."""
     ties: list[tuple[str, dict[str, Any]]] = []
     if incident.tracking_id:
@@ -116,7 +116,7 @@ def _similar(look: Reading, incident: Incident) -> tuple[Similar, ...]:
     return tuple(similar.values())[:10]
 
 
-def _posted(look: Reading, incident_id: str, entries: Iterable[AuditEntry]) -> tuple[PostedHead, ...]:
+def _posted(look: Snapshot, incident_id: str, entries: Iterable[AuditEntry]) -> tuple[PostedHead, ...]:
     """Return the audit hashes that stand in the chat: proof from outside that the trail was not rewritten."""
     hashes = {entry.seq: entry.hash for entry in entries}
     heads = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from twokey.core.errors import Later, LostLease, Refused, Unavailable
+from twokey.core.errors import LostLease, Refused, RetryAfter, Unavailable
 from twokey.core.jobs import Job, JobKind
 from twokey.core.people import system
 from twokey.engine.queue import Retries
@@ -199,7 +199,7 @@ class EngineContract:
         assert engine.drain() == 0
 
     def test_later_runs_again_and_is_no_failure(self, bench: Bench) -> None:
-        again = Times(6, Later(0.02))  # more often than a failure would be forgiven
+        again = Times(6, RetryAfter(0.02))  # more often than a failure would be forgiven
         diary = Diary(does={"j0": again})
         engine = bench.make(diary.handle, diary.give_up, QUICK)
         bench.owe(*jobs(1))
@@ -213,7 +213,7 @@ class EngineContract:
         def handle(job: Job) -> None:
             moments.append(time.monotonic())
             if len(moments) == 1:
-                raise Later(0.6)
+                raise RetryAfter(0.6)
 
         engine = bench.make(handle, lambda job, error: None, QUICK)
         bench.owe(*jobs(1))
@@ -292,7 +292,7 @@ class EngineContract:
         assert order == {name: [f"{name}{n}" for n in range(8)] for name in "abc"}
 
     def test_a_job_that_waits_for_another_try_holds_its_lock_and_no_other(self, bench: Bench) -> None:
-        diary = Diary(does={"j0": Times(1, Later(0.5))})
+        diary = Diary(does={"j0": Times(1, RetryAfter(0.5))})
         engine = bench.make(diary.handle, diary.give_up, QUICK)
         bench.owe(*jobs(2, lock="a"), *jobs(1, lock="b", prefix="other"))
         with at_work(engine):

@@ -11,7 +11,7 @@ import pytest
 
 from twokey.core.approvals import Approval, StepUpUse
 from twokey.core.audit import GENESIS, verify
-from twokey.core.errors import AlreadyThere, Invalid, Tampered
+from twokey.core.errors import Conflict, Invalid, Tampered
 from twokey.core.incidents import Incident, State
 from twokey.core.jobs import Job, JobKind, sorted_by
 from twokey.core.notices import Delivery, Notice, NoticeKind, NoticeState
@@ -37,7 +37,7 @@ def a_notice(id: str = "card:INC-1", order: int = 1, **changes: Any) -> Notice:
 
 
 class StoreContract:
-    """The promises of ports.Store, Transaction and Reading."""
+    """The promises of ports.Store, Transaction and Snapshot."""
 
     def test_what_was_put_comes_back_equal(self, store: Any) -> None:
         nouns = (
@@ -122,7 +122,7 @@ class StoreContract:
             change.add(Delivery("click-1", START))
             change.append(FLOW, "clicked")
         with store.change() as change:
-            with pytest.raises(AlreadyThere):
+            with pytest.raises(Conflict):
                 change.add(Delivery("click-1", START))
             change.add(Delivery("click-2", START))  # the change goes on after the refusal
             change.append(FLOW, "clicked")
@@ -133,9 +133,9 @@ class StoreContract:
         key = an_approval(a_plan(), "d-ben")
         with store.change() as change:
             change.add(key)
-            with pytest.raises(AlreadyThere):
+            with pytest.raises(Conflict):
                 change.add(replace(key, id="another"))
-            with pytest.raises(AlreadyThere):
+            with pytest.raises(Conflict):
                 change.put(replace(key, id="another"))
             change.append(FLOW, "approved")
         with store.read() as reading:
@@ -144,7 +144,7 @@ class StoreContract:
     def test_an_incident_number_is_given_once(self, store: Any) -> None:
         with store.change() as change:
             change.add(an_incident("INC-1", number=1))
-            with pytest.raises(AlreadyThere):
+            with pytest.raises(Conflict):
                 change.put(an_incident("INC-2", number=1))
             change.append(FLOW, "opened")
 
@@ -152,7 +152,7 @@ class StoreContract:
         use = StepUpUse("d-ben:4711", "d-ben", START)
         with store.change() as change:
             change.add(use)
-            with pytest.raises(AlreadyThere):
+            with pytest.raises(Conflict):
                 change.add(use)
             change.append(FLOW, "approved")
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, show
 from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.blocks import Block, actions, button, section
-from twokey.core.approvals import Standing, keys_needed
+from twokey.core.approvals import ApprovalStatus, approvals_needed
 from twokey.core.errors import Json, Message, NotFound, TwokeyError, message
 from twokey.core.runbooks import Plan, Runbook
 
@@ -126,10 +126,10 @@ async def propose(ctx: Context, inputs: Mapping[str, str]) -> Answer:
 async def review(ctx: Context, plan_id: str) -> None:
     """Open the whole plan before a person who may approve it; a plan that is over says how it ended."""
     plan, person = await ctx.pools.quick(ctx.flows.containment.review, plan_id, ctx.who)
-    standing = await ctx.pools.quick(ctx.flows.containment.standing, plan_id)
+    status = await ctx.pools.quick(ctx.flows.containment.approval_status, plan_id)
     names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
     await ctx.open(
-        modals.approve(plan, standing, names, ctx.words, viewer=person.id, channel=ctx.interaction.channel)
+        modals.approve(plan, status, names, ctx.words, viewer=person.id, channel=ctx.interaction.channel)
     )
 
 
@@ -245,8 +245,8 @@ async def _plan_view(
         "digest": plan.digest,
         "channel": ctx.interaction.channel,
     }
-    standing = Standing((), keys_needed(plan))
-    return modals.preview(plan, standing, names, metadata, ctx.words, warning=warning)
+    status = ApprovalStatus((), approvals_needed(plan))
+    return modals.preview(plan, status, names, metadata, ctx.words, warning=warning)
 
 
 def _plans_of(ctx: Context, incident_id: str) -> list[Plan]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from twokey.chat.slack.payloads import Interaction
-from twokey.core.errors import AlreadyThere
+from twokey.core.errors import Conflict
 from twokey.core.notices import Delivery
 from twokey.core.people import Actor, ChatAccount
 from twokey.ports import Clock, Store
@@ -17,6 +17,6 @@ def record_delivery(store: Store, clock: Clock, interaction: Interaction) -> boo
         with store.change() as tx:
             tx.add(Delivery(interaction.key, clock.now(), interaction.workspace, interaction.enterprise))
             tx.append(actor, "heard", data=heard)
-    except AlreadyThere:
+    except Conflict:
         return False
     return True

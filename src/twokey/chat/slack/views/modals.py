@@ -22,7 +22,7 @@ from twokey.chat.slack.views.blocks import (
 from twokey.chat.slack.views.cards import Names
 from twokey.chat.slack.views.plans import full_preview
 from twokey.chat.slack.views.text import Words, code, plain, shown
-from twokey.core.approvals import Standing, needs_typed_target
+from twokey.core.approvals import ApprovalStatus, needs_typed_target
 from twokey.core.errors import Message, Refused
 from twokey.core.incidents import CANCEL_REASONS, Incident, Severity, State, require_legal_move
 from twokey.core.runbooks import Param, Plan, Risk, Runbook
@@ -95,7 +95,7 @@ def parameters(
 
 def preview(
     plan: Plan,
-    standing: Standing,
+    status: ApprovalStatus,
     name: Names,
     ids: Mapping[str, str],
     words: Words,
@@ -106,7 +106,7 @@ def preview(
     blocks = [section(words("chat.modal.preview_intro", digest=plan.short))]
     if warning:
         blocks.insert(0, section("\u26a0\ufe0f " + words.of(warning)))
-    blocks += full_preview(plan, standing, name, words)
+    blocks += full_preview(plan, status, name, words)
     blocks.append(
         ask(words.plain("chat.modal.why"), line("reason", long=True, most=1000), "reason", optional=True)
     )
@@ -128,14 +128,16 @@ def preview(
     )
 
 
-def approve(plan: Plan, standing: Standing, name: Names, words: Words, *, viewer: str, channel: str) -> Block:
+def approve(
+    plan: Plan, status: ApprovalStatus, name: Names, words: Words, *, viewer: str, channel: str
+) -> Block:
     """Return the form of an approval: the whole plan again, a box to check, and what the profile asks for."""
     blocks = [section(words("chat.modal.approve_intro", requester=name(plan.requester), digest=plan.short))]
     if viewer and viewer == plan.requester:
         blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_own")))
-    elif viewer and viewer in standing.keys:
+    elif viewer and viewer in status.people:
         blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_key_turned")))
-    blocks += full_preview(plan, standing, name, words)
+    blocks += full_preview(plan, status, name, words)
     if needs_typed_target(plan):
         blocks.append(_typed(words))
     if plan.approval.step_up == "totp":

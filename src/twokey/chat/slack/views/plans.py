@@ -22,7 +22,7 @@ from twokey.chat.slack.views.blocks import (
 )
 from twokey.chat.slack.views.cards import Names
 from twokey.chat.slack.views.text import Words, code, plain, shown, when
-from twokey.core.approvals import Standing, expires_after_s
+from twokey.core.approvals import ApprovalStatus, expires_after_s
 from twokey.core.errors import Json
 from twokey.core.runbooks import ActionCall, Plan, PlanState, Step
 
@@ -53,7 +53,7 @@ def plan_text(plan: Plan, words: Words) -> str:
     return f"{state} · {shown(plan.title, 150)} · {code(plan.target.account)} · {code(plan.short)}"
 
 
-def plan_card(plan: Plan, standing: Standing, name: Names, words: Words) -> list[Block]:
+def plan_card(plan: Plan, status: ApprovalStatus, name: Names, words: Words) -> list[Block]:
     """Return a plan's card: who asks for what on which targets, its reach, and which approvals are missing."""
     state = words.plain(f"chat.plan_state.{plan.state.value}")
     blocks = [header(plain(f"{MARKS[plan.state]} {state} · {plan.title}", 150, words.language))]
@@ -61,19 +61,19 @@ def plan_card(plan: Plan, standing: Standing, name: Names, words: Words) -> list
         blocks.append(context(words("chat.plan.is_undo")))
     if plan.break_glass_by:
         blocks += _glass(plan, name, words)
-    blocks += fields(summary(plan, standing, name, words))
+    blocks += fields(summary(plan, status, name, words))
     blocks.append(section(f"*{words('chat.plan.targets')}*\n{targets(plan, words)}"))
-    if plan.state is PlanState.PROPOSED and standing.missing:
-        blocks.append(context(*(words.of(missing) for missing in standing.missing[:5])))
+    if plan.state is PlanState.PROPOSED and status.missing:
+        blocks.append(context(*(words.of(missing) for missing in status.missing[:5])))
     if plan.reason and plan.state is not PlanState.PROPOSED:
         blocks.append(section(words.of(plan.reason)))
     blocks += _buttons(plan, words)
     return fitted(blocks, words)
 
 
-def summary(plan: Plan, standing: Standing, name: Names, words: Words) -> list[tuple[str, str]]:
+def summary(plan: Plan, status: ApprovalStatus, name: Names, words: Words) -> list[tuple[str, str]]:
     """Return what every surface of a plan shows."""
-    people = ", ".join(shown(name(person), 60) for person in standing.keys)
+    people = ", ".join(shown(name(person), 60) for person in status.people)
     pairs = [
         (words("chat.plan.requester"), shown(name(plan.requester), 80)),
         (words("chat.plan.runbook"), code(f"{plan.runbook_id}@{plan.runbook_version}", 120)),
@@ -83,7 +83,7 @@ def summary(plan: Plan, standing: Standing, name: Names, words: Words) -> list[t
         (words("chat.plan.undo"), words(f"chat.reversible.{plan.reversible}")),
         (
             words("chat.plan.keys"),
-            f"*{len(standing.keys)}/{standing.needed}*" + (f"  {people}" if people else ""),
+            f"*{len(status.people)}/{status.needed}*" + (f"  {people}" if people else ""),
         ),
         (words("chat.plan.digest"), code(plan.short)),
     ]
@@ -120,10 +120,10 @@ def blast(counts: Mapping[str, int], words: Words) -> str:
     return ", ".join(f"{scope}: *{count}*" for scope, count in named) or "-"
 
 
-def full_preview(plan: Plan, standing: Standing, name: Names, words: Words) -> list[Block]:
+def full_preview(plan: Plan, status: ApprovalStatus, name: Names, words: Words) -> list[Block]:
     """Return everything that the digest covers, in the order of the run."""
     blocks = [header(plain(plan.title, 150, words.language))]
-    blocks += fields(summary(plan, standing, name, words))
+    blocks += fields(summary(plan, status, name, words))
     blocks.append(section(f"*{words('chat.plan.targets')}*\n{targets(plan, words, 20)}"))
     for note in plan.notes[:5]:
         blocks.append(context(words.of(note)))

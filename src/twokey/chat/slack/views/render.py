@@ -113,8 +113,8 @@ class MessageRenderer:
     def approval(self, plan_id: str) -> Rendered:
         """Draw a plan's card."""
         plan = self._flows.containment.plan(plan_id)
-        standing = self._flows.containment.standing(plan_id)
-        return plan_text(plan, self._words), plan_card(plan, standing, self.names(), self._words)
+        status = self._flows.containment.approval_status(plan_id)
+        return plan_text(plan, self._words), plan_card(plan, status, self.names(), self._words)
 
     def message_of_button(self, interaction: Interaction) -> Rendered | None:
         """Draw the message that holds the button that was pressed; None when nothing is known of it."""

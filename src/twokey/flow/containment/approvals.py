@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from twokey.core.approvals import Approval, StepUpUse, key_id
-from twokey.core.errors import AlreadyThere, Refused
+from twokey.core.approvals import Approval, StepUpUse, approval_id
+from twokey.core.errors import Conflict, Refused
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan
 from twokey.flow.refusals import Caller, require_tries_left
@@ -17,10 +17,12 @@ def add_approval(
 ) -> Approval:
     """Keep one person's yes to exactly this plan; a second one of the same person is refused by the store."""
     person, account = caller.person, caller.account
-    approval = Approval(key_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, account)
+    approval = Approval(
+        approval_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, account
+    )
     try:
         tx.add(approval)
-    except AlreadyThere as twice:
+    except Conflict as twice:
         raise Refused("refused.key_turned_before", person=person.name, plan=plan.short) from twice
     return approval
 
@@ -43,5 +45,5 @@ def use_code(tx: Transaction, used: str, person: Person, now: datetime) -> None:
     """Use a code up: it opens one door once."""
     try:
         tx.add(StepUpUse(used, person.id, now))
-    except AlreadyThere as twice:
+    except Conflict as twice:
         raise Refused("refused.step_up_used", person=person.name) from twice
