@@ -1,6 +1,6 @@
-"""Correlation: whether a provider's own word explains an availability incident of ours, and by what evidence.
+"""Correlation: whether a provider's own word explains an availability incident of ours, and by what.
 
-A join is evidence. It may move an availability incident without a known cause to the provider's side. It never
+A link is evidence, no proof. It may move an availability incident without a known cause to the provider's side. It never
 touches a security finding (an outage is a good time to attack), nor what a person classified, and closes nothing.
 """
 
@@ -48,7 +48,7 @@ _SURE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Explanation:
     """Why an incident is held to be part of a provider's event."""
 
     by: By
@@ -57,7 +57,7 @@ class Evidence:
 
     @property
     def confidence(self) -> Confidence:
-        """Return how sure this kind of evidence is."""
+        """Return how sure this kind of explanation is."""
         return _SURE[self.by]
 
 
@@ -81,17 +81,17 @@ def may_be_explained(incident: Incident) -> bool:
     )
 
 
-def explained_by(incident: Incident, event: Incident, now: datetime) -> Evidence | None:
+def explained_by(incident: Incident, event: Incident, now: datetime) -> Explanation | None:
     """Return how a provider's event explains an incident, or None when it does not."""
     if incident.provider != event.provider or incident.id == event.id or not is_providers_word(event):
         return None
     at = incident.times.started or incident.times.detected or incident.opened_at
     if incident.tracking_id and incident.tracking_id.lower() == event.tracking_id.lower():
-        return Evidence(By.LINK, event, at)
+        return Explanation(By.LINK, event, at)
     if not _began_during(at, event, now):
         return None
     if _names(incident) & _names(event):
-        return Evidence(By.ENTITY, event, at)
+        return Explanation(By.ENTITY, event, at)
     # An event about one account of ours says nothing of another; a public one, or a subscription's, may.
     if event.is_account_specific and incident.account != event.account:
         return None
@@ -99,39 +99,39 @@ def explained_by(incident: Incident, event: Incident, now: datetime) -> Evidence
         return None
     ours, theirs = frozenset(incident.service_keys), frozenset(event.service_keys)
     if ours & (theirs - _MANY):
-        return Evidence(By.SERVICE, event, at)
+        return Explanation(By.SERVICE, event, at)
     if theirs & _MANY and not _everywhere(event):
-        return Evidence(By.PLACE, event, at)
+        return Explanation(By.PLACE, event, at)
     return None
 
 
-def best(evidence: Iterable[Evidence | None]) -> Evidence | None:
-    """Return the surest evidence; of equals, the event that began nearest to ours."""
-    found = [one for one in evidence if one]
+def best(explanations: Iterable[Explanation | None]) -> Explanation | None:
+    """Return the surest explanation; of equals, the event that began nearest to ours."""
+    found = [one for one in explanations if one]
     order = list(By)
     return min(found, key=lambda one: (order.index(one.by), abs(one.at - _start(one.event))), default=None)
 
 
-def verdict_by(evidence: Evidence, before: Verdict) -> Verdict:
+def verdict_by(explanation: Explanation, before: Verdict) -> Verdict:
     """Return the verdict that an event of the provider gives to an incident it explains."""
-    event = evidence.event
+    event = explanation.event
     return replace(
         before,
         label=event.verdict.label,
         origin=Origin.PROVIDER,
         plan=event.verdict.plan if event.verdict.plan is not Planned.NOT_APPLICABLE else Planned.UNPLANNED,
         action_owner=ActionOwner.PROVIDER,
-        confidence=evidence.confidence,
+        confidence=explanation.confidence,
         rule=RULE,
         reason="The provider's own event explains it: same provider, place and time. It was matched, not proven.",
         fields={
             "event": event.id,
             "tracking_id": event.tracking_id,
-            "by": evidence.by.value,
+            "by": explanation.by.value,
             "services": [*sorted(event.service_keys)],
             "regions": [*sorted(_regions(event))],
             "event_started": _start(event).isoformat(),
-            "at": evidence.at.isoformat(),
+            "at": explanation.at.isoformat(),
             "before": before.rule,
         },
     )

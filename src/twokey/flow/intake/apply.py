@@ -11,7 +11,7 @@ from twokey.core.people import system
 from twokey.core.sightings import Sighting, fold_signal
 from twokey.core.signals import Signal, SignalKind
 from twokey.flow import outbox
-from twokey.flow.intake.correlation import afterwords_on, correlate, owe_new_draft, pass_on
+from twokey.flow.intake.correlation import correlate, late_events_explaining, owe_new_draft, propagate
 from twokey.flow.intake.decide import (
     Arrival,
     Decision,
@@ -56,7 +56,7 @@ class Applier:
             arrival = replace(arrival, before=replace(before, is_loose=False))
         if signal.kind is SignalKind.EVENT and not signal.disputed:
             # Open what its provider told of when all was over, and what only this incident shows to have hit us.
-            for subject, seen in afterwords_on(self.tx, incident, self.now).items():
+            for subject, seen in late_events_explaining(self.tx, incident, self.now).items():
                 event = self._open(open_for(seen.signal, seen.verdict, None))
                 self.tx.put(replace(seen, incident_id=event.id))
                 self._adopt(event, subject)
@@ -117,7 +117,7 @@ class Applier:
                 flapping = message("intake.flapping", source=source, turns=incident.turns)
                 outbox.tell_thread(tx, entry, flapping)
         if join.turn:
-            pass_on(tx, incident, self.now)
+            propagate(tx, incident, self.now)
         if join.renews_draft:
             owe_new_draft(tx, entry, incident)
         tx.put(incident)

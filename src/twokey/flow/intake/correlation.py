@@ -13,7 +13,7 @@ from twokey.core.audit import AuditEntry
 from twokey.core.correlations import (
     PROVIDERS_WORD,
     RULE,
-    Evidence,
+    Explanation,
     best,
     explained_by,
     is_providers_voice,
@@ -35,62 +35,62 @@ from twokey.ports import Transaction
 CORRELATION = system("correlation")
 # A look back reaches over the incidents of a very bad day; older ones are none of a new event's.
 REACH = 500
-AFTERWORDS = 200
+LATE_EVENTS = 200
 
 
 def correlate(tx: Transaction, incident: Incident, now: datetime) -> Incident:
     """Look for the other side of an incident that was just opened or changed; return it as it is then."""
     if is_providers_word(incident):
         for other in _unexplained(tx, incident):
-            evidence = explained_by(other, incident, now)
-            if evidence:
-                incident = _tie(tx, other, evidence, now)[1]
+            explanation = explained_by(other, incident, now)
+            if explanation:
+                incident = _link(tx, other, explanation, now)[1]
         return incident
     if incident.related:
-        _take_back(tx, incident, now)
+        _unlink(tx, incident, now)
     if may_be_explained(incident):
-        evidence = best(explained_by(incident, event, now) for event in _events(tx, incident))
-        if evidence:
-            incident = _tie(tx, incident, evidence, now)[0]
+        explanation = best(explained_by(incident, event, now) for event in _events(tx, incident))
+        if explanation:
+            incident = _link(tx, incident, explanation, now)[0]
     return incident
 
 
-def explains_something(tx: Transaction, signal: Signal, verdict: Verdict, now: datetime) -> bool:
+def is_late_event_about_us(tx: Transaction, signal: Signal, verdict: Verdict, now: datetime) -> bool:
     """Say whether a provider tells, when all is over, of an outage that an unexplained incident of ours was part of.
 
     Most of what providers post is said once, at the end. Where nothing of ours was hit, it opens no incident.
     """
-    if not _is_afterword(signal, verdict):
+    if not _is_late_event(signal, verdict):
         return False
     event = opened_by(signal, verdict, 0, now)
     return any(explained_by(other, event, now) for other in _unexplained(tx, event))
 
 
-def afterwords_on(tx: Transaction, incident: Incident, now: datetime) -> dict[str, Sighting]:
+def late_events_explaining(tx: Transaction, incident: Incident, now: datetime) -> dict[str, Sighting]:
     """Return, by subject, what the provider said last when all was over, and what this later incident shows to
     have hit us."""
     if not may_be_explained(incident):
         return {}
-    recent = tx.find(Sighting, incident_id="", newest_first=True, limit=AFTERWORDS)
+    recent = tx.find(Sighting, incident_id="", newest_first=True, limit=LATE_EVENTS)
     last: dict[str, Sighting] = {}
     for seen in recent:
         if (
             seen.subject not in last
-            and _is_afterword(seen.signal, seen.verdict)
+            and _is_late_event(seen.signal, seen.verdict)
             and explained_by(incident, opened_by(seen.signal, seen.verdict, 0, now), now)
         ):
             last[seen.subject] = seen
     return last
 
 
-def _is_afterword(signal: Signal, verdict: Verdict) -> bool:
+def _is_late_event(signal: Signal, verdict: Verdict) -> bool:
     is_real = not (signal.is_test or signal.is_muted or signal.disputed)
     return is_real and signal.status is SignalStatus.RESOLVED and is_providers_voice(signal, verdict.label)
 
 
-def pass_on(tx: Transaction, event: Incident, now: datetime) -> None:
+def propagate(tx: Transaction, event: Incident, now: datetime) -> None:
     """Tell the incidents that an event explains that its provider calls its part over, or open again."""
-    for other in _tied(tx, event):
+    for other in _linked(tx, event):
         if other.provider_resolved is event.provider_resolved:
             continue
         changed = replace(
@@ -125,9 +125,11 @@ def _events(tx: Transaction, incident: Incident) -> list[Incident]:
     return tx.find(Incident, provider=incident.provider, label=PROVIDERS_WORD, newest_first=True, limit=REACH)
 
 
-def _tie(tx: Transaction, incident: Incident, evidence: Evidence, now: datetime) -> tuple[Incident, Incident]:
-    event = evidence.event
-    verdict = verdict_by(evidence, incident.verdict)
+def _link(
+    tx: Transaction, incident: Incident, explanation: Explanation, now: datetime
+) -> tuple[Incident, Incident]:
+    event = explanation.event
+    verdict = verdict_by(explanation, incident.verdict)
     moved = replace(
         incident,
         verdict=verdict,
@@ -149,7 +151,7 @@ def _tie(tx: Transaction, incident: Incident, evidence: Evidence, now: datetime)
         tx,
         entry,
         message(
-            f"correlation.{evidence.by.value}",
+            f"correlation.{explanation.by.value}",
             event=event.id,
             tracking=event.tracking_id or "-",
             after=verdict.label.value,
@@ -160,9 +162,9 @@ def _tie(tx: Transaction, incident: Incident, evidence: Evidence, now: datetime)
     return moved, explaining
 
 
-def _take_back(tx: Transaction, event: Incident, now: datetime) -> None:
+def _unlink(tx: Transaction, event: Incident, now: datetime) -> None:
     """A provider's event that turned out to be none explains nothing: give back the verdicts of before."""
-    for other in _tied(tx, event):
+    for other in _linked(tx, event):
         before = _own_verdict(tx, other)
         if before is None:
             continue
@@ -188,7 +190,7 @@ def _take_back(tx: Transaction, event: Incident, now: datetime) -> None:
     tx.put(replace(event, related=()))
 
 
-def _tied(tx: Transaction, event: Incident) -> list[Incident]:
+def _linked(tx: Transaction, event: Incident) -> list[Incident]:
     """Return the incidents whose verdict rests on this event, and on no person's word."""
     found = (tx.get(Incident, one) for one in event.related)
     return [

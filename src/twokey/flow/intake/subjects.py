@@ -9,7 +9,7 @@ from twokey.core.incidents import Incident, group_of
 from twokey.core.responsibility import Verdict
 from twokey.core.sightings import Sighting, SubjectState, fold_signal
 from twokey.core.signals import Signal
-from twokey.flow.intake.correlation import explains_something
+from twokey.flow.intake.correlation import is_late_event_about_us
 from twokey.flow.intake.decide import Arrival, is_alarm
 from twokey.ports import Snapshot, Transaction
 
@@ -32,7 +32,7 @@ def look_up(
         group = group_of(signal, verdict.label)
         newest = tx.find(Incident, group=group, newest_first=True, limit=1) if group else []
         return replace(arrival, same_group=newest[0] if newest else None)
-    return replace(arrival, explains_ours=explains_something(tx, signal, verdict, now))
+    return replace(arrival, explains_ours=is_late_event_about_us(tx, signal, verdict, now))
 
 
 def subject_state(look: Snapshot, subject: str) -> SubjectState | None:
