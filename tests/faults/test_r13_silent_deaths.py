@@ -137,8 +137,8 @@ def test_after_such_an_end_the_next_start_is_well(injector: Any) -> None:
 
 STARTS = {"create_task", "ensure_future", "Thread", "Timer", "start_new_thread", "run_coroutine_threadsafe"}
 KNOWN = {
-    "app/running.py:Pump.__init__",  # vital: one each queue
-    "app/running.py:Hands.__init__",  # vital: the engine
+    "app/running.py:Poller.__init__",  # vital: one each queue
+    "app/running.py:BackgroundThreads.__init__",  # vital: the engine
     "app/running.py:_leave_after",  # the end itself
     "chat/delivery/supervisor.py:Supervisor.spawn",
     "chat/delivery/supervisor.py:Supervisor.spawn_required",
