@@ -44,6 +44,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/structure.py
 	$(BIN)/python tools/compile_words.py --check
 	$(BIN)/python tools/trust_page.py --check
 

@@ -8,7 +8,8 @@ import pytest
 
 from twokey.store import SqlStore
 from twokey.testing.clocks import SettableClock
-from twokey.testing.contracts.store import QueueContract, StoreContract
+from twokey.testing.contracts.queue import QueueContract
+from twokey.testing.contracts.store import StoreContract
 from twokey.testing.memory import MemoryStore
 
 
