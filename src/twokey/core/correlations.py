@@ -1,7 +1,7 @@
 """Correlation: whether a provider's own word explains an availability incident of ours, and by what.
 
-A link is evidence, no proof. It may move an availability incident without a known cause to the provider's side. It never
-touches a security finding (an outage is a good time to attack), nor what a person classified, and closes nothing.
+A link is evidence, no proof. It may move an availability incident without a known cause to the provider's side.
+It never touches a security finding (an outage is a good time to attack), nor what a person classified, and closes nothing.
 """
 
 from __future__ import annotations
