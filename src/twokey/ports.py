@@ -148,12 +148,12 @@ class Engine(Protocol):
         ...
 
 
-Handle = Callable[[Job], None]
+JobHandler = Callable[[Job], None]
 """What an engine calls for a job. Returning means done; RetryAfter means again after a while; another
 TwokeyError means parked and told. Unavailable, and anything that is no TwokeyError, is a fault: tried
 again with back-off, then parked and told. LostLease leaves the job to the worker that has it."""
 
-Parked = Callable[[Job, Exception], None]
+DeadLetterHandler = Callable[[Job, Exception], None]
 """What an engine calls when it gives a job up: people are told."""
 
 

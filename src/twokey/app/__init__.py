@@ -29,10 +29,10 @@ from twokey.ports import (
     Clock,
     Cloud,
     CloudModule,
+    DeadLetterHandler,
     DocumentReader,
     Engine,
-    Handle,
-    Parked,
+    JobHandler,
     Rosters,
     Source,
     Store,
@@ -270,7 +270,9 @@ def work(settings: Settings, *, checkpoint: Checkpoint = no_checkpoint) -> None:
     run_worker(build(settings, checkpoint=checkpoint))
 
 
-def _engine(settings: Settings, record: SqlStore, clock: Clock, handle: Handle, given_up: Parked) -> Engine:
+def _engine(
+    settings: Settings, record: SqlStore, clock: Clock, handle: JobHandler, given_up: DeadLetterHandler
+) -> Engine:
     if settings.database_url.startswith("postgres"):
         from twokey.engine.procrastinate import ProcrastinateEngine
 

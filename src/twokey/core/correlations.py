@@ -1,7 +1,8 @@
 """Correlation: whether a provider's own word explains an availability incident of ours, and by what.
 
 A link is evidence, no proof. It may move an availability incident without a known cause to the provider's side.
-It never touches a security finding (an outage is a good time to attack), nor what a person classified, and closes nothing.
+It never touches a security finding (an outage is a good time to attack), nor what a person classified, and it
+closes nothing.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from twokey.core.errors import Unavailable
 from twokey.core.jobs import JobKind
 from twokey.engine.outcomes import End, Outcome, attempt
 from twokey.engine.queue import Queue, Retries, T
-from twokey.ports import Clock, Handle, Parked
+from twokey.ports import Clock, DeadLetterHandler, JobHandler
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ class EmbeddedEngine(Generic[T]):
     def __init__(  # one line for each thing that a test or a setting may choose
         self,
         queue: Queue[T],
-        handle: Handle,
-        parked: Parked,
+        handle: JobHandler,
+        parked: DeadLetterHandler,
         clock: Clock,
         *,
         workers: int = 4,

@@ -9,7 +9,7 @@ from enum import Enum
 from twokey.core.errors import LostLease, RetryAfter, TwokeyError, Unavailable
 from twokey.core.jobs import Job
 from twokey.engine.queue import Retries
-from twokey.ports import Handle, Parked
+from twokey.ports import DeadLetterHandler, JobHandler
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ class Outcome:
     error: str = ""
 
 
-def attempt(job: Job, failed: int, handle: Handle, parked: Parked, retries: Retries) -> Outcome:
+def attempt(
+    job: Job, failed: int, handle: JobHandler, parked: DeadLetterHandler, retries: Retries
+) -> Outcome:
     """Run a job that failed that many times before, and say what to do with it now."""
     if retries.is_last(failed):
         # Its workers died with it: it must not take down one after the other.
@@ -56,13 +58,15 @@ def attempt(job: Job, failed: int, handle: Handle, parked: Parked, retries: Retr
     return Outcome(End.DONE)
 
 
-def _after_fault(job: Job, error: Exception, failed: int, parked: Parked, retries: Retries) -> Outcome:
+def _after_fault(
+    job: Job, error: Exception, failed: int, parked: DeadLetterHandler, retries: Retries
+) -> Outcome:
     if retries.is_last(failed):
         return _give_up(job, error, failed, parked, retries)
     return Outcome(End.FAILED, retries.wait_s(failed), _error_text(error))
 
 
-def _give_up(job: Job, error: Exception, failed: int, parked: Parked, retries: Retries) -> Outcome:
+def _give_up(job: Job, error: Exception, failed: int, parked: DeadLetterHandler, retries: Retries) -> Outcome:
     try:
         parked(job, error)
     except Exception:

@@ -22,7 +22,7 @@ from twokey.engine.deferring import APPOINTMENT, QUEUE, RUN, defer_jobs, deferre
 from twokey.engine.outcomes import End, attempt
 from twokey.engine.preparing import conninfo, prepare
 from twokey.engine.queue import Retries
-from twokey.ports import Clock, Handle, Parked
+from twokey.ports import Clock, DeadLetterHandler, JobHandler
 
 __all__ = ["ProcrastinateEngine", "defer_jobs", "prepare"]
 
@@ -63,8 +63,8 @@ class ProcrastinateEngine:
     def __init__(  # one line for each thing that a test or a setting may choose
         self,
         url: str,
-        handle: Handle,
-        parked: Parked,
+        handle: JobHandler,
+        parked: DeadLetterHandler,
         clock: Clock,
         *,
         workers: int = 4,

@@ -13,7 +13,7 @@ from twokey.flow import outbox
 from twokey.flow.containment import Containment
 from twokey.flow.execution.run import Executor
 from twokey.flow.intake import Intake
-from twokey.ports import Handle, Parked, Store
+from twokey.ports import DeadLetterHandler, JobHandler, Store
 
 
 class Reviewing(Protocol):
@@ -24,7 +24,9 @@ class Reviewing(Protocol):
         ...
 
 
-def job_handlers(intake: Intake, containment: Containment, executor: Executor, review: Reviewing) -> Handle:
+def job_handlers(
+    intake: Intake, containment: Containment, executor: Executor, review: Reviewing
+) -> JobHandler:
     """Return what does a job, whatever its kind; a kind that is missing here would never be done."""
 
     def handle(job: Job) -> None:
@@ -45,7 +47,7 @@ def job_handlers(intake: Intake, containment: Containment, executor: Executor, r
     return handle
 
 
-def dead_letter_handler(intake: Intake, executor: Executor, store: Store) -> Parked:
+def dead_letter_handler(intake: Intake, executor: Executor, store: Store) -> DeadLetterHandler:
     """Return what tells people that a job was given up: nothing that is owed ends in silence."""
 
     def tell(job: Job, fault: Exception) -> None:

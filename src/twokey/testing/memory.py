@@ -18,7 +18,7 @@ from twokey.core.people import Actor
 from twokey.core.signals import RawNotification
 from twokey.engine.outcomes import End, attempt
 from twokey.engine.queue import Retries
-from twokey.ports import Clock, Handle, Noun, Parked, Snapshot, Transaction
+from twokey.ports import Clock, DeadLetterHandler, JobHandler, Noun, Snapshot, Transaction
 from twokey.store import UnauditedChange
 from twokey.store.chain import data_text, parsed
 from twokey.store.kinds import kind_of
@@ -353,8 +353,8 @@ class MemoryEngine:
     def __init__(
         self,
         store: MemoryStore,
-        handle: Handle,
-        parked: Parked,
+        handle: JobHandler,
+        parked: DeadLetterHandler,
         clock: Clock,
         retries: Retries | None = None,
     ) -> None:

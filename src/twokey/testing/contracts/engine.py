@@ -14,7 +14,7 @@ from twokey.core.errors import LostLease, Refused, RetryAfter, Unavailable
 from twokey.core.jobs import Job, JobKind
 from twokey.core.people import system
 from twokey.engine.queue import Retries
-from twokey.ports import Clock, Handle, Parked
+from twokey.ports import Clock, DeadLetterHandler, JobHandler
 
 QUICK = Retries(attempts=3, first_s=0.05, longest_s=0.1)
 
@@ -25,7 +25,7 @@ class Bench:
 
     store: Any
     clock: Clock
-    make: Callable[[Handle, Parked, Retries], Any]
+    make: Callable[[JobHandler, DeadLetterHandler, Retries], Any]
     is_parallel: bool = True
 
     def owe(self, *jobs: Job) -> None:
