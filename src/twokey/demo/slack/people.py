@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from . import elements, payloads
-from .delivery import Delivery
+from .delivery import Delivery, Transport
 from .methods.views import view_json
-from .model import Channel, Json, Member, Message, SlackError, View
+from .model import Channel, Json, Member, Message, SlackError, View, Workspace
 from .responses import acknowledge_command, acknowledge_submission, drop_view
 
-if TYPE_CHECKING:
-    from .server import FakeSlack
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workplace(Protocol):
+    """What a person's acts need of the fake Slack that they act in."""
+
+    state: Workspace
+    deliveries: list[Delivery]
+    transport: Transport
+
+    @property
+    def bot_user_id(self) -> str: ...
+
+    def channel(self, name: Channel | str) -> Channel: ...
+
+    def locked(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+
 
 SPECIAL = re.compile(r"<[@#!][^<>]*>|<(?:https?|mailto):[^<>]*>")
 MENTION = re.compile(r"(?<![\w@])@([\w.\-]+)")
@@ -23,7 +40,7 @@ PLACE = re.compile(r"(?<![\w#])#([\w\-]+)")
 class Person:
     """One account and its acts; `member` holds what Slack knows of it and may be changed."""
 
-    def __init__(self, slack: FakeSlack, member: Member) -> None:
+    def __init__(self, slack: Workplace, member: Member) -> None:
         self._slack = slack
         self.member = member
 
@@ -219,7 +236,7 @@ class Person:
         return "".join(parts)
 
 
-def seen_channel(slack: FakeSlack, name: Channel | str) -> Channel:
+def seen_channel(slack: Workplace, name: Channel | str) -> Channel:
     """Find a channel, also a private one the bot is not in."""
     if isinstance(name, Channel):
         return name
