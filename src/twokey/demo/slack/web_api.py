@@ -65,10 +65,10 @@ class WebApi:
         fault = self.faults.take(name, args.get("channel")) or self._limit(name, args)
         if fault is not None and fault.kind == "hang":
             await asyncio.sleep(fault.delay)
-        answer, status, headers = self._answer(name, fault, run)
         lost = fault is not None and fault.kind in ("cut", "lose_reply")
-        error = None if answer.get("ok") else str(answer.get("error"))
-        with self.state.lock:
+        with self.state.lock:  # whoever sees what a call did finds the call
+            answer, status, headers = self._answer(name, fault, run)
+            error = None if answer.get("ok") else str(answer.get("error"))
             kind = fault.kind if fault is not None and lost else error
             pause = int(headers.get("Retry-After", 0))
             self.state.calls.append(Call(started, name, args, 0 if lost else status, kind, answer, pause))
@@ -93,8 +93,7 @@ class WebApi:
         if fault is not None and fault.kind in ("refuse", "cut"):
             return {"ok": False, "error": fault.error or "cut"}, 200, headers
         try:
-            with self.state.lock:
-                return {"ok": True, **run()}, 200, headers
+            return {"ok": True, **run()}, 200, headers
         except SlackError as error:
             answer: Json = {"ok": False, "error": error.code}
             if error.messages:
