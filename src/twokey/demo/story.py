@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from twokey.demo import notifications
 from twokey.demo.bot import Bot
 from twokey.demo.company import BUCKETS, EXTERNAL_ID, REGION, ROLE, SHOP, Company
 from twokey.demo.proxy import Call, CloudProxy
-from twokey.demo.slack import FakeSlack
+from twokey.demo.slack import Channel, Delivery, FakeSlack, Message, Person, View
 from twokey.demo.telling import Teller
 from twokey.testing.codes import Authenticator
 
 DOOR = f"demo={secrets.token_urlsafe(32)}"
 WAIT = 40.0
+NOTHING: Mapping[str, str] = {}
+T = TypeVar("T")
 _AUDIT = re.compile(r"(?:audit|監査)\D{0,12}(\d+)\D{1,6}([0-9a-f]{24})")
 
 
@@ -92,17 +96,17 @@ class Story:
         burst = notifications.findings(self.company.key_id, list(BUCKETS[:3]), datetime.now(UTC))
         self.company.notify(burst)
         self.teller.say(f"GuardDuty's findings arrive by SQS: {len(burst)} messages, some of them twice.")
-        self.slack.wait_for(lambda: self._card_of("INC-1"), WAIT)
+        self._card("INC-1")
         distinct = len(set(burst))
-        self._wait_in_database(
-            lambda rows: any(r["id"] == "INC-1" and r["signals"] == distinct for r in rows)
+        self._wait(
+            lambda: any(row["id"] == "INC-1" and row["signals"] == distinct for row in self._incidents())
         )
-        self.slack.wait_for(lambda: str(distinct) in self.slack.show(self._card_of("INC-1")), WAIT)
-        self.teller.slack("#security-incidents", self._shown(self._card_of("INC-1")))
+        self._wait(lambda: str(distinct) in self.slack.show(self._card("INC-1")))
+        self.teller.slack("#security-incidents", self._shown(self._card("INC-1")))
         self.teller.fact(f"{len(burst)} messages, {distinct} distinct: one incident, on our own side")
-        self.ana.click(self._card_of("INC-1"), "incident_acknowledge")
-        self.ben.click(self._card_of("INC-1"), "incident_command")
-        self._thread_says("INC-1", "ben")
+        self.ana.click(self._card("INC-1"), "incident_acknowledge")
+        self.ben.click(self._card("INC-1"), "incident_command")
+        self._wait(lambda: any("ben" in self.slack.show(m).lower() for m in self._thread("INC-1")))
 
     def the_first_key(self) -> None:
         """The engineer proposes; the preview is read from the cloud, and confirming it is the first key."""
@@ -110,8 +114,7 @@ class Story:
         plan_card = self._propose("INC-1", "aws.disable-leaked-access-key")
         self.teller.slack("in the thread, after Ana confirmed the preview", self._shown(plan_card))
         self.teller.say("Ana tries to turn the second key as well.")
-        before = len(self.slack.ephemerals(self.ana))
-        refusal = self._try_key(self.ana, plan_card, self._last4(), before)
+        refusal = self._refused_key(self.ana, plan_card, self._last4())
         self.seen.self_second_key_refused = bool(refusal) and self.company.key_status() == "Active"
         self.teller.slack("only Ana sees this", refusal)
         self.teller.fact("her own second key is refused", self.seen.self_second_key_refused)
@@ -119,18 +122,18 @@ class Story:
     def the_second_key(self) -> None:
         """The commander types the wrong target, then the right one; the bot will be killed in the middle."""
         self.teller.chapter("The second key")
-        plan_card = self._plan_card("INC-1")
-        wrong = self._try_key(self.ben, plan_card, "0000", len(self.slack.ephemerals(self.ben)))
+        plan_card = self._plan_cards("INC-1")[-1]
+        wrong = self._refused_key(self.ben, plan_card, "0000")
         self.teller.slack("Ben types 0000; the modal says", wrong)
         self.teller.fact("a wrong target turns no key", self.company.key_status() == "Active")
         self.proxy.after.append(self._kill_once)
         self.teller.say(f"Ben types {self._last4()}, the last four characters of the key.")
-        self._try_key(self.ben, plan_card, self._last4(), 0, expect_refusal=False)
+        self._approve(self.ben, plan_card, self._last4())
 
     def the_crash(self) -> None:
         """The bot dies right after AWS did what it was told, before the answer came."""
         self.teller.chapter("kill -9 in the middle")
-        self.slack.wait_for(lambda: not self.bot.is_running, WAIT)
+        self._wait(lambda: not self.bot.is_running)
         self.teller.say(
             "The bot is killed when the key has just been deactivated and the answer is on its way."
         )
@@ -146,9 +149,9 @@ class Story:
         self.teller.fact(f"the key is {status}", status == "Inactive")
         gone = self.company.attacker_deletes(BUCKETS[3])
         self.seen.attacker_refused_after_containment = not gone and BUCKETS[3] in self.company.buckets()
-        said = self.company.refused[-1] if self.company.refused else "nothing"
+        error = self.company.refused[-1] if self.company.refused else "nothing"
         self.teller.fact(
-            f"the attacker's next call is refused: {said}", self.seen.attacker_refused_after_containment
+            f"the attacker's next call is refused: {error}", self.seen.attacker_refused_after_containment
         )
 
     def the_buckets(self) -> None:
@@ -156,7 +159,7 @@ class Story:
         self.teller.chapter("The buckets that are left")
         left = [bucket for bucket in self.company.buckets() if bucket in BUCKETS]
         plan_card = self._propose("INC-1", "aws.protect-buckets", {"buckets": ",".join(left)})
-        self._try_key(self.ben, plan_card, self._typed(plan_card), 0, expect_refusal=False)
+        self._approve(self.ben, plan_card, SHOP)
         self._plan_ends("INC-1", 2)
         for bucket in left:
             sids = [str(statement.get("Sid")) for statement in self.company.statements(bucket)]
@@ -172,9 +175,8 @@ class Story:
         request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=10) as answer:
             self.teller.fact(f"the webhook answers {answer.status} after the notice is stored")
-        card = self.slack.wait_for(lambda: self._card_of("INC-2"), WAIT)
-        self.teller.slack("#incidents", self._shown(card))
-        refusal = self._refused_preview("INC-2", "azure.block-public-storage", {}, self.channel)
+        self.teller.slack("#incidents", self._shown(self._card("INC-2")))
+        refusal = self._refused_preview("INC-2", "azure.block-public-storage", NOTHING, self.channel)
         self.teller.slack("Ana asks to contain it; only she sees this", refusal)
 
     def the_root(self) -> None:
@@ -199,7 +201,9 @@ class Story:
         self._wait(lambda: any(entry["action"] == "postmortem.drafted" for entry in self._audit()))
         for version in ("en", "ja", "en public", "ja public"):
             self.ben.command("/twokey", f"postmortem INC-1 publish {version}", self.security)
-        published = self.slack.wait_for(self._published, WAIT)
+        posted = self.folder / "postmortems"
+        self._wait(lambda: len([*posted.rglob("INC-1*.md")]) == 4)
+        published = sorted(posted.rglob("INC-1*.md"))
         self.seen.postmortem = str(next(p for p in published if ".en." in p.name and "internal" in p.name))
         for path in published:
             self.teller.fact(f"{path.relative_to(self.folder)} ({path.stat().st_size} bytes)")
@@ -222,101 +226,93 @@ class Story:
             {"id": str(row["id"]), "label": str(row["label"])} for row in self._incidents()
         ]
 
-    def _published(self) -> list[Path]:
-        found = sorted((self.folder / "postmortems").rglob("INC-1*.md"))
-        return found if len(found) == 4 else []
-
     # what people do
 
-    def _propose(self, incident: str, runbook: str, params: dict[str, str] | None = None) -> Any:
+    def _propose(self, incident: str, runbook: str, params: Mapping[str, str] = NOTHING) -> Message:
         """Go through the contain modal as Ana, and return the approval card."""
         known = len(self._plan_cards(incident))
-        view = self._preview(incident, runbook, params)
+        view = self._ask(incident, runbook, params, self.security, "contain_propose")
         if not known:  # one of them is enough to read
             self.teller.slack(f"Ana's preview of {runbook}", self._shown(view))
-        self._send(self.ana, view, {})
-        self.slack.wait_for(lambda: len(self._plan_cards(incident)) > known, WAIT)
-        return self._plan_card(incident)
+        self._submit(self.ana, view)
+        self._wait(lambda: len(self._plan_cards(incident)) > known)
+        return self._plan_cards(incident)[-1]
 
-    def _preview(self, incident: str, runbook: str, params: dict[str, str] | None) -> Any:
-        self.ana.command("/twokey", f"contain {incident} {runbook}{_typed_params(params)}", self.security)
-        return self.slack.wait_for(lambda: self._view(self.ana, "contain_propose"), WAIT)
-
-    def _refused_preview(self, incident: str, runbook: str, params: dict[str, str], channel: Any) -> str:
-        """Ask for a preview as Ana, and return what the modal says instead."""
-        self.ana.command("/twokey", f"contain {incident} {runbook}{_typed_params(params)}", channel)
-        view = self.slack.wait_for(
-            lambda: self._view(self.ana, "told") or self._view(self.ana, "contain_params"), WAIT
-        )
-        said = self._shown(view)
-        self.ana.close(view)
-        return said
-
-    def _try_key(
-        self, person: Any, plan_card: Any, typed: str, before: int, *, expect_refusal: bool = True
+    def _refused_preview(
+        self, incident: str, runbook: str, params: Mapping[str, str], channel: Channel
     ) -> str:
-        """Open Review & approve and send it; return the refusal, from the modal or as a private message."""
-        person.click(self._fresh(plan_card), "plan_review")
-        view = self.slack.wait_for(lambda: self._view(person, "plan_approve"), WAIT)
-        code = self.authenticator.shown() if expect_refusal else self.authenticator.code()
-        delivery = self._send(person, view, {"typed": typed, "code": code})
-        if not expect_refusal:
-            if delivery.errors:
-                raise RuntimeError(f"the key was refused: {delivery.errors}")
-            return ""
-        refusal = "; ".join((delivery.errors or {}).values())
+        """Ask for a preview as Ana, and return what the modal says instead."""
+        view = self._ask(incident, runbook, params, channel, "told", "contain_params")
+        refusal = self._shown(view)
+        self.ana.close(view)
+        return refusal
+
+    def _ask(
+        self, incident: str, runbook: str, params: Mapping[str, str], channel: Channel, *callbacks: str
+    ) -> View:
+        """Ask for a containment as Ana, and return the modal that answers."""
+        given = "".join(f" {name}={value}" for name, value in params.items())
+        self.ana.command("/twokey", f"contain {incident} {runbook}{given}", channel)
+        return self._wait(lambda: self._view(self.ana, *callbacks))
+
+    def _approve(self, person: Person, plan_card: Message, typed: str) -> None:
+        """Turn a key through Review & approve."""
+        delivery = self._review(person, plan_card, typed, self.authenticator.code)
+        if delivery.errors:
+            raise RuntimeError(f"the key was refused: {delivery.errors}")
+
+    def _refused_key(self, person: Person, plan_card: Message, typed: str) -> str:
+        """Try to turn a key, and return the refusal, from the modal or as a private message."""
+        before = len(self.slack.ephemerals(person))
+        delivery = self._review(person, plan_card, typed, self.authenticator.shown)
         if still := self.slack.view_of(person):
             person.close(still)
-        return refusal or self._private(person, before)
+        if delivery.errors:
+            return "; ".join(delivery.errors.values())
+        self._wait(lambda: len(self.slack.ephemerals(person)) > before)
+        return self._shown(self.slack.ephemerals(person)[-1])
 
-    def _send(self, person: Any, view: Any, values: dict[str, str]) -> Any:
+    def _review(self, person: Person, plan_card: Message, typed: str, code: Callable[[], str]) -> Delivery:
+        """Open Review & approve on the card as it stands now, and send the modal."""
+        fresh = next((m for m in self._thread("INC-1") if m.ts == plan_card.ts), plan_card)
+        person.click(fresh, "plan_review")
+        view = self._wait(lambda: self._view(person, "plan_approve"))
+        return self._submit(person, view, typed=typed, code=code())
+
+    def _submit(self, person: Person, view: View, **values: str) -> Delivery:
         """Fill in the fields that a modal has, ticking "I have checked this" where it is asked."""
         asked = {block.get("block_id") for block in view.blocks}
-        filled: dict[str, Any] = {name: value for name, value in values.items() if name in asked}
+        filled: dict[str, str | list[str]] = {name: value for name, value in values.items() if name in asked}
         if "checked" in asked:
             filled["checked"] = ["yes"]
         return person.submit(view, filled)
 
     # what people see
 
-    def _shown(self, content: Any) -> str:
-        return str(self.slack.show(content, 74))
+    def _shown(self, content: Message | View) -> str:
+        return self.slack.show(content, 74)
 
-    def _view(self, person: Any, callback_id: str) -> Any:
+    def _view(self, person: Person, *callbacks: str) -> View | None:
         view = self.slack.view_of(person)
-        return view if view is not None and view.callback_id == callback_id else None
+        return view if view is not None and view.callback_id in callbacks else None
 
-    def _card_of(self, incident: str) -> Any:
-        for channel in (self.security, self.channel):
-            for message in self.slack.messages(channel):
-                if f"· {incident} ·" in self.slack.show(message):
-                    return message
-        return None
+    def _card(self, incident: str) -> Message:
+        """Return an incident's card once it stands in its channel."""
 
-    def _thread(self, incident: str) -> list[Any]:
-        card = self._card_of(incident)
-        channel = self.security if card in self.slack.messages(self.security) else self.channel
-        return list(self.slack.thread(channel, card.ts))
+        def found() -> Message | None:
+            everywhere = [*self.slack.messages(self.security), *self.slack.messages(self.channel)]
+            return next((m for m in everywhere if f"· {incident} ·" in self.slack.show(m)), None)
 
-    def _plan_cards(self, incident: str) -> list[Any]:
+        return self._wait(found)
+
+    def _thread(self, incident: str) -> list[Message]:
+        card = self._card(incident)
+        return self.slack.thread(card.channel, card.ts)
+
+    def _plan_cards(self, incident: str) -> list[Message]:
         return [
             m for m in self._thread(incident) if any("approval:" in b.get("block_id", "") for b in m.blocks)
         ]
-
-    def _plan_card(self, incident: str) -> Any:
-        return self._plan_cards(incident)[-1]
-
-    def _fresh(self, message: Any) -> Any:
-        return next((m for m in self._thread("INC-1") if m.ts == message.ts), message)
-
-    def _thread_says(self, incident: str, text: str) -> None:
-        self.slack.wait_for(
-            lambda: any(text.lower() in self.slack.show(m).lower() for m in self._thread(incident)), WAIT
-        )
-
-    def _private(self, person: Any, before: int) -> str:
-        self.slack.wait_for(lambda: len(self.slack.ephemerals(person)) > before, WAIT)
-        return self._shown(self.slack.ephemerals(person)[-1])
 
     def _plan_ends(self, incident: str, runs: int) -> None:
         """Wait until that many plans are done: their cards then offer the undo, in every language."""
@@ -324,20 +320,17 @@ class Story:
             lambda: sum("plan_undo" in str(card.blocks) for card in self._plan_cards(incident)) >= runs
         )
 
-    def _typed(self, plan_card: Any) -> str:
-        return SHOP
+    def _wait(self, condition: Callable[[], T | None]) -> T:
+        """Wait until something is so, and return it."""
+        return self.slack.wait_for(condition, WAIT)
 
     # what the record says, asked as an outsider would: through the program
 
     def _audit(self) -> list[dict[str, Any]]:
-        import json
-
         lines = self._twokey("audit", "export").stdout.splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     def _incidents(self) -> list[dict[str, Any]]:
-        import json
-
         lines = self._twokey("incidents", "list", "all", "--json").stdout.splitlines()
         return [json.loads(line) for line in reversed(lines) if line.startswith("{")]
 
@@ -346,12 +339,6 @@ class Story:
         heads = [_AUDIT.search(self.slack.show(message)) for message in self._thread("INC-1")]
         found = [match for match in heads if match]
         return f"{found[-1][1]}:{found[-1][2]}" if found else ""
-
-    def _wait_in_database(self, condition: Any) -> None:
-        self._wait(lambda: condition(self._incidents()))
-
-    def _wait(self, condition: Any) -> None:
-        self.slack.wait_for(condition, WAIT)
 
     def _twokey(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": "", "HOME": str(self.folder), **self.bot.variables}
@@ -405,10 +392,6 @@ class Story:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-
-
-def _typed_params(params: dict[str, str] | None) -> str:
-    return "".join(f" {name}={value}" for name, value in (params or {}).items())
 
 
 _ROSTER = """\
