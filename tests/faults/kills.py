@@ -9,26 +9,31 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from tests.lab.bots import FaultyBot
+from twokey import app as wiring
 from twokey.core.errors import RetryAfter
-from twokey.core.runbooks import Plan, PlanState
+from twokey.core.runbooks import Effect, Plan, PlanState, Runbook
 from twokey.demo.bot import CRASHED
 from twokey.flow.crashpoints import At
 from twokey.flow.planning.planner import Planner
+from twokey.history.effects import operations_of
+from twokey.settings import load
 
 from .scenes import Scene
 
-# runbook -> its writing steps, each with the cloud's name for the call
-RUNS: dict[str, dict[str, str]] = {
-    "aws.disable-leaked-access-key": {"deactivate_key": "UpdateAccessKey", "deny_user": "PutUserPolicy"},
-    "aws.quarantine-account": {
-        "create_ou": "CreateOrganizationalUnit",
-        "create_scp": "CreatePolicy",
-        "attach_scp": "AttachPolicy",
-        "move_account": "MoveAccount",
-    },
-    "aws.protect-buckets": {"protect[1]": "PutBucketPolicy"},
-    "azure.block-public-storage": {"block": "PATCH"},
-}
+
+def _writes(runbook: Runbook) -> dict[str, str]:
+    """Return the writing steps of a runbook, each with the cloud's name for the call."""
+    return {
+        f"{step.id}[1]" if step.for_each else step.id: (
+            "PATCH" if runbook.provider == "azure" else operations_of(step.action)[0]
+        )
+        for step in runbook.steps
+        if step.effect is not Effect.READ
+    }
+
+
+# Every shipped runbook: a new one is killed at its crash points without being named here.
+RUNS = {runbook.id: _writes(runbook) for runbook in wiring.build_library(load({})).approved()}
 # How often a release goes through all of a runbook's crash points; what differs on Postgres is the store alone.
 ROUNDS = {"sqlite": 25, "postgres": 5}
 WRITES = [(runbook, step) for runbook, writes in RUNS.items() for step in writes]
