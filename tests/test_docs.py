@@ -52,7 +52,7 @@ def in_code(name: str, text: str) -> bool:
     return re.search(rf"`(?:[^`\n]*[^\w.`-])?{re.escape(name)}(?:[^\w.`-][^`\n]*)?`", text) is not None
 
 
-# -- blocks that are run ------------------------------------------------------------------------------
+# blocks that are run
 
 
 @dataclass
@@ -194,7 +194,7 @@ def test_the_tutorials_incidents_appear_in_slack_when_the_bot_is_served(tmp_path
             slack.wait_for(lambda: "INC-2 is the provider's" in answer(), 30)
 
 
-# -- what the reference must name ---------------------------------------------------------------------
+# what the reference must name
 
 
 def default_of(name: str, value: Any) -> str:
@@ -356,7 +356,7 @@ def test_every_shipped_runbook_is_named_in_the_readme() -> None:
     assert not [p.stem for p in (ROOT / "runbooks").glob("*.yaml") if f"`{p.stem}`" not in readme]
 
 
-# -- audit actions ------------------------------------------------------------------------------------
+# audit actions
 
 # Calls that hand an audit action on, by the name of what is called: each has one text among its arguments.
 _TAKES_ACTION = {"append", "move", "write", "_write", "log", "_log", "on_record", "_on_record", "_change"}
@@ -461,7 +461,7 @@ def test_every_audit_action_is_in_the_reference_and_no_other() -> None:
     assert told == audit_actions()
 
 
-# -- words --------------------------------------------------------------------------------------------
+# words
 
 
 def test_every_verb_and_its_aliases_are_in_the_reference() -> None:
@@ -499,7 +499,7 @@ def test_every_module_is_on_the_map() -> None:
     assert not [name for name in sorted(wanted) if not re.search(rf"`[^`]*\b{name}\b[^`]*`", text)]
 
 
-# -- all pages ----------------------------------------------------------------------------------------
+# all pages
 
 
 def anchors(path: Path) -> set[str]:

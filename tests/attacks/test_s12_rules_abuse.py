@@ -45,7 +45,7 @@ def rule(id: str, match: Any, **more: Any) -> dict[str, Any]:
     return {"id": id, "label": "informational", "reason": "A test.", "match": match, **more}
 
 
-# -- patterns that make regular expressions burn -------------------------------------------------------
+# patterns that make regular expressions burn
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_long_text_costs_what_looking_through_it_costs() -> None:
         compiled.matched({"raw": {"text": "a" * MILLION}}, Trail(work.RULE))
 
 
-# -- deep nesting --------------------------------------------------------------------------------------
+# deep nesting
 
 
 def test_a_pattern_nested_without_end_is_refused_with_its_place() -> None:
@@ -111,7 +111,7 @@ def test_fields_that_must_be_absent_at_every_level_stay_cheap() -> None:
     assert patterns.compile({"raw": pattern}).matched({"raw": document}, Trail(work.RULE)) is None
 
 
-# -- a million elements --------------------------------------------------------------------------------
+# a million elements
 
 
 def test_a_million_elements_set_the_rule_aside_and_the_others_go_on(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_random_patterns_on_random_events_keep_to_the_budget(proof: Proof) -> No
             trials.outcome("answered")
 
 
-# -- CEL, where the extra is installed -----------------------------------------------------------------
+# CEL, where the extra is installed
 
 HAS_CEL = importlib.util.find_spec("cel_expr_python") is not None
 

@@ -49,7 +49,7 @@ def refused(code):
     return pytest.raises(Refused, match=f"^{code}")
 
 
-# -- how many, and whose
+# how many, and whose
 
 
 @pytest.mark.parametrize("risk", [Risk.LOW, Risk.MEDIUM, Risk.HIGH])
@@ -155,7 +155,7 @@ def test_a_key_stops_counting_when_its_person_leaves_or_loses_the_role(changed, 
     assert code in [said.code for said in found.missing]
 
 
-# -- who may turn one
+# who may turn one
 
 
 def test_the_requester_cannot_approve_the_own_plan():
@@ -262,7 +262,7 @@ def test_a_plan_that_was_edited_under_its_old_digest_takes_no_key():
         turn(replace(plan, params={**plan.params, "one_more": "parameter"}), BEN)
 
 
-# -- break-glass
+# break-glass
 
 
 def glass(plan=None, person=ANA, step_up="totp:1", reason="key in use, nobody awake"):
@@ -304,7 +304,7 @@ def test_the_retrospective_confirmation_is_another_approvers():
             require_confirmer(done, BEN, INCIDENT)
 
 
-# -- when the run starts
+# when the run starts
 
 
 def approved(**changes):
@@ -401,7 +401,7 @@ def test_a_break_glass_plan_runs_on_its_one_key_while_that_person_may():
         run(plan, given=[replace(one[0], step_up="")])
 
 
-# -- who is behind an account
+# who is behind an account
 
 
 def who(**flags):

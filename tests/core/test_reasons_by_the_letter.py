@@ -51,7 +51,7 @@ def missing(plan, *keys, roster=TEAM):
     return [(said.code, dict(said.params)) for said in approval_status(plan, keys, INCIDENT, roster).missing]
 
 
-# -- who stands behind a plan
+# who stands behind a plan
 
 
 def test_every_key_that_does_not_count_says_why_and_the_others_are_still_counted():
@@ -104,7 +104,7 @@ def test_what_was_typed_is_repeated_up_to_eighty_characters():
     )
 
 
-# -- alone, and afterwards
+# alone, and afterwards
 
 
 def glass(**changes):
@@ -185,7 +185,7 @@ def test_a_commander_turns_keys_of_the_incident_that_is_theirs_alone():
     assert role_for(replace(eve, roles=frozenset((Role.RESPONDER,))), a_plan(), theirs) == ""
 
 
-# -- what may run
+# what may run
 
 
 def approved(**changes):
@@ -263,7 +263,7 @@ def test_a_confirmation_afterwards_is_no_key_of_the_run():
     require_runnable(plan, [*keys, late], INCIDENT, TEAM, plan.digest, now=at(12))
 
 
-# -- the trail
+# the trail
 
 
 def test_each_break_of_the_chain_names_its_entry():

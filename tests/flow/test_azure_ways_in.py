@@ -49,7 +49,7 @@ def sorting(request: pytest.FixtureRequest, tmp_path: Path, clock: SettableClock
     store.close()
 
 
-# --- AvailabilityStatusChanged and ResourceAnnotated
+# AvailabilityStatusChanged and ResourceAnnotated
 
 
 def status(state: str = "Unavailable", happened: str = HAPPENED, resource: str = VM) -> bytes:
@@ -234,7 +234,7 @@ def sorting_notices(sorting: IntakeHarness) -> list[Any]:
         return look.find(Notice)
 
 
-# --- pushed and polled
+# pushed and polled
 
 
 def activity(category: str, **properties: str) -> dict[str, Any]:

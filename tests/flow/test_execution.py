@@ -193,7 +193,7 @@ def test_a_precondition_that_does_not_hold_fails_the_step_before_it_touches_anyt
     assert "execution.pre_failed" in world.told()
 
 
-# -- a run that asks
+# a run that asks
 
 
 def asking(world):
@@ -293,7 +293,7 @@ def test_a_run_that_asks_before_its_first_write_can_still_be_refused(world):
     assert state(world, plan) is PlanState.REFUSED
 
 
-# -- a cloud that does not answer
+# a cloud that does not answer
 
 
 def test_throttling_is_waited_out(world):
@@ -327,7 +327,7 @@ def test_a_slow_cloud_is_only_slow(world):
     assert state(world, plan) is PlanState.DONE
 
 
-# -- a run that the engine gives up
+# a run that the engine gives up
 
 
 def test_a_bug_is_tried_again_and_then_asked_about_and_then_decided(world):

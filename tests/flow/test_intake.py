@@ -201,7 +201,7 @@ def test_a_storm_does_not_change_the_verdict_of_its_incident(world):
     assert "intake.reclassified" not in world.told()
 
 
-# -- old news
+# old news
 
 
 def test_a_stale_update_changes_neither_label_nor_standing(world):
@@ -319,7 +319,7 @@ def test_an_attack_that_goes_on_after_it_was_called_resolved_is_said_once_and_lo
     assert world.incidents()[0].state is State.RESOLVED
 
 
-# -- what cannot be read
+# what cannot be read
 
 
 def test_what_cannot_be_read_is_kept_shown_and_in_nobodys_way(world):

@@ -157,7 +157,7 @@ def test_announcing_twice_keeps_the_first_moment(world):
     assert world.incidents()[0].times.notified == first
 
 
-# -- the outbox
+# the outbox
 
 
 def notice(world, notice_id):

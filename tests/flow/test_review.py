@@ -136,7 +136,7 @@ def who(person=AOI, **changes):
     return an_identity(person, **changes)
 
 
-# -- the record ------------------------------------------------------------------------------------------
+# the record
 
 
 def test_the_record_is_gathered_from_the_store_alone(case):
@@ -204,7 +204,7 @@ def test_an_unreadable_roster_stops_no_draft(case):
     assert len(case.review.draft("12", system("review"))) == 4
 
 
-# -- drafting --------------------------------------------------------------------------------------------
+# drafting
 
 
 def test_a_draft_is_two_languages_for_two_audiences_in_one_transaction(case):
@@ -268,7 +268,7 @@ def test_a_preview_stores_nothing(case):
     assert case.review.drafts("12") == []
 
 
-# -- revising and correcting ------------------------------------------------------------------------------
+# revising and correcting
 
 
 def test_a_revision_is_audited_by_its_digest_and_told_in_the_thread(case):
@@ -310,7 +310,7 @@ def test_a_correction_without_reason_zone_or_sense_is_refused(case, name, moment
         case.review.correct("12", name, moment, reason, who())
 
 
-# -- publishing ------------------------------------------------------------------------------------------
+# publishing
 
 
 def test_publishing_intends_acts_and_records(case):
@@ -466,7 +466,7 @@ def test_an_unreachable_place_is_tried_again_by_the_owed_job(case):
     assert case.shelf.writes == 1
 
 
-# -- who -------------------------------------------------------------------------------------------------
+# who
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_keys_that_were_copied_from_another_plan_do_not_count(world, plan):
     assert not world.cloud.done("aws.s3.merge_bucket_policy")
 
 
-# -- the world changed between the click and the run
+# the world changed between the click and the run
 
 
 def test_the_observed_state_is_observed_again(world, plan):
@@ -227,7 +227,7 @@ def test_a_blast_radius_that_grew_voids_the_keys(world, plan):
     assert is_void(world, plan, "refused.blast_radius")
 
 
-# -- the people changed between the click and the run
+# the people changed between the click and the run
 
 
 def test_an_approver_who_was_removed_after_the_click_voids_the_keys(world, plan):
@@ -282,7 +282,7 @@ def test_a_voided_plan_says_why_and_a_new_one_can_be_proposed(world, plan):
     assert world.plan(again).state is PlanState.DONE
 
 
-# -- nothing but an approved row reaches a cloud
+# nothing but an approved row reaches a cloud
 
 
 @pytest.mark.parametrize("state", [s for s in PlanState if s is not PlanState.APPROVED])

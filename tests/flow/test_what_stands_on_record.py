@@ -48,7 +48,7 @@ def redrawn(world, kind, name):
     return notice
 
 
-# -- what is done
+# what is done
 
 
 def test_a_proposal_and_both_keys(world):
@@ -137,7 +137,7 @@ def test_an_expiry_of_no_plan_is_kept_and_ends_nothing(world):
     stands(world, "expiry.checked", "system:engine", on="plan-none", incident="")
 
 
-# -- what is refused
+# what is refused
 
 
 def refusal(call):

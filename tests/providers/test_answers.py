@@ -67,7 +67,7 @@ def only(name: str, cloud: str) -> Signal:
     return signal
 
 
-# -- one type, whoever names it
+# one type, whoever names it
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_tables_know_every_type_of_the_recorded_events() -> None:
     assert unknown(of_the_corpus()) == set()
 
 
-# -- every reader answers, and an old signal is answered for as it would be read today
+# every reader answers, and an old signal is answered for as it would be read today
 
 
 def check_answers(signals: tuple[Signal, ...]) -> None:
@@ -173,7 +173,7 @@ def test_a_storage_account_that_aws_tells_of_is_offered_all_the_same() -> None:
     assert facts(more) == facts(incident)
 
 
-# -- what the answers are
+# what the answers are
 
 
 @pytest.mark.parametrize(

@@ -279,7 +279,7 @@ def test_japanese_pages_have_no_english_prose(renderer):
         assert prose == []
 
 
-# -- outsiders ------------------------------------------------------------------------------------------
+# outsiders
 
 
 def poisoned(value, canary, counter):
@@ -379,7 +379,7 @@ def test_a_service_or_region_that_is_not_known_to_the_world_is_not_said(renderer
     assert "acme" not in page.lower()
 
 
-# -- hostile text ------------------------------------------------------------------------------------------
+# hostile text
 
 PAYLOADS = [
     "<!channel> <@U0123ABC> <https://evil.example|Approve>",

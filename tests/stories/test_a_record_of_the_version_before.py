@@ -131,7 +131,7 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# -- it opens, and proves itself
+# it opens, and proves itself
 
 
 def test_it_opens_where_it_stood(file: Path) -> None:
@@ -168,7 +168,7 @@ def test_the_trail_goes_on_from_the_old_head(world: World) -> None:
     assert store.verify(head=HEAD)[0] > HEAD[0]
 
 
-# -- every noun reads, and is written again to the very same bytes
+# every noun reads, and is written again to the very same bytes
 
 
 def test_no_kind_of_noun_was_lost() -> None:
@@ -210,7 +210,7 @@ def _as_kept(value: object) -> object:
     return f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else value
 
 
-# -- what was computed then is computed now
+# what was computed then is computed now
 
 
 @pytest.mark.parametrize("name", SAID["plans"])
@@ -287,7 +287,7 @@ def _suggested(world: World, incident: Incident) -> list[str] | str:
         return refusal.message.code
 
 
-# -- plans that wait get their last key, and run
+# plans that wait get their last key, and run
 
 
 def test_the_waiting_plan_gets_its_second_key_and_runs_to_its_end(world: World) -> None:
@@ -363,7 +363,7 @@ def test_the_run_on_one_key_can_be_confirmed_by_a_second_person(world: World) ->
     ]
 
 
-# -- what is owed is done
+# what is owed is done
 
 
 def test_work_that_was_owed_is_done(world: World) -> None:
@@ -420,7 +420,7 @@ def test_a_post_mortem_tells_of_the_plan_that_ran_then(language: str, world: Wor
     assert revised.text == "# The alarm\n\nIt was not us.\n"
 
 
-# -- old matters go on
+# old matters go on
 
 
 def hears(world: World, source: str, body: bytes) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
 from twokey.core.approvals import Approval, ApprovalStatus
 from twokey.core.audit import AuditEntry
-from twokey.core.errors import Invalid, Json, Message
+from twokey.core.errors import Invalid, Json
 from twokey.core.executions import StepRecord
 from twokey.core.incidents import Incident
 from twokey.core.jobs import Job
@@ -137,7 +137,7 @@ class World:
         if self._checkpoint:
             self._checkpoint(name)
 
-    # -- what arrives ---------------------------------------------------------------------------------
+    # what arrives
 
     def finding(self, id: str = "f1", **changes: Any) -> Signal:
         """Make a finding about the leaked key; its subject is its id, unless told otherwise."""
@@ -187,7 +187,7 @@ class World:
         with self.store.read() as look:
             return look.find(Incident)
 
-    # -- what people do -------------------------------------------------------------------------------
+    # what people do
 
     def who(self, name: str, **flags: Any) -> ChatIdentity:
         """Return what the chat says about a person's first account."""
@@ -231,7 +231,7 @@ class World:
         self.works_on()
         return self.plan(plan)
 
-    # -- what the machine does ------------------------------------------------------------------------
+    # what the machine does
 
     def works(self) -> int:
         """Do what is due now."""
@@ -245,7 +245,7 @@ class World:
             self.clock.advance(step_s)
             self.works()
 
-    # -- what is on record ----------------------------------------------------------------------------
+    # what is on record
 
     def plan(self, plan: Plan | str) -> Plan:
         """Return a plan as it is now."""
@@ -277,17 +277,13 @@ class World:
 
     def told(self) -> list[str]:
         """Return the codes of everything that people were told."""
-        return [said.code for said in _messages(self.notices())]
+        return [said.code for notice in self.notices() for said in notice.messages]
 
     def tampers(self, noun: Any) -> None:
         """Change a row behind everybody's back."""
         with self.store.change() as tx:
             tx.put(noun)
             tx.append(_TAMPERER, "tampered")
-
-
-def _messages(notices: Iterable[Notice]) -> Iterable[Message]:
-    return (said for notice in notices for said in notice.messages)
 
 
 def _all_runbooks() -> tuple[Runbook, ...]:

@@ -113,7 +113,7 @@ def test_an_end_of_an_insight_closes_its_beginning() -> None:
     assert ended.status is SignalStatus.RESOLVED
 
 
-# -- our own role --------------------------------------------------------------------------------------
+# our own role
 
 
 def test_our_own_call_is_known_by_the_role_and_by_what_it_does() -> None:
@@ -140,7 +140,7 @@ def test_a_name_that_only_looks_like_our_role_is_not_ours(change: dict[str, Any]
     assert not {"isOwn", "ownRoleMisused"} & signal.facts.keys()
 
 
-# -- what a request means ------------------------------------------------------------------------------
+# what a request means
 
 
 def policy(**statement: Any) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def test_the_end_of_a_subscription_is_shown_to_people(tmp_path: Path) -> None:
     assert incident.verdict.rule == "aws.sns-unsubscribed"
 
 
-# -- EventBridge API destinations -----------------------------------------------------------------------
+# EventBridge API destinations
 
 
 def basic(name: str, key: str) -> dict[str, str]:

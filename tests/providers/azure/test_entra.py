@@ -161,7 +161,7 @@ def test_a_webhook_without_tenant_or_audience_stops_the_start(clock: SettableClo
         WebhookTokens(TENANT, (AUDIENCE,), clock, signing_key, authority="http://login.example")
 
 
-# --- the keys
+# the keys
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def documents(raws: Iterable[RawNotification]) -> list[dict[str, Any]]:
     return [json.loads(raw.body) for raw in raws]
 
 
-# --- Azure's own events
+# Azure's own events
 
 
 def test_the_backstop_brings_each_state_of_an_event_once(
@@ -277,7 +277,7 @@ def test_a_missing_permission_is_named(arm: Arm, events: ServiceHealthEvents) ->
         events.receive()
 
 
-# --- the activity log
+# the activity log
 
 
 def entry(clock: SettableClock, category: str, number: int, minutes_ago: float = 5) -> dict[str, Any]:
@@ -385,7 +385,7 @@ def test_a_portion_that_was_not_stored_is_read_again_with_all_that_came_after_it
     assert kept.places
 
 
-# --- storage queues
+# storage queues
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from aiohttp import web
 from .background import BackgroundLoop
 from .delivery import Delivery, Transport
 from .faults import FaultScript, RateLimit
-from .model import Call, Channel, Json, Member, Message, View, Workspace
+from .model import Call, Channel, Member, Message, View, Workspace
 from .people import Person, seen_channel
 from .render import as_html, as_text
 from .signed_http import SignedHttp
@@ -330,11 +330,9 @@ class FakeSlack:
             if found:
                 return found
             if time.monotonic() > until:
-                raise AssertionError(f"still not so after {timeout} s; the last calls: {self._last_calls()}")
+                last = [{"method": c.method, "status": c.status, "error": c.error} for c in self.calls()[-8:]]
+                raise AssertionError(f"still not so after {timeout} s; the last calls: {last}")
             time.sleep(every)
-
-    def _last_calls(self) -> list[Json]:
-        return [{"method": c.method, "status": c.status, "error": c.error} for c in self.calls()[-8:]]
 
     def locked(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something to the workspace while nobody else does."""

@@ -160,7 +160,7 @@ def _targets(unit: Unit) -> tuple[Resource, ...]:
     return tuple(resource_of(name, places.resource_type(name)) for name in ids)
 
 
-# --- the Resource Health API's form
+# the Resource Health API's form
 
 
 def is_arm_event(entry: Obj) -> bool:
