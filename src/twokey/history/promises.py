@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from twokey.history.effects import SLACK_OF_CLOCKS, effects
-from twokey.history.handed_out import Entry, History, Plan, Violation, moment
+from twokey.history.handed_out import Entry, History, PlanTrail, Violation, moment
 
 PROMISES = {
     "chain": "every entry follows from the one before",
@@ -181,7 +181,7 @@ def glass(history: History) -> Iterator[Violation]:
 
 
 def _closed_unconfirmed(
-    history: History, plan: Plan, broken: Entry, confirmed: list[Entry]
+    history: History, plan: PlanTrail, broken: Entry, confirmed: list[Entry]
 ) -> Iterator[Violation]:
     first = min((entry["seq"] for entry in confirmed), default=None)
     for moved in history.of("moved"):
