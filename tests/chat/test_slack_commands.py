@@ -274,7 +274,7 @@ def test_s3_a_key_is_never_turned_on_what_was_remembered(world: Any) -> None:
     world.people["ben"].member.deleted = True
     sent = world.people["ben"].submit(modal, {"typed": "MPLE", "code": "123457", "checked": ["yes"]})
     assert "deactivated" in sent.errors["checked"]
-    assert world.containment.approval_status(plan.id).keys == ("d-ana",)
+    assert world.containment.approval_status(plan.id).people == ("d-ana",)
 
 
 def test_s2_two_accounts_of_one_person_are_one_key(world: Any) -> None:
@@ -296,7 +296,7 @@ def test_s2_two_accounts_of_one_person_are_one_key(world: Any) -> None:
         world.modal("ana-phone", "plan_approve"), {"typed": "MPLE", "code": "123457", "checked": ["yes"]}
     )
     assert "your own plan" in sent.errors["checked"]
-    assert world.containment.approval_status(plan.id).keys == ("d-ana",)
+    assert world.containment.approval_status(plan.id).people == ("d-ana",)
 
 
 def test_s5_a_digest_from_another_plan_is_refused(world: Any) -> None:

@@ -311,7 +311,7 @@ def test_a_card_is_drawn_although_nobody_may_turn_a_key(world):
     plan = world.proposes("ana")
     world.rosters.unreadable()
     stand = world.containment.approval_status(plan.id)
-    assert (stand.keys, stand.is_satisfied) == ((), False)
+    assert (stand.people, stand.is_satisfied) == ((), False)
 
 
 def test_a_critical_plan_says_three_people_and_the_proposer_does_not_count(world):
@@ -321,7 +321,7 @@ def test_a_critical_plan_says_three_people_and_the_proposer_does_not_count(world
     data = world.trail(plan)[0].data
     assert (data["proposer_counts"], data["risk"]) == (False, "critical")
     stand = world.approves("ben", plan)
-    assert (stand.keys, stand.needed, [said.params for said in stand.missing]) == (
+    assert (stand.people, stand.needed, [said.params for said in stand.missing]) == (
         ("d-ben",),
         2,
         [{"missing": "1", "needed": "2"}],
@@ -332,8 +332,8 @@ def test_who_stands_behind_a_plan_is_counted_from_its_own_keys_and_its_incident(
     world.incident()
     first, other = world.proposes("ana"), world.proposes("ana", PROTECT_BUCKETS)
     world.approves("ben", other)
-    assert world.containment.approval_status(first.id).keys == ("d-ana",)
-    assert world.containment.approval_status(other.id).keys == ("d-ana", "d-ben")
+    assert world.containment.approval_status(first.id).people == ("d-ana",)
+    assert world.containment.approval_status(other.id).people == ("d-ana", "d-ben")
 
 
 def test_a_key_on_another_plan_does_not_count_even_with_this_ones_digest(world):
@@ -343,7 +343,7 @@ def test_a_key_on_another_plan_does_not_count_even_with_this_ones_digest(world):
     bens = next(key for key in world.keys(other) if key.person_id == "d-ben")
     world.tampers(replace(bens, digest=plan.digest))
     stand = world.containment.approval_status(plan.id)
-    assert (stand.keys, [said.code for said in stand.missing]) == (("d-ana",), ["standing.more_keys"])
+    assert (stand.people, [said.code for said in stand.missing]) == (("d-ana",), ["standing.more_keys"])
 
 
 def test_a_commanders_key_stands_by_the_incident_that_is_theirs(world):
@@ -351,7 +351,7 @@ def test_a_commanders_key_stands_by_the_incident_that_is_theirs(world):
     world.tampers(replace(incident, commander="d-eve"))
     plan = world.proposes("ana")
     world.approves("eve", plan)
-    assert world.containment.approval_status(plan.id).keys == ("d-ana", "d-eve")
+    assert world.containment.approval_status(plan.id).people == ("d-ana", "d-eve")
 
 
 def test_who_holds_a_role_in_just_this_account_previews_and_takes_back_there(world):

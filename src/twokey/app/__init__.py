@@ -107,7 +107,7 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
     executor = Executor(store, clock, rosters, library, planner, checkpoint)
     review = replace(build_review(settings, store, clock, rosters), checkpoint=checkpoint)
     handle = job_handlers(intake, containment, executor, review)
-    engine = _engine(settings, record, clock, handle, dead_letter_handler(intake, executor, store))
+    engine = build_engine(settings, record, clock, handle, dead_letter_handler(intake, executor, store))
     return App(
         settings=settings,
         clock=clock,
@@ -270,9 +270,10 @@ def work(settings: Settings, *, checkpoint: Checkpoint = no_checkpoint) -> None:
     run_worker(build(settings, checkpoint=checkpoint))
 
 
-def _engine(
+def build_engine(
     settings: Settings, record: SqlStore, clock: Clock, handle: JobHandler, given_up: DeadLetterHandler
 ) -> Engine:
+    """Make what runs owed jobs: on Postgres for many machines, else in threads of this process."""
     if settings.database_url.startswith("postgres"):
         from twokey.engine.procrastinate import ProcrastinateEngine
 

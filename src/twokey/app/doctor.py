@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from twokey import app as wiring
@@ -31,21 +30,15 @@ def examine(settings: Settings) -> list[Finding]:
     findings = [
         Finding("settings", not missing, "complete" if not missing else "missing: " + "; ".join(missing))
     ]
-    for look in _looks(settings):
+    looks = [Look(part, partial(look, settings)) for part, look in _OURS]
+    for module in settings.modules:
+        looks.extend(module.looks(wiring.SystemClock(), is_configured=module in settings.configured))
+    for look in [*looks, Look("listening", partial(_listening, settings))]:
         try:
             findings.append(Finding(look.part, True, look.look()))
         except TwokeyError as fault:
             findings.append(Finding(look.part, False, as_sentence(fault, settings.language)))
     return findings
-
-
-def _looks(settings: Settings) -> Iterator[Look]:
-    for part, look in _OURS:
-        yield Look(part, partial(look, settings))
-    for module in settings.modules:
-        is_configured = module in settings.configured
-        yield from module.looks(wiring.SystemClock(), is_configured=is_configured)
-    yield Look("listening", partial(_listening, settings))
 
 
 def _database(settings: Settings) -> str:
@@ -101,21 +94,17 @@ def _listening(settings: Settings) -> str:
         heard, silent = listening.heard(), listening.silent()
     finally:
         record.close()
-    if silent:
-        raise _silence(silent)
-    never = [source for source, last in heard.items() if last is None]
-    said = f"{len(heard)} sources"
-    return f"{said}, never heard: {', '.join(never)}" if never else f"{said}, all of them heard"
-
-
-def _silence(silent: Mapping[str, datetime]) -> Unavailable:
-    """Name every silent source, the longest silent first: one that is known to be quiet hides no other."""
+    # The longest silent first, and every one of them: one that is known to be quiet hides no other.
     since = {name: f"{at:%Y-%m-%d %H:%M} UTC" for name, at in sorted(silent.items(), key=lambda one: one[1])}
     if len(since) == 1:
         ((source, at),) = since.items()
-        return Unavailable("listening.silent", source=source, since=at)
-    each = "; ".join(f"{source} ({at})" for source, at in since.items())
-    return Unavailable("listening.silent_several", count=len(since), sources=each)
+        raise Unavailable("listening.silent", source=source, since=at)
+    if since:
+        each = "; ".join(f"{source} ({at})" for source, at in since.items())
+        raise Unavailable("listening.silent_several", count=len(since), sources=each)
+    never = [source for source, last in heard.items() if last is None]
+    which = f"never heard: {', '.join(never)}" if never else "all of them heard"
+    return f"{len(heard)} sources, {which}"
 
 
 _OURS: tuple[tuple[str, Callable[[Settings], str]], ...] = (

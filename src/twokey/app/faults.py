@@ -11,5 +11,5 @@ from twokey.words import say
 def as_sentence(fault: TwokeyError, language: str = "en") -> str:
     """Return the sentence behind file, line and key, unless it names the file itself; nothing in it hides."""
     words = say(fault.message, language)
-    is_said = str(fault.message.params.get("file", "")) in words
-    return printable(words if is_said else f"{where(fault)}: {words}")
+    names_file = str(fault.message.params.get("file", "")) in words
+    return printable(words if names_file else f"{where(fault)}: {words}")

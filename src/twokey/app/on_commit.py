@@ -11,16 +11,12 @@ from twokey.core.signals import RawNotification
 from twokey.ports import Snapshot, Store, Transaction
 
 
-def _nothing() -> None:
-    """Nobody waits yet."""
-
-
 @dataclass
 class HookedStore:
     """Hands everything on to `store`; `on_commit` is called when a change has been kept, from any thread."""
 
     store: Store
-    on_commit: Callable[[], None] = _nothing
+    on_commit: Callable[[], None] = lambda: None  # nobody waits yet
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:

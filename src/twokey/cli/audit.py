@@ -59,12 +59,16 @@ def export(
     database_url: str = _DATABASE,
 ) -> None:
     """Hand out every entry as a line of canonical JSON with its hash, for someone else to verify."""
+    from twokey.core.errors import Invalid
+
     store = _record(database_url)
     try:
         if out is None:
             store.export(sys.stdout.write)
             return
-        with _new_file(out).open("x", encoding="utf-8", newline="\n") as file:
+        if out.exists():
+            raise Invalid("audit.file_there", path=out)
+        with out.open("x", encoding="utf-8", newline="\n") as file:
             count = store.export(file.write)
     finally:
         store.close()
@@ -91,14 +95,6 @@ def judge(
     from twokey.history.report import report
 
     raise typer.Exit(report(trail, cloud, slack, head, as_json=json_))
-
-
-def _new_file(path: Path) -> Path:
-    from twokey.core.errors import Invalid
-
-    if path.exists():
-        raise Invalid("audit.file_there", path=path)
-    return path
 
 
 def _head(text: str) -> tuple[int, str] | None:

@@ -30,6 +30,8 @@ def setup(
     json_: bool = typer.Option(False, "--json", help="JSON; without --yes nothing is made."),
 ) -> None:
     """Print the CloudFormation of rules, queue and dead-letter queue, or make it with --apply."""
+    from dataclasses import asdict
+
     from twokey.providers.aws.setup import template
     from twokey.settings import data_folder
 
@@ -46,9 +48,15 @@ def setup(
         wanted.discard(difference)
     outputs = wanted.apply(difference) if goes or not difference.changes else {}
     if json_:
-        typer.echo(json.dumps({**_as_json(difference), "applied": goes, "outputs": outputs}))
-    else:
-        _tell(outputs, difference, is_done=goes)
+        shown = {name: value for name, value in asdict(difference).items() if name != "change_set"}
+        typer.echo(json.dumps({**shown, "applied": goes, "outputs": outputs}))
+        return
+    if goes:
+        typer.echo("done")
+    elif difference.changes:
+        typer.echo("nothing was changed")
+    if "QueueUrl" in outputs:
+        typer.echo(f"TWOKEY_AWS_QUEUES={outputs['QueueUrl']}")
 
 
 def _stack(text: str, name: str, region: str, queue: str) -> Stack:
@@ -88,21 +96,3 @@ def _show(difference: Difference) -> None:
         typer.echo(f"  {change.action:<7} {change.name} {change.type}{parts}{warning}")
     if not difference.changes:
         typer.echo("  nothing to change")
-
-
-def _tell(outputs: dict[str, str], difference: Difference, *, is_done: bool) -> None:
-    if difference.changes and not is_done:
-        typer.echo("nothing was changed")
-        return
-    if is_done:
-        typer.echo("done")
-    if "QueueUrl" in outputs:
-        typer.echo(f"TWOKEY_AWS_QUEUES={outputs['QueueUrl']}")
-
-
-def _as_json(difference: Difference) -> dict[str, object]:
-    from dataclasses import asdict
-
-    told = asdict(difference)
-    del told["change_set"]
-    return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -64,12 +64,17 @@ def setup(
         object_id=object_id,
     )
     for one in setups:
-        _tell(one.apply() if apply else one.changes(), apply, json_)
+        _print_changes(one.apply() if apply else one.changes(), apply, json_)
         if test:
-            _tell_test(one.subscription, one.test(test), json_)
+            results = one.test(test)
+            if json_:
+                typer.echo(json.dumps({"test": results, "subscription": one.subscription}))
+            else:
+                each = ", ".join(f"{name}: {status}" for name, status in results.items())
+                typer.echo(f"tested {one.subscription}: {each}")
 
 
-def _tell(changes: Sequence[Change], applied: bool, json_: bool) -> None:
+def _print_changes(changes: Sequence[Change], applied: bool, json_: bool) -> None:
     from dataclasses import asdict
 
     for change in changes:
@@ -81,11 +86,3 @@ def _tell(changes: Sequence[Change], applied: bool, json_: bool) -> None:
             typer.echo(f"         {one.field}: {one.before or '(none)'} -> {one.after}")
     if not applied and not json_ and any(change.act != "keep" for change in changes):
         typer.echo("Nothing was changed. --apply does what is shown.")
-
-
-def _tell_test(subscription: str, said: dict[str, Any], json_: bool) -> None:
-    if json_:
-        typer.echo(json.dumps({"test": said, "subscription": subscription}))
-        return
-    results = ", ".join(f"{name}: {status}" for name, status in said.items())
-    typer.echo(f"tested {subscription}: {results}")

@@ -71,6 +71,29 @@ class Classified:
             "dedupe_key": signal.id,
         }
 
+    def text(self) -> str:
+        """Return what a person reads."""
+        from twokey.words import sides_of
+
+        verdict, signal = self.verdict, self.signal
+        place = " ".join(
+            part for part in (signal.provider, signal.service, signal.region, signal.account) if part
+        )
+        fields = ", ".join(f"{name}={json.dumps(value)}" for name, value in verdict.fields.items())
+        model = f", {verdict.service_model}" if verdict.service_model else ""
+        lines = [
+            f"{verdict.label.value}  {place}  ({self.file}#{self.index})",
+            f"  {signal.title}",
+            f"  because: {verdict.reason}",
+            f"  rule {verdict.rule}, confidence {verdict.confidence.value}: {fields}",
+            f"  origin {verdict.origin.value}, {verdict.plan.value}, to act: {verdict.action_owner.value}{model},"
+            f" accountable: {verdict.accountable}",
+            f"  {'opens' if verdict.opens_incident else 'does not open'} an incident",
+        ]
+        if sides := sides_of(verdict.service_model, "en"):
+            lines.insert(5, f"  {sides}")
+        return "\n".join(printable(line) for line in lines)
+
 
 def classify(files: list[str] = _FILES, json_: bool = _JSON, rules: Path | None = _RULES) -> None:
     """Say whose side each event is on, with the rule and the fields that decided it.
@@ -81,7 +104,7 @@ def classify(files: list[str] = _FILES, json_: bool = _JSON, rules: Path | None 
     unreadable = 0
     for found in classify_texts(texts_of(files), loaded):
         if isinstance(found, Classified):
-            typer.echo(json.dumps(without_secrets_in(found.row())) if json_ else _told(found))
+            typer.echo(json.dumps(without_secrets_in(found.row())) if json_ else found.text())
         else:
             unreadable += 1
             typer.echo(fault_text(found), err=True)
@@ -107,7 +130,7 @@ def loaded_rules(path: Path | None) -> Rules:
 def classify_texts(
     texts: Iterable[tuple[str, bytes | Invalid]], rules: Rules
 ) -> Iterator[Classified | EventRead]:
-    """Yield a verdict for every event in these named texts, and a EventRead with its fault for every other."""
+    """Yield a verdict for every event in these named texts, and an EventRead with its fault for every other."""
     for name, text in texts:
         for reading in signals_of(text, name):
             if reading.signal is None:
@@ -252,26 +275,3 @@ def fault_text(found: EventRead) -> str:
 
     assert found.fault is not None
     return printable(f"{found.file}#{found.index}: {say(found.fault.message)}")
-
-
-def _told(found: Classified) -> str:
-    from twokey.words import sides_of
-
-    verdict, signal = found.verdict, found.signal
-    place = " ".join(
-        part for part in (signal.provider, signal.service, signal.region, signal.account) if part
-    )
-    fields = ", ".join(f"{name}={json.dumps(value)}" for name, value in verdict.fields.items())
-    model = f", {verdict.service_model}" if verdict.service_model else ""
-    lines = [
-        f"{verdict.label.value}  {place}  ({found.file}#{found.index})",
-        f"  {signal.title}",
-        f"  because: {verdict.reason}",
-        f"  rule {verdict.rule}, confidence {verdict.confidence.value}: {fields}",
-        f"  origin {verdict.origin.value}, {verdict.plan.value}, to act: {verdict.action_owner.value}{model},"
-        f" accountable: {verdict.accountable}",
-        f"  {'opens' if verdict.opens_incident else 'does not open'} an incident",
-    ]
-    if sides := sides_of(verdict.service_model, "en"):
-        lines.insert(5, f"  {sides}")
-    return "\n".join(printable(line) for line in lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import typer
@@ -21,18 +20,15 @@ _OUT = typer.Option(None, "--out", help="A folder: write one JSON file a policy 
 def _command(module: CloudModule) -> None:
     @app.command(module.name, help=module.policies.__doc__)
     def policies(out: Path | None = _OUT) -> None:
-        _give(module.policies(), out)
+        documents = module.policies()
+        if out is None:
+            typer.echo(json.dumps(documents, indent=2))
+            return
+        out.mkdir(parents=True, exist_ok=True)
+        for name, document in documents.items():
+            (out / name).write_text(json.dumps(document, indent=2) + "\n")
+            typer.echo(str(out / name))
 
 
 for _module in CLOUDS:
     _command(_module)
-
-
-def _give(documents: Mapping[str, object], out: Path | None) -> None:
-    if out is None:
-        typer.echo(json.dumps(documents, indent=2))
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    for name, document in documents.items():
-        (out / name).write_text(json.dumps(document, indent=2) + "\n")
-        typer.echo(str(out / name))

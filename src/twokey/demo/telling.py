@@ -38,8 +38,6 @@ class Teller:
     def slack(self, caption: str, shown: Any) -> None:
         """Show what a person sees in Slack."""
         self._console.print(Text(f"  [Slack] {caption}", style="dim"))
-        self._console.print(shown if not isinstance(shown, str) else Text(_indented(shown)))
-
-
-def _indented(text: str) -> str:
-    return "\n".join("    " + line for line in text.splitlines())
+        if isinstance(shown, str):
+            shown = Text("\n".join("    " + line for line in shown.splitlines()))
+        self._console.print(shown)

@@ -129,33 +129,32 @@ class EmbeddedEngine(Generic[T]):
             self._in_hand[key] = taken
         try:
             outcome = attempt(taken.job, taken.attempts, self._handle, self._parked, self._retries)
-            self._settle_surely(taken, outcome)
+            self._settle(taken, outcome)
         finally:
             with self._in_hand_lock:
                 del self._in_hand[key]
 
-    def _settle_surely(self, taken: T, outcome: Outcome) -> None:
+    def _settle(self, taken: T, outcome: Outcome) -> None:
+        """Write down how a job ended, however long the record does not answer."""
         while True:
+            due = self._clock.now() + timedelta(seconds=outcome.wait_s)
             try:
-                if not self._settle(taken, outcome):
+                match outcome.end:
+                    case End.DONE:
+                        was_ours = self._queue.done(taken)
+                    case End.LATER:
+                        was_ours = self._queue.later(taken, due)
+                    case End.FAILED:
+                        was_ours = self._queue.fail(taken, due, outcome.error)
+                    case End.PARKED:
+                        was_ours = self._queue.park(taken, outcome.error)
+                if not was_ours:
                     log.warning("job %s was taken over while it ran here", taken.job.id)
                 return
             except Unavailable:
                 if not self._is_running:
                     raise  # the lease runs out, and whoever comes next takes the job
                 self._wakeups.wait(self._wakeups.count, STORE_DOWN_S)
-
-    def _settle(self, taken: T, outcome: Outcome) -> bool:
-        due = self._clock.now() + timedelta(seconds=outcome.wait_s)
-        match outcome.end:
-            case End.DONE:
-                return self._queue.done(taken)
-            case End.LATER:
-                return self._queue.later(taken, due)
-            case End.FAILED:
-                return self._queue.fail(taken, due, outcome.error)
-            case End.PARKED:
-                return self._queue.park(taken, outcome.error)
 
     @contextmanager
     def _renewing(self) -> Iterator[None]:

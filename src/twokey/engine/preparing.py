@@ -33,31 +33,27 @@ def prepare(url: str) -> list[str]:
     """
     try:
         with psycopg.connect(conninfo(url), connect_timeout=10) as connection:
-            return _prepare(connection)
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.ENGINE_SCHEMA,))
+            connection.execute(_REMEMBER)
+            newest = max(path.name for path in _migrations())
+            row = connection.execute("SELECT to_regclass('procrastinate_jobs')::text").fetchone()
+            if row is None or row[0] is None:
+                connection.execute(SchemaManager.get_schema())
+                steps = ["schema"]
+            else:
+                last = connection.execute(_LAST).fetchone()
+                done = last[0] if last and last[0] else newest
+                steps = []
+                for path in _migrations():
+                    if path.name > done:
+                        connection.execute(path.read_bytes())
+                        steps.append(path.name)
+            connection.execute(_BY_LOCK)
+            connection.execute(_NOW, (newest,))
+            return steps
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise Unavailable("store.unavailable", reason=reason) from error
-
-
-def _prepare(connection: psycopg.Connection[tuple[str]]) -> list[str]:
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (AdvisoryLock.ENGINE_SCHEMA,))
-    connection.execute(_REMEMBER)
-    newest = max(path.name for path in _migrations())
-    row = connection.execute("SELECT to_regclass('procrastinate_jobs')::text").fetchone()
-    if row is None or row[0] is None:
-        connection.execute(SchemaManager.get_schema())
-        steps = ["schema"]
-    else:
-        last = connection.execute(_LAST).fetchone()
-        done = last[0] if last and last[0] else newest
-        steps = []
-        for path in _migrations():
-            if path.name > done:
-                connection.execute(path.read_bytes())
-                steps.append(path.name)
-    connection.execute(_BY_LOCK)
-    connection.execute(_NOW, (newest,))
-    return steps
 
 
 def _migrations() -> list[Path]:

@@ -47,10 +47,10 @@ def effects(history: History) -> Iterator[Violation]:
     for plan in history.plans():
         for entry in plan.of("step.started"):
             data = entry["data"]
-            said = tuple(sorted(_texts(data.get("inputs", {}))))
+            mentions = tuple(sorted(_texts(data.get("inputs", {}))))
             name = (plan.id, str(data.get("step")))
             steps.setdefault(
-                name, _Step(*name, str(data.get("action")), entry["seq"], moment(entry["at"]), said)
+                name, _Step(*name, str(data.get("action")), entry["seq"], moment(entry["at"]), mentions)
             )
             if plan.asked is None:
                 yield Violation("effect-has-a-plan", entry["seq"], f"{plan.id} was never asked for")

@@ -40,7 +40,7 @@ class CloudCall:
 
 
 @dataclass(slots=True)
-class Plan:
+class PlanTrail:
     """What the trail says about one plan, in order."""
 
     id: str
@@ -76,13 +76,13 @@ class History:
     chat: Sequence[dict[str, Any]] | None = None  # None: nothing was posted in this history
     head: tuple[int, str] | None = None
 
-    def plans(self) -> list[Plan]:
+    def plans(self) -> list[PlanTrail]:
         """Return the plans that are mentioned."""
-        found: dict[str, Plan] = {}
+        found: dict[str, PlanTrail] = {}
         for entry in self.entries:
             is_refusal = entry["action"].endswith(".refused")
             if entry["plan"] and not is_refusal and not entry["action"].startswith("notice."):
-                found.setdefault(entry["plan"], Plan(entry["plan"])).entries.append(entry)
+                found.setdefault(entry["plan"], PlanTrail(entry["plan"])).entries.append(entry)
         return list(found.values())
 
     def of(self, *actions: str) -> list[Entry]:

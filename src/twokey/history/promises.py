@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from twokey.history.effects import SLACK_OF_CLOCKS, effects
-from twokey.history.handed_out import Entry, History, Plan, Violation, moment
+from twokey.history.handed_out import Entry, History, PlanTrail, Violation, moment
 
 PROMISES = {
     "chain": "every entry follows from the one before",
@@ -31,7 +31,7 @@ DAY = timedelta(hours=24)
 _NO = ("refused", "withdrawn", "expired", "voided")
 _OVER = (*_NO, "failed", "run.done")
 # Every entry of these owes its incident's thread a message.
-_TOLD = frozenset(
+_OWES_MESSAGE = frozenset(
     [
         "proposed", "approved", "glass.broken", "confirmed", "refused", "withdrawn", "expired", "voided", "failed",
         "run.continued", "run.started", "run.done", "step.failed",
@@ -134,10 +134,10 @@ def messages(history: History) -> Iterator[Violation]:
     sent = history.of("notice.sent")
     if not sent and history.chat is None:
         return
-    said = {entry["data"].get("notice") for entry in sent}
+    sent_notices = {entry["data"].get("notice") for entry in sent}
     for entry in history.entries:
         owed = _owed(entry)
-        if owed and owed not in said:
+        if owed and owed not in sent_notices:
             yield Violation("everything-said", entry["seq"], f"{owed} ({entry['action']}) was never sent")
     if history.chat is None:
         return
@@ -154,8 +154,8 @@ def _owed(entry: Entry) -> str:
         return f"card:{entry['incident']}"
     if entry["action"] == "unreadable":
         return f"unreadable:{entry['data'].get('raw')}"
-    is_told = entry["action"] in _TOLD and entry["incident"]
-    return f"thread:{entry['incident']}:{entry['seq']}" if is_told else ""
+    owes_message = entry["action"] in _OWES_MESSAGE and entry["incident"]
+    return f"thread:{entry['incident']}:{entry['seq']}" if owes_message else ""
 
 
 def glass(history: History) -> Iterator[Violation]:
@@ -181,7 +181,7 @@ def glass(history: History) -> Iterator[Violation]:
 
 
 def _closed_unconfirmed(
-    history: History, plan: Plan, broken: Entry, confirmed: list[Entry]
+    history: History, plan: PlanTrail, broken: Entry, confirmed: list[Entry]
 ) -> Iterator[Violation]:
     first = min((entry["seq"] for entry in confirmed), default=None)
     for moved in history.of("moved"):

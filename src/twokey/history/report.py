@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from twokey.history.handed_out import History, Violation, read
+from twokey.history.handed_out import read
 from twokey.history.promises import PROMISES, judge
 
 
@@ -36,18 +36,14 @@ def report(
         rows = [{"promise": v.promise, "seq": v.seq, "says": v.says} for v in broken]
         print(json.dumps({"held": not broken, "entries": len(history.entries), "broken": rows}))
     else:
-        _print(history, broken)
+        for name, promise in PROMISES.items():
+            against = [violation for violation in broken if violation.promise == name]
+            print(f"{'BROKEN' if against else 'held':<8}{name:<20}{promise}")
+            for violation in against[:20]:
+                print(f"        entry {violation.seq}: {violation.says}")
+        writes = sum(call.is_effect for call in history.cloud)
+        print(f"{len(history.entries)} entries, {len(history.plans())} plans, {writes} effects in the clouds")
     return 1 if broken else 0
-
-
-def _print(history: History, broken: Sequence[Violation]) -> None:
-    for name, promise in PROMISES.items():
-        against = [violation for violation in broken if violation.promise == name]
-        print(f"{'BROKEN' if against else 'held':<8}{name:<20}{promise}")
-        for violation in against[:20]:
-            print(f"        entry {violation.seq}: {violation.says}")
-    writes = sum(call.is_effect for call in history.cloud)
-    print(f"{len(history.entries)} entries, {len(history.plans())} plans, {writes} effects in the clouds")
 
 
 def _lines(file: Path) -> list[str]:

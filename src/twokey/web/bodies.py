@@ -63,25 +63,19 @@ async def body_of(
         raise BodyError(413)
     body = bytearray()
     try:
-        await _read(request, budget, body, max_bytes, within_s)
+        try:
+            async with asyncio.timeout(within_s):
+                async for chunk in request.stream():
+                    if len(body) + len(chunk) > max_bytes:
+                        raise BodyError(413)
+                    if len(chunk) > budget.free:
+                        raise BodyError(503)
+                    budget.free -= len(chunk)
+                    body += chunk
+        except TimeoutError:
+            raise BodyError(408) from None
+        except ClientDisconnect:
+            raise BodyError(400) from None
         yield bytes(body)
     finally:
         budget.free += len(body)
-
-
-async def _read(
-    request: Request, budget: BodyBudget, body: bytearray, max_bytes: int, within_s: float
-) -> None:
-    try:
-        async with asyncio.timeout(within_s):
-            async for chunk in request.stream():
-                if len(body) + len(chunk) > max_bytes:
-                    raise BodyError(413)
-                if len(chunk) > budget.free:
-                    raise BodyError(503)
-                budget.free -= len(chunk)
-                body += chunk
-    except TimeoutError:
-        raise BodyError(408) from None
-    except ClientDisconnect:
-        raise BodyError(400) from None

@@ -66,6 +66,8 @@ def _text(value: object, where: str) -> str:
 
 def equals(wanted: Scalar) -> Test:
     """Return the test for exactly this value; text, numbers, true, false and null are never each other."""
+    if isinstance(wanted, str):
+        return lambda value: value == wanted
     if wanted is None or isinstance(wanted, bool):
         return lambda value: value is wanted
     return lambda value: not isinstance(value, bool | str) and value == wanted
@@ -114,15 +116,12 @@ def _anything_but(spec: object, where: str) -> Test:
         plain = all(isinstance(value, str | int | float) and not isinstance(value, bool) for value in values)
         if not plain or len(kinds) != 1:
             raise Invalid("pattern.anything_but", where=where)
-        excluded = [_equals_scalar(value) for value in values]
+        excluded = [equals(value) for value in values]
     return lambda value: not any(test(value) for test in excluded)
 
 
-def _equals_scalar(wanted: Scalar) -> Test:
-    return (lambda value: value == wanted) if isinstance(wanted, str) else equals(wanted)
-
-
 def _excluded(spec: Mapping[str, object], where: str) -> list[Test]:
+    """Read the matcher within an anything-but: fewer are allowed there, and each takes a text or several."""
     if len(spec) != 1:
         raise Invalid("pattern.one_matcher", where=where)
     name, given = next(iter(spec.items()))

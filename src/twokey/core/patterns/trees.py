@@ -65,7 +65,9 @@ class Leaf:
             trail.append((self.path, value))
             return True
         found = False
-        for scalar in _scalars(value, trail):
+        for scalar in _elements(value, trail):
+            if scalar is not None and not isinstance(scalar, str | bool | int | float):
+                continue
             found = True
             trail.spend(len(self.tests))
             if isinstance(scalar, str) and len(scalar) > LONG:
@@ -115,18 +117,15 @@ class Node:
         for name, child in self.fields:
             if not child.match(found.get(name, _MISSING), missing_ok, trail):
                 return False
-        return all(self._one_of(branches, found, missing_ok, trail) for branches in self.either)
-
-    @staticmethod
-    def _one_of(
-        branches: tuple[Node, ...], found: Mapping[str, Json], missing_ok: bool, trail: Trail
-    ) -> bool:
-        mark = len(trail)
-        for branch in branches:
-            if branch.match_fields(found, missing_ok, trail):
-                return True
-            del trail[mark:]
-        return False
+        for branches in self.either:
+            mark = len(trail)
+            for branch in branches:
+                if branch.match_fields(found, missing_ok, trail):
+                    break
+                del trail[mark:]
+            else:
+                return False
+        return True
 
 
 def _elements(value: object, trail: Trail) -> Iterator[object]:
@@ -138,12 +137,6 @@ def _elements(value: object, trail: Trail) -> Iterator[object]:
             trail.spend(len(item))  # before it is copied
             stack.extend(reversed(item))
         else:
-            yield item
-
-
-def _scalars(value: object, trail: Trail) -> Iterator[Scalar]:
-    for item in _elements(value, trail):
-        if item is None or isinstance(item, str | bool | int | float):
             yield item
 
 

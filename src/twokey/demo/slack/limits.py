@@ -75,13 +75,6 @@ def _items(owner: Json, name: str, where: str, least: int, most: int) -> Faults:
         yield fault(f"no more than {most} items allowed", f"{where}/{name}")
 
 
-def _confirm(value: Json, where: str) -> Faults:
-    for name, limit in (("title", 100), ("confirm", 30), ("deny", 30)):
-        if name in value:
-            yield from _text(value[name], f"{where}/{name}", limit, plain=True)
-    yield from _text(value.get("text"), f"{where}/text", 300)
-
-
 def _options(element: Json, where: str) -> Faults:
     kind = element["type"]
     if kind == "overflow":
@@ -122,7 +115,11 @@ def _element(element: Any, where: str, allowed: frozenset[str]) -> Faults:
     if "placeholder" in element:
         yield from _text(element["placeholder"], f"{where}/placeholder", 150, plain=True)
     if "confirm" in element:
-        yield from _confirm(element["confirm"], f"{where}/confirm")
+        value, at = element["confirm"], f"{where}/confirm"
+        for name, limit in (("title", 100), ("confirm", 30), ("deny", 30)):
+            if name in value:
+                yield from _text(value[name], f"{at}/{name}", limit, plain=True)
+        yield from _text(value.get("text"), f"{at}/text", 300)
     yield from _options(element, where)
 
 
@@ -153,13 +150,6 @@ def _section(block: Json, where: str) -> Faults:
         yield from _element(block["accessory"], f"{where}/accessory", allowed)
 
 
-def _input(block: Json, where: str) -> Faults:
-    yield from _text(block.get("label"), f"{where}/label", 2000, plain=True)
-    if "hint" in block:
-        yield from _text(block["hint"], f"{where}/hint", 2000, plain=True)
-    yield from _element(block.get("element"), f"{where}/element", INPUT_ELEMENTS)
-
-
 def block_faults(block: Any, where: str) -> Faults:
     """List what is wrong with one block."""
     kind = block.get("type") if isinstance(block, dict) else None
@@ -176,7 +166,10 @@ def block_faults(block: Any, where: str) -> Faults:
     elif kind == "actions":
         yield from _elements(block, where, 25, ACTION_ELEMENTS)
     elif kind == "input":
-        yield from _input(block, where)
+        yield from _text(block.get("label"), f"{where}/label", 2000, plain=True)
+        if "hint" in block:
+            yield from _text(block["hint"], f"{where}/hint", 2000, plain=True)
+        yield from _element(block.get("element"), f"{where}/element", INPUT_ELEMENTS)
     elif kind == "markdown":
         yield from _string(block, "text", where, 12_000)
     elif kind == "image":

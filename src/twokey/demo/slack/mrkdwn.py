@@ -78,7 +78,8 @@ def control(inner: str) -> tuple[str, str, str] | None:
     if target.startswith("!subteam^"):
         return "group", target.removeprefix("!subteam^"), label
     if target.startswith("!date^"):
-        return _date(target, label)
+        parts = target.split("^")
+        return ("link", parts[3], label) if len(parts) > 3 else ("date", target, label)
     if target.startswith("!") and target[1:] in BROADCASTS:
         return "broadcast", target[1:], label
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]", target):
@@ -86,29 +87,17 @@ def control(inner: str) -> tuple[str, str, str] | None:
     return None
 
 
-def _date(target: str, label: str) -> tuple[str, str, str]:
-    parts = target.split("^")
-    return ("link", parts[3], label) if len(parts) > 3 else ("date", target, label)
-
-
 def spans(text: str, names: Mapping[str, str] | None = None, *, verbatim: bool = False) -> list[Span]:
     """Read mrkdwn into styled runs; newlines stay in the text."""
-    return list(_fenced(text, names or {}, verbatim))
-
-
-def _fenced(text: str, names: Mapping[str, str], verbatim: bool) -> Iterator[Span]:
+    names, block = names or {}, Span("", code=True, block=True)
+    found: list[Span] = []
     end = 0
     for fence in FENCE.finditer(text):
-        yield from _lines(text[end : fence.start()], names, verbatim)
-        yield from _runs(
-            fence[1].rstrip("\n"),
-            Span("", code=True, block=True),
-            names,
-            verbatim,
-            styled=False,
-        )
+        found += _lines(text[end : fence.start()], names, verbatim)
+        found += _runs(fence[1].rstrip("\n"), block, names, verbatim, styled=False)
         end = fence.end()
-    yield from _lines(text[end:], names, verbatim)
+    found += _lines(text[end:], names, verbatim)
+    return found
 
 
 def _lines(text: str, names: Mapping[str, str], verbatim: bool) -> Iterator[Span]:

@@ -177,7 +177,7 @@ def event(slack: Workspace, body: Json, channel: Channel | None = None) -> Json:
     }
 
 
-def said(kind: str, user: Member, channel: Channel, message: Message) -> Json:
+def message_event(kind: str, user: Member, channel: Channel, message: Message) -> Json:
     """Return the event of a message: `app_mention` or `message`."""
     body: Json = {
         "type": kind,

@@ -171,7 +171,7 @@ class Person:
     def _write(self, kind: str, channel: Channel | str, text: str, thread_ts: str | None) -> Delivery:
         place = self._enter(channel)
         message = self._keep(place, text, thread_ts)
-        return self._event(payloads.said(kind, self.member, place, message), place)
+        return self._event(payloads.message_event(kind, self.member, place, message), place)
 
     def _keep(self, channel: Channel, text: str, thread_ts: str | None) -> Message:
         state = self._slack.state

@@ -54,37 +54,36 @@ class SocketMode:
             self.connections_made += 1
             number = len(self._connections)
         try:
-            await socket.send_json(self._hello(number))
+            await socket.send_json(
+                {
+                    "type": "hello",
+                    "num_connections": number,
+                    "debug_info": {
+                        "host": "applink-fake",
+                        "build_number": 1,
+                        "approximate_connection_time": 18060,
+                    },
+                    "connection_info": {"app_id": self._app_id},
+                }
+            )
             async for message in socket:
                 if message.type == WSMsgType.TEXT:
-                    self._hear(message.data)
+                    self._acknowledged(message.data)
         finally:
             self._forget(socket)
         return socket
 
-    def _hello(self, number: int) -> Json:
-        return {
-            "type": "hello",
-            "num_connections": number,
-            "debug_info": {
-                "host": "applink-fake",
-                "build_number": 1,
-                "approximate_connection_time": 18060,
-            },
-            "connection_info": {"app_id": self._app_id},
-        }
-
-    def _hear(self, data: str) -> None:
+    def _acknowledged(self, data: str) -> None:
         try:
-            said = json.loads(data)
+            acknowledgement = json.loads(data)
         except ValueError:
             return
-        attempts = self._waiting.get(said.get("envelope_id", ""), [])
+        attempts = self._waiting.get(acknowledgement.get("envelope_id", ""), [])
         attempt = next((a for a in attempts if not a.done.is_set()), None)
         if attempt is None:
-            self.stray_acks.append(said)
+            self.stray_acks.append(acknowledgement)
             return
-        attempt.answer(200, said.get("payload") or {})
+        attempt.answer(200, acknowledgement.get("payload") or {})
 
     def _forget(self, socket: web.WebSocketResponse) -> None:
         with self._lock:

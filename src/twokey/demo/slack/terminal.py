@@ -81,7 +81,9 @@ def _element(element: Json, names: Names, state: Json | None = None) -> Text:
 def _field(element: Json, names: Names, state: Json | None) -> Text:
     kind = element.get("type", "")
     if kind in ("radio_buttons", "checkboxes"):
-        chosen = _chosen(state, element)
+        one = (state or {}).get("selected_option") or element.get("initial_option")
+        many = (state or {}).get("selected_options") or element.get("initial_options") or []
+        chosen = {option.get("value") for option in [*([one] if one else []), *many]}
         empty, full = ("( )", "(•)") if kind == "radio_buttons" else ("[ ]", "[x]")
         return Text("\n").join(
             Text.assemble(
@@ -98,12 +100,6 @@ def _field(element: Json, names: Names, state: Json | None) -> Text:
     shown = str(value) or words(element.get("placeholder"), names).plain or "…"
     mark = "▾ " if "select" in kind else ""
     return Text(f"[{mark}{shown}]", "none" if value else "dim")
-
-
-def _chosen(state: Json | None, element: Json) -> list[Any]:
-    one = (state or {}).get("selected_option") or element.get("initial_option")
-    many = (state or {}).get("selected_options") or element.get("initial_options") or []
-    return [option.get("value") for option in [*([one] if one else []), *many]]
 
 
 def block(item: Json, names: Names, view: View | None = None) -> RenderableType:

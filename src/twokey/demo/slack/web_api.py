@@ -62,7 +62,10 @@ class WebApi:
 
     async def _serve(self, request: web.Request, name: str, args: Json, run: Any) -> web.StreamResponse:
         started = self.now()
-        fault = self.faults.take(name, args.get("channel")) or self._limit(name, args)
+        fault = self.faults.take(name, args.get("channel"))
+        limit = self.rate_limit if name in ("chat.postMessage", "chat.postEphemeral") else None
+        if not fault and limit and not limit.allows(str(args.get("channel"))):
+            fault = Fault(name, "status", 429, "ratelimited", 1)
         if fault is not None and fault.kind == "hang":
             await asyncio.sleep(fault.delay)
         lost = fault is not None and fault.kind in ("cut", "lose_reply")
@@ -100,16 +103,6 @@ class WebApi:
                 answer["errors"] = list(error.messages)
                 answer["response_metadata"] = {"messages": [f"[ERROR] {words}" for words in error.messages]}
             return answer, 404 if name == "response_url" else 200, headers
-
-    def _limit(self, name: str, args: Json) -> Fault | None:
-        if self.rate_limit is None or name not in (
-            "chat.postMessage",
-            "chat.postEphemeral",
-        ):
-            return None
-        if self.rate_limit.allows(str(args.get("channel"))):
-            return None
-        return Fault(name, "status", 429, "ratelimited", 1)
 
     def _run(self, name: str, args: Json, token: Any, host: str) -> Json:
         if not token:

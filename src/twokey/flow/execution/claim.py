@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from twokey.core.approvals import Approval, require_confirmed, require_runnable
-from twokey.core.errors import Message, RetryAfter, TwokeyError, Unavailable, message
+from twokey.core.errors import RetryAfter, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
 from twokey.core.people import Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
@@ -14,7 +14,7 @@ from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
 from twokey.flow.execution.outcomes import end, void
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Clock, Library, Rosters, Snapshot, Store, Transaction
+from twokey.ports import Clock, Library, Rosters, Store, Transaction
 
 _OVER = (
     PlanState.DONE,
@@ -39,32 +39,25 @@ def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | N
             tx.append(EXECUTOR, "run.not_needed", plan_id=plan_id)
             return None
         has_begun = has_written(plan, journal_of(tx, plan.id))
-        if refusal := _refusal(tx, clock, plan, roster, has_begun=has_begun):
-            end(tx, plan, PlanState.FAILED if has_begun else PlanState.VOIDED, refusal, clock.now())
+        approvals = tx.find(Approval, plan_id=plan.id)
+        try:
+            incident = incident_by_id(tx, plan.incident_id)
+            if has_begun:
+                # Who may stand behind it was settled before the first write; what it is must still be so.
+                require_confirmed(plan, approvals, digest_of(plan))
+            elif isinstance(roster, TwokeyError):
+                raise roster
+            else:
+                require_runnable(plan, approvals, incident, roster, digest_of(plan), now=clock.now())
+        except TwokeyError as refusal:
+            state = PlanState.FAILED if has_begun else PlanState.VOIDED
+            end(tx, plan, state, refusal.message, clock.now())
             return None
         return _acquire(tx, store, clock, plan)
 
 
-def _refusal(
-    look: Snapshot, clock: Clock, plan: Plan, roster: Roster | TwokeyError, *, has_begun: bool
-) -> Message | None:
-    """Say why a plan may not run now; None when it may."""
-    approvals = look.find(Approval, plan_id=plan.id)
-    try:
-        incident = incident_by_id(look, plan.incident_id)
-        if has_begun:
-            # Who may stand behind it was settled before the first write; what it is must still be so.
-            require_confirmed(plan, approvals, digest_of(plan))
-        elif isinstance(roster, TwokeyError):
-            raise roster
-        else:
-            require_runnable(plan, approvals, incident, roster, digest_of(plan), now=clock.now())
-    except TwokeyError as refusal:
-        return refusal.message
-    return None
-
-
 def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
+    """Raise the fence, so that an earlier worker writes nothing more; what it left open counts as unknown."""
     earlier, now = tx.get(Execution, plan.id), clock.now()
     fence = earlier.fence + 1 if earlier else 1
     tx.put(replace(earlier, fence=fence) if earlier else Execution(plan.id, plan.incident_id, now, fence))

@@ -49,7 +49,10 @@ def correlate(tx: Transaction, incident: Incident, now: datetime) -> Incident:
     if incident.related:
         _unlink(tx, incident, now)
     if may_be_explained(incident):
-        explanation = best(explained_by(incident, event, now) for event in _events(tx, incident))
+        events = tx.find(
+            Incident, provider=incident.provider, label=PROVIDERS_WORD, newest_first=True, limit=REACH
+        )
+        explanation = best(explained_by(incident, event, now) for event in events)
         if explanation:
             incident = _link(tx, incident, explanation, now)[0]
     return incident
@@ -121,10 +124,6 @@ def _unexplained(tx: Transaction, event: Incident) -> list[Incident]:
     return [one for one in reversed(found) if may_be_explained(one)]
 
 
-def _events(tx: Transaction, incident: Incident) -> list[Incident]:
-    return tx.find(Incident, provider=incident.provider, label=PROVIDERS_WORD, newest_first=True, limit=REACH)
-
-
 def _link(
     tx: Transaction, incident: Incident, explanation: Explanation, now: datetime
 ) -> tuple[Incident, Incident]:
@@ -165,9 +164,10 @@ def _link(
 def _unlink(tx: Transaction, event: Incident, now: datetime) -> None:
     """A provider's event that turned out to be none explains nothing: give back the verdicts of before."""
     for other in _linked(tx, event):
-        before = _own_verdict(tx, other)
-        if before is None:
+        latest = tx.find(Sighting, incident_id=other.id, newest_first=True, limit=1)
+        if not latest:
             continue
+        before = latest[0]  # with what the rules said of the incident's own signal
         freed = replace(
             other,
             verdict=before.verdict,
@@ -198,12 +198,6 @@ def _linked(tx: Transaction, event: Incident) -> list[Incident]:
         for one in found
         if one and one.verdict.rule == RULE and one.verdict.fields.get("event") == event.id and one.is_open
     ]
-
-
-def _own_verdict(tx: Transaction, incident: Incident) -> Sighting | None:
-    """Return what the rules said of the incident's own latest signal."""
-    seen = tx.find(Sighting, incident_id=incident.id, newest_first=True, limit=1)
-    return seen[0] if seen else None
 
 
 def _with(known: tuple[str, ...], fresh: str) -> tuple[str, ...]:
