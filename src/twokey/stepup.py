@@ -15,6 +15,7 @@ from pathlib import Path
 import pyotp
 
 from twokey.core.errors import Invalid, Refused
+from twokey.file_access import others_may_write
 
 WINDOW = 1  # codes of 30 s: one before and one after, for clocks that differ and people that type
 LEAST_BITS = 128  # RFC 4226, R6
@@ -52,11 +53,13 @@ class TotpStepUp:
 
 
 def read_secrets(path: Path) -> dict[str, str]:
-    """Return the secrets by person id; refuse a file that others can read or that is malformed."""
+    """Return the secrets by person id; refuse a file that others can read or replace, or that is malformed."""
     try:
         with path.open("rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 raise Refused("refused.step_up_file_open", file=path)
+            if writable := others_may_write(path, file.fileno()):
+                raise Refused("refused.step_up_file_writable", file=path, problem=writable)
             text = file.read(1024 * 1024).decode("ascii")
     except FileNotFoundError:
         raise Refused("refused.step_up_file_missing", file=path) from None

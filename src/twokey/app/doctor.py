@@ -47,7 +47,17 @@ def _database(settings: Settings) -> str:
         seq, head = record.verify()
     finally:
         record.close()
-    return f"the audit trail of {seq} entries is whole (head {seq}:{head[:12]})"
+    return f"the audit trail of {seq} entries is whole (head {seq}:{head[:12]}){_readable(settings)}"
+
+
+def _readable(settings: Settings) -> str:
+    """Return a warning about a file of the record that others can read; one of an earlier version was made so."""
+    from twokey.store.database_files import readable_by_others
+
+    path = settings.database_url.removeprefix("sqlite:///")
+    if path == settings.database_url or not (open_files := readable_by_others(path)):
+        return ""
+    return f"; others on the machine can read {', '.join(open_files)}: chmod 600 {path}*"
 
 
 def _roster(settings: Settings) -> str:

@@ -16,6 +16,7 @@ from twokey.catalog.strict_yaml import MAX_BYTES
 from twokey.core.errors import Invalid, NotFound, Refused
 from twokey.core.runbooks import Runbook
 from twokey.core.texts import nearest
+from twokey.file_access import others_may_write
 from twokey.ports import Cloud
 
 
@@ -101,9 +102,13 @@ class FileLibrary:
         name = short_path(path)
         try:
             with path.open("rb") as file:
+                writable = others_may_write(path, file.fileno())
                 content = file.read(MAX_BYTES + 1)
         except OSError as error:
             fault = Invalid("runbook.unreadable", file=name, line=1, key="", problem=error.strerror or "?")
+            return ParseResult(name, None, (fault,))
+        if writable:
+            fault = Invalid("runbook.writable", file=name, line=1, key="", problem=writable)
             return ParseResult(name, None, (fault,))
         kept = self._parsed.get(name)
         if kept and kept[1].runbook:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twokey.core.errors import Invalid
+from twokey.file_access import others_may_write
 
 NAME = "approved.lock"
 HEADER = """\
@@ -45,11 +46,15 @@ def read_lock(folder: Path) -> dict[str, LockLine]:
     """Return approved runbooks by id; none when there is no file, Invalid with the line when one is wrong."""
     path = folder / NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            writable = others_may_write(path, file.fileno())
+            text = file.read()
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid("lock.unreadable", file=short_path(path), line=1, key="", problem=error) from None
+    if writable:
+        raise Invalid("lock.writable", file=short_path(path), line=1, key="", problem=writable)
     return parse_lock(text, short_path(path))
 
 

@@ -12,6 +12,7 @@ from twokey.catalog.strict_yaml import MAX_BYTES, load
 from twokey.core.errors import Invalid, Refused
 from twokey.core.people import ChatAccount, Person, Role, Roster
 from twokey.core.texts import LANGUAGES
+from twokey.file_access import others_may_write
 
 PERSON_ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}"
 TEAM = r"[TE][A-Z0-9]{1,20}"
@@ -104,12 +105,18 @@ class FileRosters:
     _kept: dict[bytes, Roster] = field(default_factory=dict, repr=False, compare=False)
 
     def current(self) -> Roster:
-        """Read the roster again; Refused when it cannot be read or has a fault: then nobody may act."""
+        """Read the roster again; Refused when others may write it, or it cannot be read or has a fault.
+
+        Then nobody may act.
+        """
         try:
             with self.path.open("rb") as file:
+                writable = others_may_write(self.path, file.fileno())
                 content = file.read(MAX_BYTES + 1)
         except OSError as error:
             raise Refused("refused.roster_unreadable", reason=error.strerror or "?") from None
+        if writable:
+            raise Refused("refused.roster_writable", problem=writable)
         kept = self._kept.get(content)
         if kept is not None:
             return kept

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from twokey.catalog.schema import Part, shown
 from twokey.core.documents import MAX_BYTES, placeholders, strings
 from twokey.core.errors import Invalid
+from twokey.file_access import others_may_write
 
 FOLDER = "documents"
 ROOT_ID = re.compile(r"(?<![0-9A-Za-z_-])r-[0-9a-z]{4,32}(?![0-9A-Za-z_-])")
@@ -57,6 +58,8 @@ def content_of(name: str, folder: Path) -> bytes | str:
         if not path.is_file():  # a pipe would let us wait for ever
             return "runbook.document_missing"
         with path.open("rb") as file:
+            if others_may_write(path, file.fileno()):
+                return "runbook.document_writable"
             return file.read(MAX_BYTES + 1)
     except (OSError, RuntimeError):  # RuntimeError: a symlink that leads to itself
         return "runbook.document_missing"

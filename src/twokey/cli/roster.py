@@ -20,16 +20,23 @@ def check(
     from twokey.catalog.roster import read_roster
     from twokey.catalog.schema import where
     from twokey.clouds import CLOUDS
+    from twokey.core.errors import message
     from twokey.core.texts import visible
+    from twokey.file_access import others_may_write
     from twokey.settings import load
     from twokey.words import say
 
     path = file or load().roster_file
     try:
-        content = path.read_bytes()
+        with path.open("rb") as opened:
+            writable = others_may_write(path, opened.fileno())
+            content = opened.read()
     except OSError as error:
         typer.echo(f"{path}:1: {error.strerror}", err=True)
         raise typer.Exit(2) from None
+    if writable:
+        typer.echo(f"{path}:1: {say(message('refused.roster_writable', problem=writable))}")
+        raise typer.Exit(2)
     roster, faults = read_roster(content, str(path), [module.scope for module in CLOUDS])
     for fault in faults:
         typer.echo(visible(f"{where(fault)}: {say(fault.message)}"))

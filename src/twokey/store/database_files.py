@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 _SETTLED_NS = 3 * 10**9  # longer than the coarsest clock by which a file system dates a change
+
+
+BESIDE = ("-wal", "-shm", "-line")  # what SQLite and we put beside a database
+
+
+def make_private(path: str) -> None:
+    """Make a new database's file, which only we can read and write; one that is there stays as it is.
+
+    SQLite would make it by the umask, mostly for all to read. What it puts beside it gets the same mode.
+    """
+    with suppress(OSError):  # it is there, or SQLite will say why it cannot be
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def readable_by_others(path: str) -> list[str]:
+    """Return which files of a database others on the machine can read or write, as `twokey.db 0644`."""
+    found = [(name, _looked(name)) for name in (path, *(f"{path}{end}" for end in BESIDE))]
+    modes = [(name, stat.S_IMODE(file.st_mode)) for name, file in found if file is not None]
+    return [f"{Path(name).name} {mode:04o}" for name, mode in modes if mode & 0o077]
 
 
 class _Identity(NamedTuple):

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from twokey.advisory_locks import AdvisoryLock
 from twokey.core.errors import Invalid, Unavailable
-from twokey.store.database_files import DatabaseFiles
+from twokey.store.database_files import DatabaseFiles, make_private
 from twokey.store.failures import database_failures
 from twokey.store.locks import FairLock, FileLock
 from twokey.store.session import Session, dialect_of
@@ -180,6 +180,10 @@ def _sqlite(url: URL, pragmas: dict[str, str], begin: str, *, size: int) -> Engi
     if size:
         pool = {"poolclass": QueuePool, "pool_size": size, "max_overflow": 24, "pool_timeout": 30}
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000}, **pool)
+
+    @event.listens_for(engine, "do_connect")
+    def make_for_us_alone(*_: Any) -> None:
+        make_private(str(url.database))
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _: Any) -> None:

@@ -217,7 +217,8 @@ class Sender:
         try:
             return claimed, mark, self._chat.prepare(claimed, pending.card, mark)
         except TwokeyError as error:
-            if error.message.code == "refused.roster_unreadable":  # it will be repaired: this waits for it
+            # it will be repaired: this waits for it
+            if error.message.code in ("refused.roster_unreadable", "refused.roster_writable"):
                 self._outbox.settle(claimed, CallOutcome(error=error.message.code))
                 self._retries.back_off(claimed.id)
                 return None
