@@ -118,10 +118,6 @@ def _created_by(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> Ch
     return answer(None if ours else message("aws.org.unit_not_ours", target=unit), {"created_by": created_by})
 
 
-def _parent_equals(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
-    return equal("parent", OrgReader(calls).parent(text(inputs, "account_id")), text(inputs, "parent_id"))
-
-
 def _accounts_in(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
     wanted = sorted(str(account) for account in cast("list[Json]", inputs.get("accounts") or []))
     return equal(
@@ -148,7 +144,9 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "aws.org.parent_equals",
-        _parent_equals,
+        lambda calls, _target, inputs: equal(
+            "parent", OrgReader(calls).parent(text(inputs, "account_id")), text(inputs, "parent_id")
+        ),
         ("organizations:ListParents",),
         {**_ACCOUNT, "parent_id": "aws.parent_id"},
     ),
