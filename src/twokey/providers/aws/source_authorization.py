@@ -64,9 +64,9 @@ def _elsewhere(resource: Resource, signal: Signal) -> Message | None:
 
 def scopes_of(entries: Iterable[str]) -> Scopes:
     """Read `<source>=<account>[/<region>]+<account>...` entries; raise Invalid naming one that is wrong."""
-    return Scopes(listed(entries, _SOURCE, _scope, lambda entry: Invalid("aws.scope.entry", entry=entry)))
 
+    def scope(text: str) -> Scope | None:
+        found = _SCOPE.fullmatch(text)
+        return Scope(found[1], found[2] or "") if found else None
 
-def _scope(text: str) -> Scope | None:
-    found = _SCOPE.fullmatch(text)
-    return Scope(found[1], found[2] or "") if found else None
+    return Scopes(listed(entries, _SOURCE, scope, lambda entry: Invalid("aws.scope.entry", entry=entry)))

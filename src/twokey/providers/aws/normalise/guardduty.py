@@ -156,7 +156,7 @@ def _facts(
     threats = objects(service, "malwareScanDetails", "threats") if "malwareScanDetails" in service else []
     if scan := service.get("ebsVolumeScanDetails"):
         threats += objects(scan, "scanDetections", "threatDetectedByName", "threatNames")
-    return known(
+    facts = known(
         resourceType=text(resource, "resourceType"),
         resourceRole=role,
         actionType=text(action, "actionType"),
@@ -172,7 +172,21 @@ def _facts(
         kubernetesUser=text(obj(resource, "kubernetesDetails", "kubernetesUserDetails"), "username"),
         databaseUser=text(obj(resource, "rdsDbUserDetails"), "user"),
         threats=unique(text(threat, "name") for threat in threats),
-        **_sequence(service),
+    )
+    if "detection" not in service:
+        return facts
+    # An attack sequence tells, beside its resources, its signals, its tactics, and the actors' keys.
+    sequence = obj(service, "detection", "sequence")
+    tactics = [
+        name
+        for item in objects(sequence, "sequenceIndicators")
+        if text(item, "key") == "ATTACK_TACTIC"
+        for name in texts(item, "values")
+    ]
+    return facts | known(
+        sequenceSignals=unique(text(signal, "name") for signal in objects(sequence, "signals")),
+        tactics=unique(tactics),
+        actorKeys=unique(text(obj(actor, "user"), "credentialUid") for actor in objects(sequence, "actors")),
     )
 
 
@@ -206,21 +220,3 @@ def _remote_ip(service: Obj) -> str:
         if text(endpoint, "ip"):
             return text(endpoint, "ip")
     return ""
-
-
-def _sequence(service: Obj) -> Obj:
-    """Return what an attack sequence tells beside its resources: signals, tactics, and the actors' keys."""
-    if "detection" not in service:
-        return {}
-    found = obj(service, "detection", "sequence")
-    if not found:
-        return {}
-    indicators = objects(found, "sequenceIndicators")
-    tactics = [
-        name for item in indicators if text(item, "key") == "ATTACK_TACTIC" for name in texts(item, "values")
-    ]
-    return known(
-        sequenceSignals=unique(text(signal, "name") for signal in objects(found, "signals")),
-        tactics=unique(tactics),
-        actorKeys=unique(text(obj(actor, "user"), "credentialUid") for actor in objects(found, "actors")),
-    )
