@@ -70,10 +70,6 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     archived = state == "ARCHIVED" or is_true(fields.get(_GUARDDUTY + "archived"))
     types = texts(detail, "Types") or texts(detail, "FindingProviderFields", "Types")
     guardduty = product_arn.lower().endswith("product/aws/guardduty") or product.lower() == "guardduty"
-    kind = types[0] if types else ""
-    purpose, colon, rest = kind.rpartition("/")[2].partition(":")
-    if guardduty and colon:  # ASFF writes GuardDuty's own name with a dash at the end of a path
-        kind = f"{purpose}:{rest.replace('-', '/', 1)}"
     is_sample = is_true(detail.get("Sample")) or is_true(fields.get(_GUARDDUTY + "additionalInfo/sample"))
     principal = _principal(listed)
     services = (service_of(found.type) for found in resources)
@@ -84,7 +80,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         kind=SignalKind.FINDING,
         provider="aws",
         family="securityhub",
-        type=kind,
+        type=_type(types, guardduty),
         title=text(detail, "Title", limit=TITLE) or name[:TITLE],
         description=text(detail, "Description", limit=DESCRIPTION),
         service=affected,
@@ -108,15 +104,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
             product=product or product_arn.rpartition("/")[2],
             isGuardDuty=guardduty,
             Types=unique(types),
-            complianceStatus=text(obj(detail, "Compliance"), "Status").upper(),
-            control=text(obj(detail, "Compliance"), "SecurityControlId")
-            or text(fields, "ControlId", "RuleId")
-            or text(detail, "GeneratorId").rpartition("/")[2],
-            GeneratorId=text(detail, "GeneratorId"),
-            workflowStatus=workflow,
-            RecordState=state,
-            hasVulnerabilities=bool(items(detail, "Vulnerabilities")),
-            hasMalware=bool(items(detail, "Malware")),
+            **_facts(detail, fields, workflow, state),
             actionName=text(obj(around.document, "detail"), "actionName"),
             same_as=guardduty_subject(text(detail, "Id"), account, region) if guardduty else "",
             access_key_id=principal.access_key_id,
@@ -124,6 +112,28 @@ def finding(detail: Obj, around: Envelope) -> Signal:
             buckets=unique(found.id.rpartition(":")[2] for found in resources if found.type == "AwsS3Bucket"),
         ),
     )
+
+
+def _facts(detail: Obj, fields: Obj, workflow: str, state: str) -> Obj:
+    compliance, generator = obj(detail, "Compliance"), text(detail, "GeneratorId")
+    return known(
+        complianceStatus=text(compliance, "Status").upper(),
+        control=text(compliance, "SecurityControlId")
+        or text(fields, "ControlId", "RuleId")
+        or generator.rpartition("/")[2],
+        GeneratorId=generator,
+        workflowStatus=workflow,
+        RecordState=state,
+        hasVulnerabilities=bool(items(detail, "Vulnerabilities")),
+        hasMalware=bool(items(detail, "Malware")),
+    )
+
+
+def _type(types: list[str], guardduty: bool) -> str:
+    """Return GuardDuty's own name of a finding, which ASFF writes with a dash at the end of a path."""
+    first = types[0] if types else ""
+    purpose, colon, rest = first.rpartition("/")[2].partition(":")
+    return f"{purpose}:{rest.replace('-', '/', 1)}" if guardduty and colon else first
 
 
 def guardduty_subject(id: str, account: str, region: str) -> str:
