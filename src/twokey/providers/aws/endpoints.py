@@ -137,19 +137,20 @@ class _Sns(_Storing):
 
     async def _verified(self, body: bytes) -> VerifiedMessage:
         """Judge in a thread: it may fetch a certificate."""
+
+        def judge() -> VerifiedMessage:
+            message = self._endpoint.hear(body)
+            if message.confirm is not None:
+                message.confirm()
+                log.info("sns: a subscription is confirmed: %s", message.source)
+            return message
+
         self._waiting += 1
         try:
             async with asyncio.timeout(self._endpoint.judge_s):
-                return await asyncio.get_running_loop().run_in_executor(self._judges, self._judge, body)
+                return await asyncio.get_running_loop().run_in_executor(self._judges, judge)
         finally:
             self._waiting -= 1
-
-    def _judge(self, body: bytes) -> VerifiedMessage:
-        message = self._endpoint.hear(body)
-        if message.confirm is not None:
-            message.confirm()
-            log.info("sns: a subscription is confirmed: %s", message.source)
-        return message
 
 
 class _Events(_Storing):

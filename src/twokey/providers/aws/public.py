@@ -11,13 +11,9 @@ _REGION = re.compile(
 )
 
 
-def _region(region: str) -> str:
-    return region if _REGION.fullmatch(region) else ""
-
-
 PUBLIC = PublicNames(
     title="AWS",
-    region=_region,
+    region=lambda region: region if _REGION.fullmatch(region) else "",
     services={
         "apigateway": "Amazon API Gateway",
         "athena": "Amazon Athena",

@@ -44,22 +44,10 @@ class Scopes:
         """Say why the notification's source may not speak for what the signal names; None when it may."""
         if signal.provider != "aws" or signal.facts.get("eventScopeCode") == "PUBLIC":
             return None  # a public event is about AWS itself: there is nothing in it to be contained
-        return self._beyond(signal, raw) or next(
-            (why for found in signal.resources if (why := _elsewhere(found, signal))), None
-        )
-
-    def _beyond(self, signal: Signal, raw: RawNotification) -> Message | None:
-        scopes = self.listed.of(raw)
-        if scopes is None or not signal.account:
-            return None
-        if any(scope.holds(signal.account, signal.region) for scope in scopes):
-            return None
-        return message(
-            "aws.scope.beyond",
-            source=source_of(raw),
-            account=signal.account,
-            region=signal.region or "-",
-        )
+        scopes, account, region = self.listed.of(raw), signal.account, signal.region
+        if scopes is not None and account and not any(scope.holds(account, region) for scope in scopes):
+            return message("aws.scope.beyond", source=source_of(raw), account=account, region=region or "-")
+        return next((why for found in signal.resources if (why := _elsewhere(found, signal))), None)
 
 
 def _elsewhere(resource: Resource, signal: Signal) -> Message | None:
@@ -76,9 +64,9 @@ def _elsewhere(resource: Resource, signal: Signal) -> Message | None:
 
 def scopes_of(entries: Iterable[str]) -> Scopes:
     """Read `<source>=<account>[/<region>]+<account>...` entries; raise Invalid naming one that is wrong."""
-    return Scopes(listed(entries, _SOURCE, _scope, lambda entry: Invalid("aws.scope.entry", entry=entry)))
 
+    def scope(text: str) -> Scope | None:
+        found = _SCOPE.fullmatch(text)
+        return Scope(found[1], found[2] or "") if found else None
 
-def _scope(text: str) -> Scope | None:
-    found = _SCOPE.fullmatch(text)
-    return Scope(found[1], found[2] or "") if found else None
+    return Scopes(listed(entries, _SOURCE, scope, lambda entry: Invalid("aws.scope.entry", entry=entry)))

@@ -66,17 +66,14 @@ class SqsSource:
         for start in range(0, len(handles), BATCH):
             left = handles[start : start + BATCH]
             for _attempt in range(_DELETE_ATTEMPTS):
-                left = self._delete(left)
+                entries = [{"Id": str(number), "ReceiptHandle": one} for number, one in enumerate(left)]
+                answer = self._call("delete_message_batch", QueueUrl=self._address(), Entries=entries)
+                failed = [fault for fault in answer.get("Failed", []) if not fault.get("SenderFault")]
+                left = [left[int(fault["Id"])] for fault in failed]
                 if not left:
                     break
             if left:
                 raise Unavailable("aws.sqs.not_deleted", queue=self.queue.name, count=len(left))
-
-    def _delete(self, handles: list[str]) -> list[str]:
-        entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
-        answer = self._call("delete_message_batch", QueueUrl=self._address(), Entries=entries)
-        failed = [fault for fault in answer.get("Failed", []) if not fault.get("SenderFault")]
-        return [handles[int(fault["Id"])] for fault in failed]
 
     def _address(self) -> str:
         if not self._url:

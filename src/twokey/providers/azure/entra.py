@@ -70,13 +70,15 @@ class WebhookTokens:
         key_id = jwt.get_unverified_header(token).get("kid")
         if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
             raise jwt.InvalidTokenError("no usable key id")
+        tenant = self.tenant.lower()
+        older = _OLDER_ISSUERS.get(self.authority, "https://sts.windows.net")  # tokens of version 1
         # The algorithm is ours to choose, never the token's. Times are judged by our own clock below.
         return jwt.decode(
             token,
             self.signing_key(key_id),
             algorithms=["RS256"],
             audience=list(self.audiences),
-            issuer=list(self._issuers()),
+            issuer=[f"{self.authority}/{tenant}/v2.0", f"{older}/{tenant}/"],
             options={
                 "require": ["exp", "nbf", "iss", "aud"],
                 "verify_exp": False,
@@ -84,12 +86,6 @@ class WebhookTokens:
                 "verify_iat": False,
             },
         )
-
-    def _issuers(self) -> tuple[str, str]:
-        """Return who signs for our tenant, in tokens of version 2 and of version 1."""
-        tenant = self.tenant.lower()
-        older = _OLDER_ISSUERS.get(self.authority, "https://sts.windows.net")
-        return f"{self.authority}/{tenant}/v2.0", f"{older}/{tenant}/"
 
     def _is_ours(self, claims: dict[str, Any]) -> bool:
         now = self.clock.now().timestamp()

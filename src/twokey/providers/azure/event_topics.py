@@ -41,7 +41,9 @@ class EventTopics:
             topic = text(event, "topic", "source")
             if not self._may_speak(topic.rstrip("/").casefold()):
                 raise Refused("azure.topic_not_allowed", topic=topic[:200] or "?")
-        codes = [code for event in events if (code := _validation_code(event))]
+        validations = [event for event in events if text(event, "eventType", "type").lower() == VALIDATION]
+        given = [text(obj(event, "data"), "validationCode") for event in validations]
+        codes = [code for code in given if _CODE.fullmatch(code)]
         return codes[0] if len(codes) == 1 else ""
 
     def _may_speak(self, topic: str) -> bool:
@@ -60,10 +62,3 @@ def _events(body: Json) -> Iterator[Obj]:
             left.extend(item)
         elif isinstance(item, dict):
             yield item
-
-
-def _validation_code(event: Obj) -> str:
-    if text(event, "eventType", "type").lower() != VALIDATION:
-        return ""
-    code = text(obj(event, "data"), "validationCode")
-    return code if _CODE.fullmatch(code) else ""

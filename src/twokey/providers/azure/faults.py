@@ -65,13 +65,10 @@ def _of_response(error: az.HttpResponseError, status: int, resource: str) -> Two
     if status in (409, 412):
         return Unavailable("azure.concurrent_modification", resource=resource, reason=code)
     if status == 429:
-        return Unavailable("azure.throttled", resource=resource, seconds=_retry_after(error))
+        headers = getattr(error.response, "headers", None) or {}
+        after = str(headers.get("Retry-After", ""))
+        seconds = after if re.fullmatch(r"\d{1,6}", after) else "?"
+        return Unavailable("azure.throttled", resource=resource, seconds=seconds)
     if status >= 500 or status == 408:
         return Unavailable("azure.server_error", resource=resource, status=status)
     return Invalid("azure.request_refused", resource=resource, status=status, reason=code)
-
-
-def _retry_after(error: az.HttpResponseError) -> str:
-    headers = getattr(error.response, "headers", None) or {}
-    said = str(headers.get("Retry-After", ""))
-    return said if re.fullmatch(r"\d{1,6}", said) else "?"

@@ -44,14 +44,13 @@ class PollInterval:
         try:
             yield now
         except TwokeyError as fault:
-            self._fault, self._next = fault, now + max(self.every, _retry_after(fault))
+            wanted = (
+                fault.message.params.get("seconds", "") if fault.message.code == "azure.throttled" else ""
+            )
+            after = timedelta(seconds=int(wanted)) if wanted.isdigit() else timedelta(0)
+            self._fault, self._next = fault, now + max(self.every, after)
             raise
         self._fault = None
-
-
-def _retry_after(fault: TwokeyError) -> timedelta:
-    said = fault.message.params.get("seconds", "") if fault.message.code == "azure.throttled" else ""
-    return timedelta(seconds=int(said)) if said.isdigit() else timedelta(0)
 
 
 @dataclass

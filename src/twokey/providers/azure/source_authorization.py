@@ -31,16 +31,12 @@ class Scopes:
         """Say why the notification's source may not speak for what the signal names; None when it may."""
         if signal.provider != "azure":
             return None
-        return self._beyond(signal, raw) or _elsewhere(signal)
-
-    def _beyond(self, signal: Signal, raw: RawNotification) -> Message | None:
         scopes = self.listed.of(raw)
-        if scopes is None or ANY in scopes:
-            return None
-        beyond = next((name for name in _named(signal) if name not in scopes), "")
-        if not beyond:
-            return None
-        return message("azure.scope.beyond", source=source_of(raw), subscription=beyond)
+        if scopes is not None and ANY not in scopes:
+            beyond = next((name for name in _named(signal) if name not in scopes), "")
+            if beyond:
+                return message("azure.scope.beyond", source=source_of(raw), subscription=beyond)
+        return _elsewhere(signal)
 
 
 def _named(signal: Signal) -> list[str]:

@@ -41,7 +41,14 @@ class SimulateDenied(Reads):
         answers = self._simulated(account, actions, principal) if principal else None
         used = "iam.simulate_principal_policy" if answers is not None else "twokey.scp"
         if answers is None:
-            answers = self._evaluated(account, actions, principal)
+            reader = OrgReader(self.calls)
+            tree = reader.tree(account)
+            if account not in tree.accounts:
+                raise Refused("aws.org.account_not_in_organization", account=account)
+            levels = reader.levels(tree, account)
+            # Without a principal, one that no exemption was written for.
+            caller = principal or f"arn:aws:iam::{account}:role/anybody-else"
+            answers = {one: scp.decide(levels, scp.Request(one, caller)).answer for one in actions}
         still = sorted(action for action, answer in answers.items() if answer is not scp.Answer.DENIED)
         if still or not actions:
             raise Refused("aws.scp.not_denied", account=account, actions=", ".join(still) or "-", used=used)
@@ -70,14 +77,3 @@ class SimulateDenied(Reads):
             allowed = bool(organization["AllowedByOrganizations"])
             answers[str(result["EvalActionName"])] = scp.Answer.ALLOWED if allowed else scp.Answer.DENIED
         return answers if set(answers) == set(actions) else None
-
-    def _evaluated(self, account: str, actions: Sequence[str], principal: str) -> dict[str, scp.Answer]:
-        """Evaluate the policies on the account's path ourselves."""
-        reader = OrgReader(self.calls)
-        tree = reader.tree(account)
-        if account not in tree.accounts:
-            raise Refused("aws.org.account_not_in_organization", account=account)
-        levels = reader.levels(tree, account)
-        # Without a principal, one that no exemption was written for.
-        caller = principal or f"arn:aws:iam::{account}:role/anybody-else"
-        return {action: scp.decide(levels, scp.Request(action, caller)).answer for action in actions}

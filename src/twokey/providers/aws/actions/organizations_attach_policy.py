@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from twokey.core.errors import Json, Message, Refused, message
+from twokey.core.errors import Json, Refused, message
 from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Target
 from twokey.providers.aws.actions.organizations_create_organizational_unit import tag_value
@@ -52,8 +52,16 @@ class AttachPolicy:
             raise Refused("aws.org.is_root" if is_root(unit) else "aws.org.not_a_unit", target=unit)
         attached = self.org.targets(policy)
         if unit not in attached:
-            if refusal := self._refusal(policy, unit, key, attached):
+            tree, plan = self.org.tree(unit), _plan(tag_value(key))
+            found = tree.units.get(unit)
+            # The tags say which plan made the unit and the policy: both must be this one.
+            made_here = found is not None and _plan(found.created_by) == plan
+            if refusal := may_attach(tree, unit, unit if made_here else ""):
                 raise Refused(refusal.code, **refusal.params)
+            if _plan(self.org.tags(policy).get(CREATED_TAG, "")) != plan:
+                raise Refused("aws.org.policy_not_ours", policy=policy)
+            if attached:
+                raise Refused("aws.org.policy_in_use", policy=policy, targets=", ".join(sorted(attached)))
             already = "DuplicatePolicyAttachmentException"
             self.org.ensure("attach_policy", already, PolicyId=policy, TargetId=unit)
         return {"policy_id": policy, "target_id": unit}
@@ -64,19 +72,6 @@ class AttachPolicy:
         if unit not in self.org.targets(policy):
             return Lookup(Found.NOT_DONE)
         return Lookup(Found.DONE, {"policy_id": policy, "target_id": unit})
-
-    def _refusal(self, policy: str, unit: str, key: str, attached: frozenset[str]) -> Message | None:
-        tree = self.org.tree(unit)
-        found = tree.units.get(unit)
-        # The tags say which plan made the unit and the policy: both must be this one.
-        made_here = found is not None and _plan(found.created_by) == _plan(tag_value(key))
-        if refusal := may_attach(tree, unit, unit if made_here else ""):
-            return refusal
-        if _plan(self.org.tags(policy).get(CREATED_TAG, "")) != _plan(tag_value(key)):
-            return message("aws.org.policy_not_ours", policy=policy)
-        if attached:
-            return message("aws.org.policy_in_use", policy=policy, targets=", ".join(sorted(attached)))
-        return None
 
 
 def _plan(key: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from twokey.core.errors import Json, Message, TwokeyError, Unavailable, message
 from twokey.core.runbooks import CheckResult, Target
@@ -54,3 +55,9 @@ def equal(what: str, seen: Json, wanted: Json) -> CheckResult:
     """Compare what was seen with what is wanted."""
     reason = None if seen == wanted else message("aws.check.differs", what=what, seen=seen, wanted=wanted)
     return CheckResult(reason is None, {what: seen}, reason)
+
+
+def equal_lists(what: str, seen: Iterable[str], wanted: Json) -> CheckResult:
+    """Compare what was seen with what is wanted, whatever the order."""
+    named = sorted(str(one) for one in cast("list[Json]", wanted or []))
+    return equal(what, cast("Json", sorted(seen)), cast("Json", named))

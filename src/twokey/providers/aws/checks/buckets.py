@@ -15,10 +15,6 @@ from twokey.providers.aws.session import Calls, text
 _BUCKETS = {"bucket": "aws.bucket_name?", "buckets": "aws.bucket_names?"}
 
 
-def _owned(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> CheckResult:
-    return _each(inputs, lambda bucket: owner_refusal(calls, target.account, bucket))
-
-
 def _protects(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> CheckResult:
     bucket = text(inputs, "bucket")
     there = bucket_policy(calls, target.account, bucket)
@@ -51,7 +47,14 @@ def _each(inputs: Mapping[str, Json], reason: Callable[[str], Message | None]) -
 
 
 QUESTIONS: tuple[Question, ...] = (
-    Question("aws.s3.bucket_owned_by_account", _owned, ("s3:ListAllMyBuckets", "s3:ListBucket"), _BUCKETS),
+    Question(
+        "aws.s3.bucket_owned_by_account",
+        lambda calls, target, inputs: _each(
+            inputs, lambda bucket: owner_refusal(calls, target.account, bucket)
+        ),
+        ("s3:ListAllMyBuckets", "s3:ListBucket"),
+        _BUCKETS,
+    ),
     Question(
         "aws.s3.bucket_policy_protects", _protects, ("s3:GetBucketPolicy",), {"bucket": "aws.bucket_name"}
     ),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from twokey.core.errors import Json, message
 from twokey.core.runbooks import CheckResult, Target
-from twokey.providers.aws.checks.asking import Question, answer, equal
+from twokey.providers.aws.checks.asking import Question, answer, equal, equal_lists
 from twokey.providers.aws.organizations import (
     NEVER_TAG,
     accounts_under,
@@ -118,17 +117,6 @@ def _created_by(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> Ch
     return answer(None if ours else message("aws.org.unit_not_ours", target=unit), {"created_by": created_by})
 
 
-def _parent_equals(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
-    return equal("parent", OrgReader(calls).parent(text(inputs, "account_id")), text(inputs, "parent_id"))
-
-
-def _accounts_in(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
-    wanted = sorted(str(account) for account in cast("list[Json]", inputs.get("accounts") or []))
-    return equal(
-        "accounts", cast("Json", OrgReader(calls).accounts_of(text(inputs, "ou_id"))), cast("Json", wanted)
-    )
-
-
 QUESTIONS: tuple[Question, ...] = (
     Question("aws.org.account_is_not_management", _not_management, READ_TREE, _ACCOUNT),
     Question("aws.org.account_is_not_delegated_admin", _not_delegated, READ_TREE, _ACCOUNT),
@@ -148,13 +136,17 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "aws.org.parent_equals",
-        _parent_equals,
+        lambda calls, _target, inputs: equal(
+            "parent", OrgReader(calls).parent(text(inputs, "account_id")), text(inputs, "parent_id")
+        ),
         ("organizations:ListParents",),
         {**_ACCOUNT, "parent_id": "aws.parent_id"},
     ),
     Question(
         "aws.org.accounts_in_ou_equal",
-        _accounts_in,
+        lambda calls, _target, inputs: equal_lists(
+            "accounts", OrgReader(calls).accounts_of(text(inputs, "ou_id")), inputs.get("accounts")
+        ),
         ("organizations:ListAccountsForParent",),
         {**_UNIT, "accounts": "list"},
     ),

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from twokey.core.errors import Json, TwokeyError, message
 from twokey.core.runbooks import CheckResult, Target
 from twokey.providers.aws import scp
-from twokey.providers.aws.checks.asking import Question, answer, equal
+from twokey.providers.aws.checks.asking import Question, answer, equal_lists
 from twokey.providers.aws.orgtree import SCP, OrgReader
 from twokey.providers.aws.session import Calls, text
-
-
-def _targets_equal(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
-    wanted = sorted(str(one) for one in cast("list[Json]", inputs.get("targets") or []))
-    found = sorted(OrgReader(calls).targets(text(inputs, "policy_id")))
-    return equal("targets", cast("Json", found), cast("Json", wanted))
 
 
 def _validity(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
@@ -45,7 +38,9 @@ def _validity(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> Chec
 QUESTIONS: tuple[Question, ...] = (
     Question(
         "aws.org.policy_targets_equal",
-        _targets_equal,
+        lambda calls, _target, inputs: equal_lists(
+            "targets", OrgReader(calls).targets(text(inputs, "policy_id")), inputs.get("targets")
+        ),
         ("organizations:ListTargetsForPolicy",),
         {"policy_id": "aws.policy_id", "targets": "list"},
     ),

@@ -44,8 +44,12 @@ def record(detail: Obj, around: Envelope) -> Signal:
     region = (text(detail, "awsRegion") or around.region).lower()
     account = text(detail, "recipientAccountId") or text(who, "accountId") or around.account
     subject = identity("cloudtrail", account, text(detail, "eventID") or digest(detail, around.seed))
-    principal = _principal(who)
-    error = text(detail, "errorCode")
+    principal = Principal(
+        name=text(who, "userName") or text(obj(who, "sessionContext", "sessionIssuer"), "userName"),
+        type=text(who, "type"),
+        access_key_id=text(who, "accessKeyId"),
+        arn=text(who, "arn") or text(who, "principalId"),
+    )
     made = text(obj(detail, "responseElements", "accessKey"), "accessKeyId")
     resources = tuple({found.id: found for found in _resources(detail, asked, region, made)}.values())
     return Signal(
@@ -72,7 +76,7 @@ def record(detail: Obj, around: Envelope) -> Signal:
             eventSource=source,
             detailType=around.detail_type,
             readOnly=is_true(detail.get("readOnly")),
-            errorCode=error,
+            errorCode=text(detail, "errorCode"),
             sourceIPAddress=text(detail, "sourceIPAddress"),
             userAgent=text(detail, "userAgent", limit=300),
             userType=principal.type,
@@ -86,16 +90,6 @@ def record(detail: Obj, around: Envelope) -> Signal:
             **meaning(name, asked, account, principal.name if principal.type == "IAMUser" else ""),
             **own_role.facts(detail, around.own_roles),
         ),
-    )
-
-
-def _principal(who: Obj) -> Principal:
-    issuer = obj(who, "sessionContext", "sessionIssuer")
-    return Principal(
-        name=text(who, "userName") or text(issuer, "userName"),
-        type=text(who, "type"),
-        access_key_id=text(who, "accessKeyId"),
-        arn=text(who, "arn") or text(who, "principalId"),
     )
 
 

@@ -67,7 +67,18 @@ def _opened(value: Json, around: Envelope, depth: int, where: str) -> Iterator[U
     if depth >= _MAX_WRAPPERS:
         yield Unit(value, replace(around, document=value))
         return
-    yield from _object(value, around, depth, where)
+    if "detail-type" in value or ("detail" in value and "source" in value):
+        yield _event(value, around, where)
+    elif "DetailType" in value and "Detail" in value:
+        # An entry for put-events, as the event that EventBridge would deliver.
+        yield _event({name: value.get(entry) for name, entry in _ENTRY.items()}, around, where)
+    elif isinstance(value.get("Records"), list):
+        records, at_records = items(value, "Records"), f"{where}.Records"
+        yield from _each(records, around, at_records, lambda item, env, at: _record(item, env, depth, at))
+    elif isinstance(value.get("Message"), str) and ("TopicArn" in value or "MessageId" in value):
+        yield from _sns(value, around, depth, where)
+    else:
+        yield from _page(value, around, depth, where)
 
 
 def _each(
@@ -88,23 +99,6 @@ def broken(around: Envelope, where: str) -> Unit:
     """Make the unit that stands for a part of a notification that could not be read."""
     marked = replace(around, id="", detail_type=UNREADABLE, seed=f"{around.seed}{where}")
     return Unit({}, marked, message=f"could not be read: {where}")
-
-
-def _object(value: Obj, around: Envelope, depth: int, where: str) -> Iterator[Unit]:
-    if "detail-type" in value or ("detail" in value and "source" in value):
-        yield _event(value, around, where)
-    elif "DetailType" in value and "Detail" in value:
-        # An entry for put-events, as the event that EventBridge would deliver.
-        yield _event({name: value.get(entry) for name, entry in _ENTRY.items()}, around, where)
-    elif isinstance(value.get("Records"), list):
-        records = items(value, "Records")
-        yield from _each(
-            records, around, f"{where}.Records", lambda item, env, at: _record(item, env, depth, at)
-        )
-    elif isinstance(value.get("Message"), str) and ("TopicArn" in value or "MessageId" in value):
-        yield from _sns(value, around, depth, where)
-    else:
-        yield from _page(value, around, depth, where)
 
 
 def _record(record: Json, around: Envelope, depth: int, where: str) -> Iterator[Unit]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
-
 from twokey.core.errors import Json
-from twokey.core.signals import Principal, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
 from twokey.providers.aws.normalise.guardduty_resources import bucket_name, every_resource
 from twokey.providers.aws.service_names import keys_of
@@ -64,21 +61,20 @@ _SERVICES_BY_TYPE = {
 def is_finding(detail: Obj) -> bool:
     """Say whether a bare document is a GuardDuty finding, in either spelling."""
     service = detail.get("service", detail.get("Service"))
-    if not isinstance(service, dict):
-        return _names_a_finding(detail)
-    return any(
-        name in service or name[0].upper() + name[1:] in service
-        for name in ("detectorId", "archived", "eventFirstSeen", "serviceName", "additionalInfo")
-    )
-
-
-def _names_a_finding(detail: Obj) -> bool:
-    """Say whether a document without its `service` part is still one: by its type, `Purpose:Resource/Family`."""
+    if isinstance(service, dict):
+        inside = ("detectorId", "archived", "eventFirstSeen", "serviceName", "additionalInfo")
+        return any(name in service or name[0].upper() + name[1:] in service for name in inside)
+    # Without its `service` part it is still one by its type, `Purpose:Resource/Family`.
     purpose, colon, rest = text(detail, "type", "Type").partition(":")
     if not colon or not purpose.isalpha() or "/" not in rest or rest.startswith(":"):
         return False
     around = ("accountId", "severity", "updatedAt", "createdAt", "resource", "arn")
     return sum(name in detail or name[0].upper() + name[1:] in detail for name in around) >= 2
+
+
+def says_sample(value: Json) -> bool:
+    """Say whether a text that holds JSON has the marker of a sample finding."""
+    return isinstance(value, str) and '"sample"' in value and is_true(obj(embedded(value)).get("sample"))
 
 
 def fold(value: Json, depth: int = 0) -> Json:
@@ -97,25 +93,32 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     if not isinstance(detail.get("service"), dict):
         detail = obj({"folded": fold(detail)}, "folded")
     service, resource = obj(detail, "service"), obj(detail, "resource")
-    named, account, region, kind, name, updated, sequence = fields(
-        detail, "arn", "accountId", "region", "type", "id", "updatedAt", "associatedAttackSequenceArn"
+    named, account, region, kind, name, updated = fields(
+        detail, "arn", "accountId", "region", "type", "id", "updatedAt"
     )
-    count, role, feature = fields(service, "count", "resourceRole", "featureName")
     arn = named.split(":")
     account = account or around.account or (arn[4] if len(arn) > 5 else "")
     region = (region or around.region or (arn[3] if len(arn) > 5 else "")).lower()
-    kind = _type(kind)
+    purpose, colon, about = kind.partition(":")
+    if " " in about and "/" not in about:  # one sender writes a space where GuardDuty has a slash
+        about = about.replace(" ", "/", 1)
+        kind = purpose + colon + about
     name = name or digest(detail, around.seed)
     subject = identity("guardduty", account, region, name)
     muted = is_true(service.get("archived"))
     principal = _principal(resource, service)
     resources = tuple({found.id: found for found in every_resource(resource, service, region)}.values())
-    call = obj(service, "action", "awsApiCallAction")
-    api, api_service = fields(call, "api", "serviceName")
-    created, resource_type = moment(detail.get("createdAt")), text(resource, "resourceType")
-    affected = _service(kind, resource_type)
+    created, severity = moment(detail.get("createdAt")), number(detail.get("severity"))
+    affected = _SERVICES.get(about.partition("/")[0].lower()) or _SERVICES_BY_TYPE.get(
+        text(resource, "resourceType"), "GuardDuty"
+    )
+    began, info = moment(service.get("eventFirstSeen")), obj(service, "additionalInfo")
+    if began is None and "detection" in service:  # a sequence began with the first of its signals
+        signals = objects(service, "detection", "sequence", "signals")
+        seen = [moment(signal.get("firstSeenAt"), signal.get("createdAt")) for signal in signals]
+        began = min((found for found in seen if found), default=None)
     return Signal(
-        id=identity(subject, updated, count, "archived" if muted else ""),
+        id=identity(subject, updated, text(service, "count"), "archived" if muted else ""),
         subject=subject,
         kind=SignalKind.FINDING,
         provider="aws",
@@ -127,62 +130,64 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         region=region,
         account=account,
         tenant=around.tenant,
-        severity=_severity(detail.get("severity")),
+        severity=None if severity is None else min(max(severity, 0.0), 10.0),
         status=SignalStatus.RESOLVED if muted else SignalStatus.OPEN,
-        started_at=_first_seen(service) or created,
+        started_at=began or created,
         detected_at=created or moment(around.time),
         updated_at=moment(detail.get("updatedAt"), service.get("eventLastSeen"), around.time),
         resources=resources,
         principal=principal,
-        is_test=_is_sample(service),
+        # The marker stands beside the value, or only inside it.
+        is_test=is_true(info.get("sample")) or says_sample(info.get("value")),
         is_muted=muted,
         has_answers=True,
         is_security_finding=True,
         service_keys=keys_of(affected),
-        facts=known(
-            resourceType=resource_type,
-            resourceRole=role,
-            actionType=text(obj(service, "action"), "actionType"),
-            api=api,
-            apiService=api_service,
-            remoteIp=_remote_ip(service),
-            featureName=feature,
-            count=number(service.get("count")),
-            associatedAttackSequenceArn=sequence,
-            access_key_id=principal.access_key_id,
-            user_name=principal.name,
-            buckets=unique(bucket_name(found) for found in resources if found.type == "S3Bucket"),
-            kubernetesUser=text(obj(resource, "kubernetesDetails", "kubernetesUserDetails"), "username"),
-            databaseUser=text(obj(resource, "rdsDbUserDetails"), "user"),
-            threats=unique(_threats(service)),
-            **_sequence(service),
-        ),
+        facts=_facts(detail, service, resource, resources, principal),
     )
 
 
-def _service(kind: str, resource_type: str) -> str:
-    named = kind.partition(":")[2].partition("/")[0].lower()
-    return _SERVICES.get(named) or _SERVICES_BY_TYPE.get(resource_type, "GuardDuty")
-
-
-def _type(kind: str) -> str:
-    """One sender writes a space where GuardDuty has a slash."""
-    head, colon, tail = kind.partition(":")
-    return head + colon + tail.replace(" ", "/", 1) if " " in tail and "/" not in tail else kind
-
-
-def _severity(value: object) -> float | None:
-    found = number(value)
-    return None if found is None else min(max(found, 0.0), 10.0)
-
-
-def _is_sample(service: Obj) -> bool:
-    """Find the sample marker, which stands beside the value or only inside it, as JSON in a string."""
-    info = obj(service, "additionalInfo")
-    if is_true(info.get("sample")):
-        return True
-    value = info.get("value")
-    return isinstance(value, str) and '"sample"' in value and is_true(obj(embedded(value)).get("sample"))
+def _facts(
+    detail: Obj, service: Obj, resource: Obj, resources: tuple[Resource, ...], principal: Principal
+) -> Obj:
+    role, feature = fields(service, "resourceRole", "featureName")
+    action = obj(service, "action")
+    api, api_service = fields(obj(action, "awsApiCallAction"), "api", "serviceName")
+    threats = objects(service, "malwareScanDetails", "threats") if "malwareScanDetails" in service else []
+    if scan := service.get("ebsVolumeScanDetails"):
+        threats += objects(scan, "scanDetections", "threatDetectedByName", "threatNames")
+    facts = known(
+        resourceType=text(resource, "resourceType"),
+        resourceRole=role,
+        actionType=text(action, "actionType"),
+        api=api,
+        apiService=api_service,
+        remoteIp=_remote_ip(service),
+        featureName=feature,
+        count=number(service.get("count")),
+        associatedAttackSequenceArn=text(detail, "associatedAttackSequenceArn"),
+        access_key_id=principal.access_key_id,
+        user_name=principal.name,
+        buckets=unique(bucket_name(found) for found in resources if found.type == "S3Bucket"),
+        kubernetesUser=text(obj(resource, "kubernetesDetails", "kubernetesUserDetails"), "username"),
+        databaseUser=text(obj(resource, "rdsDbUserDetails"), "user"),
+        threats=unique(text(threat, "name") for threat in threats),
+    )
+    if "detection" not in service:
+        return facts
+    # An attack sequence tells, beside its resources, its signals, its tactics, and the actors' keys.
+    sequence = obj(service, "detection", "sequence")
+    tactics = [
+        name
+        for item in objects(sequence, "sequenceIndicators")
+        if text(item, "key") == "ATTACK_TACTIC"
+        for name in texts(item, "values")
+    ]
+    return facts | known(
+        sequenceSignals=unique(text(signal, "name") for signal in objects(sequence, "signals")),
+        tactics=unique(tactics),
+        actorKeys=unique(text(obj(actor, "user"), "credentialUid") for actor in objects(sequence, "actors")),
+    )
 
 
 def _principal(resource: Obj, service: Obj) -> Principal:
@@ -204,17 +209,6 @@ def _principal(resource: Obj, service: Obj) -> Principal:
     )
 
 
-def _threats(service: Obj) -> Iterator[str]:
-    """Yield the names of the malware that was found, on volumes, in objects or in backups."""
-    if "malwareScanDetails" in service:
-        for item in objects(service, "malwareScanDetails", "threats"):
-            yield text(item, "name")
-    if "ebsVolumeScanDetails" in service:
-        detections = obj(service, "ebsVolumeScanDetails", "scanDetections")
-        for item in objects(detections, "threatDetectedByName", "threatNames"):
-            yield text(item, "name")
-
-
 def _remote_ip(service: Obj) -> str:
     """Return where it came from: the action says it, or the endpoints of a sequence."""
     for part in obj(service, "action").values():
@@ -226,32 +220,3 @@ def _remote_ip(service: Obj) -> str:
         if text(endpoint, "ip"):
             return text(endpoint, "ip")
     return ""
-
-
-def _sequence(service: Obj) -> Obj:
-    """Return what an attack sequence tells beside its resources: signals, tactics, and the actors' keys."""
-    if "detection" not in service:
-        return {}
-    found = obj(service, "detection", "sequence")
-    if not found:
-        return {}
-    indicators = objects(found, "sequenceIndicators")
-    tactics = [
-        name for item in indicators if text(item, "key") == "ATTACK_TACTIC" for name in texts(item, "values")
-    ]
-    return known(
-        sequenceSignals=unique(text(signal, "name") for signal in objects(found, "signals")),
-        tactics=unique(tactics),
-        actorKeys=unique(text(obj(actor, "user"), "credentialUid") for actor in objects(found, "actors")),
-    )
-
-
-def _first_seen(service: Obj) -> datetime | None:
-    """Return when it began; a sequence began with the first of its signals."""
-    if "detection" not in service:
-        return moment(service.get("eventFirstSeen"))
-    signals = objects(service, "detection", "sequence", "signals")
-    seen = [
-        found for signal in signals if (found := moment(signal.get("firstSeenAt"), signal.get("createdAt")))
-    ]
-    return moment(service.get("eventFirstSeen")) or min(seen, default=None)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from twokey.core.errors import Json
-from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Principal, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
 from twokey.providers.aws.resource_types import resource_of
 from twokey.providers.aws.service_names import keys_of
@@ -20,6 +18,7 @@ from twokey.providers.reading import (
     moment,
     obj,
     objects,
+    once,
     plain,
     text,
     texts,
@@ -44,98 +43,110 @@ def is_event(detail: Obj) -> bool:
 
 def event(detail: Obj, around: Envelope) -> Signal:
     """Read one event; whatever is missing stays empty."""
-    detail = _flat(detail)
+    if (inner := obj(detail, "event")) and "eventTypeCode" not in detail:
+        detail = {**detail, **inner}  # the API's {event, eventDescription, eventMetadata}
     code, category = text(detail, "eventTypeCode"), text(detail, "eventTypeCategory")
     category = _CATEGORIES.get(category.lower(), category)
     arn = text(detail, "eventArn", "arn")
     scope = text(detail, "eventScopeCode").upper()
-    account, key = _account(detail, around)
-    subject = _subject(detail, arn, code, account, around)
-    description, service = _description(detail), _service(detail, code)
-    principal = _principal(detail, key)
-    resources = tuple(_resources(detail, around))
-    metadata = obj(detail, "eventMetadata")
+    account, principal = _whose(detail, around)
+    subject, name = _identities(detail, arn, code, account, around)
+    description = _description(detail)
+    words = code.removeprefix("AWS_").replace("_", " ").capitalize()
+    first = plain(description.partition("\n")[0], 160)
+    service = (text(detail, "service") or code.removeprefix("AWS_").partition("_")[0]).upper()
+    parts = arn.split(":")
+    from_arn = parts[3] if len(parts) > 5 and parts[2] == "health" else ""
+    # An issue may be over in its text while its status still says open; an end time alone is a plan.
+    is_over = text(detail, "statusCode").lower() == "closed" or (
+        category == "issue" and text(detail, "endTime") and "[RESOLVED]" in description[:2000]
+    )
+    entities = once(text(item, "entityValue", "entityArn") for item in objects(detail, "affectedEntities"))
+    affected = [*entities, *(found for found in around.resources if found not in entities)]
+    at = text(detail, "eventRegion").lower()
     return Signal(
-        id=_message(detail, subject, account, around),
+        id=name,
         subject=subject,
         kind=SignalKind.EVENT,
         provider="aws",
         family="health",
         type=code,
-        title=_title(description, code),
+        # The code in words stands first: the description does not always say what it is about.
+        title=(f"{words}: {first}" if words and first else words or first or "AWS Health event")[:TITLE],
         description=plain(description),
         service=service,
-        region=_region(detail, arn, around),
+        # The envelope's Region is where the event was delivered, not where the trouble is: it comes last.
+        region=(text(detail, "eventRegion", "region") or from_arn or around.region).lower(),
         account=account,
         tenant=around.tenant,
-        status=_status(detail, category, description),
+        status=SignalStatus.RESOLVED if is_over else SignalStatus.OPEN,
         started_at=moment(detail.get("startTime")),
         detected_at=moment(around.time, detail.get("lastUpdatedTime"), detail.get("startTime")),
         updated_at=moment(detail.get("lastUpdatedTime"), around.time, detail.get("startTime")),
         ended_at=moment(detail.get("endTime")),
-        resources=resources,
+        resources=tuple(resource_of(found, _resource_type(found), at) for found in affected),
         principal=principal,
         tracking_id=arn,
         has_answers=True,
         is_account_specific=scope == "ACCOUNT_SPECIFIC",
         speaks_for_provider=True,
         service_keys=keys_of(service),
-        facts=known(
-            eventTypeCategory=category,
-            eventScopeCode=scope,
-            detailType=around.detail_type,
-            statusCode=text(detail, "statusCode"),
-            actionability=text(detail, "actionability").upper(),
-            personas=unique(texts(detail, "personas")),
-            page=text(detail, "page"),
-            totalPages=text(detail, "totalPages"),
-            isBackup=is_true(detail.get("backupEvent")),
-            endTime=_iso(detail.get("endTime")),
-            publicKey=text(metadata, "publicKey"),
-            exposedUrl=text(metadata, "exposedUrl"),
-            access_key_id=principal.access_key_id,
-            user_name=principal.name,
-        ),
+        facts=known(eventTypeCategory=category, eventScopeCode=scope, **_facts(detail, around, principal)),
     )
 
 
-def _flat(detail: Obj) -> Obj:
-    """Return the API's {event, eventDescription, eventMetadata} in the flat shape of EventBridge."""
-    inner = obj(detail, "event")
-    if not inner or "eventTypeCode" in detail:
-        return detail
-    return {**detail, **inner}
+def _facts(detail: Obj, around: Envelope, principal: Principal) -> Obj:
+    metadata = obj(detail, "eventMetadata")
+    ended = moment(detail.get("endTime"))
+    return known(
+        detailType=around.detail_type,
+        statusCode=text(detail, "statusCode"),
+        actionability=text(detail, "actionability").upper(),
+        personas=unique(texts(detail, "personas")),
+        page=text(detail, "page"),
+        totalPages=text(detail, "totalPages"),
+        isBackup=is_true(detail.get("backupEvent")),
+        endTime=ended.isoformat() if ended else "",
+        publicKey=text(metadata, "publicKey"),
+        exposedUrl=text(metadata, "exposedUrl"),
+        access_key_id=principal.access_key_id,
+        user_name=principal.name,
+    )
 
 
-def _account(detail: Obj, around: Envelope) -> tuple[str, str]:
-    """Return the account and, where a sender put an access key id in its place, that key."""
-    affected = text(detail, "affectedAccount", "awsAccountId")
-    if _KEY.fullmatch(affected):
-        return around.account, affected
-    return affected or around.account, ""
+def _whose(detail: Obj, around: Envelope) -> tuple[str, Principal]:
+    """Return the account, and whose key was exposed: the metadata says it, an entity, or the account's place."""
+    account, key = text(detail, "affectedAccount", "awsAccountId"), ""
+    if _KEY.fullmatch(account):  # some senders put the key's id there
+        account, key = "", account
+    metadata = obj(detail, "eventMetadata")
+    entities = (text(item, "entityValue") for item in objects(detail, "affectedEntities"))
+    named = text(metadata, "publicKey", "accessKeyId", "accessKey")
+    found = named or key or next((item for item in entities if _KEY.fullmatch(item)), "")
+    name = text(metadata, "userName", "username")
+    return account or around.account, Principal(
+        name=name, type="IAMUser" if name else "", access_key_id=found
+    )
 
 
-def _subject(detail: Obj, arn: str, code: str, account: str, around: Envelope) -> str:
-    """An event ARN is not unique per account: account-specific events of two accounts are two matters."""
-    if not arn:
-        return identity(
-            "health",
-            code or "event",
-            text(detail, "startTime") or digest(detail, around.seed),
-            account,
-        )
+def _identities(detail: Obj, arn: str, code: str, account: str, around: Envelope) -> tuple[str, str]:
+    """Return the subject and the message's own id.
+
+    An event ARN is not unique per account: account-specific events of two accounts are two matters. Backup
+    copies have the same id as the original; the pages of one message do not.
+    """
     scope = text(detail, "eventScopeCode").upper()
-    is_public = scope == "PUBLIC" or (not scope and code.endswith(_PUBLIC_CODE))
-    return identity("health", arn) if is_public else identity("health", arn, account)
-
-
-def _message(detail: Obj, subject: str, account: str, around: Envelope) -> str:
-    """Backup copies have the same id as the original; the pages of one message do not."""
-    communication = text(detail, "communicationId")
-    if communication:
-        return identity("health", communication, account, text(detail, "page") or "1")
+    if not arn:
+        began = text(detail, "startTime") or digest(detail, around.seed)
+        subject = identity("health", code or "event", began, account)
+    elif scope == "PUBLIC" or (not scope and code.endswith(_PUBLIC_CODE)):
+        subject = identity("health", arn)
+    else:
+        subject = identity("health", arn, account)
+    if communication := text(detail, "communicationId"):
+        return subject, identity("health", communication, account, text(detail, "page") or "1")
     updated = text(detail, "lastUpdatedTime")
-    return identity(subject, updated, text(detail, "statusCode"), digest(detail, around.seed))
+    return subject, identity(subject, updated, text(detail, "statusCode"), digest(detail, around.seed))
 
 
 def _description(detail: Obj) -> str:
@@ -150,58 +161,6 @@ def _description(detail: Obj) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _title(description: str, code: str) -> str:
-    """Return the code in words: the description does not always say what it is about."""
-    words = code.removeprefix("AWS_").replace("_", " ").capitalize()
-    first = plain(description.partition("\n")[0], 160)
-    return f"{words}: {first}"[:TITLE] if words and first else (words[:TITLE] or first or "AWS Health event")
-
-
-def _service(detail: Obj, code: str) -> str:
-    """Return the service; the code names it where the field is missing."""
-    found = text(detail, "service")
-    return (found or code.removeprefix("AWS_").partition("_")[0]).upper()
-
-
-def _region(detail: Obj, arn: str, around: Envelope) -> str:
-    """The envelope's Region is where the event was delivered, not where the trouble is: it comes last."""
-    parts = arn.split(":")
-    from_arn = parts[3] if len(parts) > 5 and parts[2] == "health" else ""
-    return (text(detail, "eventRegion", "region") or from_arn or around.region).lower()
-
-
-def _status(detail: Obj, category: str, description: str) -> SignalStatus:
-    """An issue may be over in its text while its status still says open; an end time alone is a plan."""
-    if text(detail, "statusCode").lower() == "closed":
-        return SignalStatus.RESOLVED
-    if category == "issue" and text(detail, "endTime") and "[RESOLVED]" in description[:2000]:
-        return SignalStatus.RESOLVED
-    return SignalStatus.OPEN
-
-
-def _principal(detail: Obj, key: str) -> Principal:
-    """Return whose key was exposed, as risk events tell in their metadata or as an entity."""
-    metadata = obj(detail, "eventMetadata")
-    entities = (text(item, "entityValue") for item in objects(detail, "affectedEntities"))
-    named = text(metadata, "publicKey", "accessKeyId", "accessKey")
-    found = named or key or next((item for item in entities if _KEY.fullmatch(item)), "")
-    name = text(metadata, "userName", "username")
-    return Principal(name=name, type="IAMUser" if name else "", access_key_id=found)
-
-
-def _resources(detail: Obj, around: Envelope) -> Iterator[Resource]:
-    seen = set()
-    for item in objects(detail, "affectedEntities"):
-        found = text(item, "entityValue", "entityArn")
-        if found and found not in seen:
-            seen.add(found)
-            yield resource_of(found, _resource_type(found), text(detail, "eventRegion").lower())
-    for found in around.resources:
-        if found not in seen:
-            seen.add(found)
-            yield resource_of(found, _resource_type(found), text(detail, "eventRegion").lower())
-
-
 def _resource_type(found: str) -> str:
     if found.startswith("i-") or ":instance/" in found:
         return "Instance"
@@ -210,11 +169,6 @@ def _resource_type(found: str) -> str:
     if found.startswith("arn:aws:s3:::"):
         return "S3Bucket"
     return "AccessKey" if _KEY.fullmatch(found) else ""
-
-
-def _iso(value: Json) -> str:
-    found = moment(value)
-    return found.isoformat() if found else ""
 
 
 def is_status_record(detail: Obj) -> bool:

@@ -40,7 +40,40 @@ def is_event(detail: Obj) -> bool:
 def event(detail: Obj, around: Envelope) -> Signal:
     """Read one event: a finding of any class, or an activity."""
     class_uid = int(number(detail.get("class_uid")) or 0)
-    return _finding(detail, around, class_uid) if 2000 <= class_uid < 3000 else _activity(detail, around)
+    if 2000 <= class_uid < 3000:
+        return _finding(detail, around, class_uid)
+    cloud = _cloud(detail)
+    operation = text(obj(detail, "api"), "operation") or text(detail, "activity_name", "type_name")
+    source = text(obj(detail, "api", "service"), "name")
+    service = source.partition(".")[0]
+    uid = text(obj(detail, "metadata"), "uid") or digest(detail, around.seed)
+    subject = identity("cloudtrail", uid)
+    return Signal(
+        id=subject,
+        subject=subject,
+        kind=SignalKind.EVENT,
+        provider=cloud,
+        family="cloudtrail",
+        type=operation,
+        title=f"{operation} {source}".strip()[:TITLE],
+        service=service,
+        region=_region(detail, around),
+        account=_account(detail) or around.account,
+        tenant=around.tenant,
+        started_at=_when(detail, "time"),
+        detected_at=_when(detail, "time"),
+        updated_at=_when(detail, "time"),
+        resources=_resources(detail, cloud),
+        principal=_principal(detail),
+        has_answers=cloud == "aws",
+        service_keys=keys_of(service),
+        facts=known(
+            class_uid=number(detail.get("class_uid")),
+            className=text(detail, "class_name"),
+            product=text(obj(detail, "metadata", "product"), "name"),
+            eventSource=source,
+        ),
+    )
 
 
 def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
@@ -104,41 +137,6 @@ def _finding(detail: Obj, around: Envelope, class_uid: int) -> Signal:
                 for found in resources
                 if found.type == "AwsS3Bucket" or found.id.startswith("arn:aws:s3:::")
             ),
-        ),
-    )
-
-
-def _activity(detail: Obj, around: Envelope) -> Signal:
-    cloud = _cloud(detail)
-    operation = text(obj(detail, "api"), "operation") or text(detail, "activity_name", "type_name")
-    source = text(obj(detail, "api", "service"), "name")
-    service = source.partition(".")[0]
-    uid = text(obj(detail, "metadata"), "uid") or digest(detail, around.seed)
-    subject = identity("cloudtrail", uid)
-    return Signal(
-        id=subject,
-        subject=subject,
-        kind=SignalKind.EVENT,
-        provider=cloud,
-        family="cloudtrail",
-        type=operation,
-        title=f"{operation} {source}".strip()[:TITLE],
-        service=service,
-        region=_region(detail, around),
-        account=_account(detail) or around.account,
-        tenant=around.tenant,
-        started_at=_when(detail, "time"),
-        detected_at=_when(detail, "time"),
-        updated_at=_when(detail, "time"),
-        resources=_resources(detail, cloud),
-        principal=_principal(detail),
-        has_answers=cloud == "aws",
-        service_keys=keys_of(service),
-        facts=known(
-            class_uid=number(detail.get("class_uid")),
-            className=text(detail, "class_name"),
-            product=text(obj(detail, "metadata", "product"), "name"),
-            eventSource=source,
         ),
     )
 

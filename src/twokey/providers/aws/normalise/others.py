@@ -27,8 +27,13 @@ def event(unit: Unit) -> Signal:
     """Read anything: what it says about itself, and nothing that it does not say."""
     detail, around = unit.detail, unit.envelope
     kind, service = _kind(unit)
-    state = _state(detail)
-    name = identity("other", around.source or service, around.account, _name(unit))
+    state = text(detail, "NewStateValue", "state", "status", "lastStatus", "complianceType", "StatusCode")
+    state = state or text(obj(detail, "state"), "value")
+    state = state or text(obj(detail, "newEvaluationResult"), "complianceType")
+    content = digest([detail, unit.message], around.seed)
+    own = identity(around.id, content) if around.id else content  # a retry keeps both
+    name = identity("other", around.source or service, around.account, own)
+    parts = text(detail, "AlarmArn").split(":")
     alarm = text(detail, "AlarmArn", "AlarmName", "alarmName")
     subject = identity("other", "alarm", around.region, around.account, alarm) if alarm else name
     severity, is_alarm = number(detail.get("severity")), kind in _ALARMS
@@ -45,7 +50,8 @@ def event(unit: Unit) -> Signal:
             unit.message.strip() or text(detail, "message", "Event Message", "Description")
         )[:DESCRIPTION],
         service=service,
-        region=(around.region or _alarm_region(detail)).lower(),
+        # An alarm's ARN has the Region's code; its Region field has a name for people.
+        region=(around.region or (parts[3] if len(parts) > 5 else "")).lower(),
         account=text(detail, "accountId", "AWSAccountId") or around.account,
         tenant=around.tenant,
         severity=severity if severity is not None and 0 <= severity <= 10 else None,
@@ -85,13 +91,6 @@ def _watched(detail: Obj) -> tuple[str, ...]:
     return once(one.removeprefix("AWS/") for one in named if one.startswith("AWS/"))
 
 
-def _name(unit: Unit) -> str:
-    """Return what identifies it: the event's or the message's id, with what it says; a retry keeps both."""
-    around = unit.envelope
-    content = digest([unit.detail, unit.message], around.seed)
-    return identity(around.id, content) if around.id else content
-
-
 def _kind(unit: Unit) -> tuple[str, str]:
     detail, around = unit.detail, unit.envelope
     if around.detail_type:
@@ -105,28 +104,13 @@ def _kind(unit: Unit) -> tuple[str, str]:
         return ("RDS Notification", "RDS") if is_database else ("DMS Notification", "DMS")
     if "anomalyId" in detail and "monitorArn" in detail:
         return "Cost Anomaly Notification", "Billing"
-    if unit.message:
-        return _text_kind(unit)
-    return "Unknown document", ""
-
-
-def _text_kind(unit: Unit) -> tuple[str, str]:
-    """Texts over SNS are told apart by their subject and attributes, which the sending service sets."""
-    around = unit.envelope
+    if not unit.message:
+        return "Unknown document", ""
+    # Texts over SNS are told apart by their subject and attributes, which the sending service sets.
     subject = around.subject.lower()
     if "aws backup" in subject or "BACKUP_JOB" in unit.message or "RecoveryPoint" in around.attributes:
         return "Backup Notification", "Backup"
-    if "budget" in subject:
-        return "Budget Notification", "Budgets"
-    return "Text message", "SNS"
-
-
-def _state(detail: Obj) -> str:
-    """Return what changed to what, from the places where senders put it."""
-    found = text(detail, "NewStateValue", "state", "status", "lastStatus", "complianceType", "StatusCode")
-    if found:
-        return found
-    return text(obj(detail, "state"), "value") or text(obj(detail, "newEvaluationResult"), "complianceType")
+    return ("Budget Notification", "Budgets") if "budget" in subject else ("Text message", "SNS")
 
 
 def _title(unit: Unit, kind: str, state: str) -> str:
@@ -135,9 +119,3 @@ def _title(unit: Unit, kind: str, state: str) -> str:
     first = unit.message.strip().partition("\n")[0]
     words = ": ".join(part for part in (kind, named or around.subject or first, state) if part)
     return shortened(words, TITLE)
-
-
-def _alarm_region(detail: Obj) -> str:
-    """An alarm's ARN has the Region's code; its Region field has a name for people."""
-    parts = text(detail, "AlarmArn").split(":")
-    return parts[3] if len(parts) > 5 else ""

@@ -39,13 +39,20 @@ _OFF = {
 
 def meaning(name: str, asked: Obj, account: str, caller: str) -> Obj:
     """Return the facts of one request; what is not so is not among them."""
-    documents = [asked[key] for key in _DOCUMENTS if asked.get(key)] + list(_attributes(asked))
-    shared = [*_shared_with(asked), *_granted_function(name, asked)]
+    documents = [asked[key] for key in _DOCUMENTS if asked.get(key)]
+    attributes = obj(asked, "attributes")  # queues and topics take a policy as an attribute
+    documents += [attributes[key] for key in ("Policy", "policy") if key in attributes]
+    if text(asked, "attributeName") == "Policy":
+        documents.append(asked.get("attributeValue"))
+    shared = list(_shared_with(name, asked))
     blocks = obj(asked, "PublicAccessBlockConfiguration").values()
     outside = others(shared, account)
     for document in documents:
         outside += [other for other in outsiders(document, account) if other not in outside]
     arn = text(asked, "policyArn")
+    ingress = (asked, *objects(asked, "ipPermissions", "items"))
+    opens = name == "AuthorizeSecurityGroupIngress" and any(map(_opens_admin_port, ingress))
+    archives = name in ("CreateFilter", "UpdateFilter") and text(asked, "action").upper() == "ARCHIVE"
     return known(
         policyArn=arn,
         policyName=text(asked, "policyName"),
@@ -53,8 +60,8 @@ def meaning(name: str, asked: Obj, account: str, caller: str) -> Obj:
         isPublic=_yes(_is_public(asked, shared) or any(map(allows_everybody, documents))),
         outsiders=unique(outside),
         opensPublicAccess=_yes(any(value is False for value in blocks)),
-        opensRemoteAdmin=_yes(_opens_admin_port(name, asked)),
-        turnsOff=_yes(_turns_off(name, asked)),
+        opensRemoteAdmin=_yes(opens),
+        turnsOff=_yes(archives or any(asked.get(field) is False for field in _OFF.get(name, ()))),
         versioning=text(obj(asked, "VersioningConfiguration"), "Status"),
         expiresInDays=_soonest_expiry(asked),
         keyStatus=text(asked, "status") if name == "UpdateAccessKey" else "",
@@ -69,31 +76,18 @@ def _yes(found: bool) -> Json:
     return True if found else None
 
 
-def _attributes(asked: Obj) -> Iterator[Json]:
-    """Yield policies that queues and topics take as an attribute."""
-    attributes = obj(asked, "attributes")
-    yield from (attributes[name] for name in ("Policy", "policy") if name in attributes)
-    if text(asked, "attributeName") == "Policy":
-        yield asked.get("attributeValue")
-
-
-def _shared_with(asked: Obj) -> Iterator[str]:
-    """Yield with whom an image or a snapshot is shared: accounts, or `all`."""
+def _shared_with(name: str, asked: Obj) -> Iterator[str]:
+    """Yield with whom an image or a snapshot is shared, or who may call a function: accounts, or `all` or `*`."""
     for part in ("launchPermission", "createVolumePermission"):
         for item in objects(asked, part, "add", "items"):
             yield text(item, "userId", "group", "organizationArn")
     if text(asked, "attributeName") == "restore":
         yield from texts(asked, "valuesToAdd")
-
-
-def _granted_function(name: str, asked: Obj) -> Iterator[str]:
-    """Yield who may call a function; names of its operations end with the API's date."""
+    # Names of Lambda's operations end with the API's date.
     if name.startswith("AddPermission"):
         yield text(asked, "principal")
-    if (
-        name.startswith(("CreateFunctionUrlConfig", "UpdateFunctionUrlConfig"))
-        and text(asked, "authType") == "NONE"
-    ):
+    is_url = name.startswith(("CreateFunctionUrlConfig", "UpdateFunctionUrlConfig"))
+    if is_url and text(asked, "authType") == "NONE":
         yield "*"
 
 
@@ -109,31 +103,17 @@ def _is_public(asked: Obj, shared: list[str]) -> bool:
     return False
 
 
-def _opens_admin_port(name: str, asked: Obj) -> bool:
-    if name != "AuthorizeSecurityGroupIngress":
-        return False
-    listed = objects(asked, "ipPermissions", "items")
-    return any(_is_open_to_the_world(item) and _has_admin_port(item) for item in (asked, *listed))
-
-
-def _is_open_to_the_world(item: Obj) -> bool:
+def _opens_admin_port(item: Obj) -> bool:
+    """Say whether a rule lets the whole world reach a port that machines are administered by."""
     ranges = [text(item, "cidrIp"), text(item, "cidrIpv6")]
     ranges += [text(part, "cidrIp") for part in objects(item, "ipRanges", "items")]
     ranges += [text(part, "cidrIpv6") for part in objects(item, "ipv6Ranges", "items")]
-    return any(found.endswith("/0") for found in ranges)
-
-
-def _has_admin_port(item: Obj) -> bool:
+    if not any(found.endswith("/0") for found in ranges):
+        return False
     if text(item, "ipProtocol") == "-1":
         return True
     first, last = number(item.get("fromPort")), number(item.get("toPort"))
     return first is not None and last is not None and any(first <= port <= last for port in _ADMIN_PORTS)
-
-
-def _turns_off(name: str, asked: Obj) -> bool:
-    if name in ("CreateFilter", "UpdateFilter"):
-        return text(asked, "action").upper() == "ARCHIVE"
-    return any(asked.get(field) is False for field in _OFF.get(name, ()))
 
 
 def _soonest_expiry(asked: Obj) -> Json:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from twokey.core.signals import Principal, Resource, Signal, SignalKind, SignalStatus
+from twokey.core.signals import Principal, Signal, SignalKind, SignalStatus
 from twokey.providers.aws.normalise.envelopes import Envelope
+from twokey.providers.aws.normalise.guardduty import says_sample
 from twokey.providers.aws.resource_types import resource_of
 from twokey.providers.aws.service_names import keys_of
 from twokey.providers.reading import (
@@ -13,7 +12,6 @@ from twokey.providers.reading import (
     TITLE,
     Obj,
     digest,
-    embedded,
     identity,
     is_true,
     items,
@@ -37,6 +35,7 @@ _BANDS = {
 }
 _KEY_ID = "AWS::IAM::AccessKey:"
 _GUARDDUTY = "aws/guardduty/service/"
+_INFO = (_GUARDDUTY + "additionalInfo/value", "additionalInfo")
 
 
 def is_finding(detail: Obj) -> bool:
@@ -52,18 +51,29 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     product_arn = text(detail, "ProductArn")
     product = text(detail, "ProductName") or text(fields, "aws/securityhub/ProductName")
     arn = product_arn.split(":")
-    resources = tuple(_resources(detail))
-    region = _region(detail, arn, resources, around)
+    listed = objects(detail, "Resources")
+    resources = tuple(
+        resource_of(text(item, "Id"), text(item, "Type"), text(item, "Region").lower())
+        for item in listed
+        if text(item, "Id")
+    )
+    region = text(detail, "Region") or (arn[3] if len(arn) > 5 else "")
+    region = region or next((found.region for found in resources if found.region), "") or around.region
+    region = region.lower()
     account = text(detail, "AwsAccountId") or around.account
     name = text(detail, "Id") or digest(detail, around.seed)
     subject = identity("securityhub", product_arn, name)
     updated = text(detail, "UpdatedAt")
-    workflow = _workflow(detail)
+    # The status that people set; WorkflowState is its retired form, for where the new one is missing.
+    workflow = (text(obj(detail, "Workflow"), "Status") or text(detail, "WorkflowState")).upper()
     state = text(detail, "RecordState").upper()
     archived = state == "ARCHIVED" or is_true(fields.get(_GUARDDUTY + "archived"))
     types = texts(detail, "Types") or texts(detail, "FindingProviderFields", "Types")
     guardduty = product_arn.lower().endswith("product/aws/guardduty") or product.lower() == "guardduty"
-    principal, affected = _principal(detail), _service(resources, product)
+    is_sample = is_true(detail.get("Sample")) or is_true(fields.get(_GUARDDUTY + "additionalInfo/sample"))
+    principal = _principal(listed)
+    services = (service_of(found.type) for found in resources)
+    affected = next((service for service in services if service), "") or product or "Security Hub"
     return Signal(
         id=identity(subject, updated or digest(detail, around.seed), workflow, state),
         subject=subject,
@@ -84,7 +94,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
         updated_at=moment(detail.get("UpdatedAt"), detail.get("LastObservedAt")),
         resources=resources,
         principal=principal,
-        is_test=is_true(detail.get("Sample")) or _is_guardduty_sample(fields),
+        is_test=is_sample or any(says_sample(fields.get(name)) for name in _INFO),
         is_muted=archived or workflow in ("SUPPRESSED", "RESOLVED"),
         has_answers=True,
         is_security_finding=True,
@@ -94,13 +104,7 @@ def finding(detail: Obj, around: Envelope) -> Signal:
             product=product or product_arn.rpartition("/")[2],
             isGuardDuty=guardduty,
             Types=unique(types),
-            complianceStatus=text(obj(detail, "Compliance"), "Status").upper(),
-            control=_control(detail, fields),
-            GeneratorId=text(detail, "GeneratorId"),
-            workflowStatus=workflow,
-            RecordState=state,
-            hasVulnerabilities=bool(items(detail, "Vulnerabilities")),
-            hasMalware=bool(items(detail, "Malware")),
+            **_facts(detail, fields, workflow, state),
             actionName=text(obj(around.document, "detail"), "actionName"),
             same_as=guardduty_subject(text(detail, "Id"), account, region) if guardduty else "",
             access_key_id=principal.access_key_id,
@@ -110,41 +114,32 @@ def finding(detail: Obj, around: Envelope) -> Signal:
     )
 
 
-def _region(detail: Obj, arn: list[str], resources: tuple[Resource, ...], around: Envelope) -> str:
-    found = text(detail, "Region") or (arn[3] if len(arn) > 5 else "")
-    return (found or next((item.region for item in resources if item.region), "") or around.region).lower()
-
-
-def _workflow(detail: Obj) -> str:
-    """The status that people set; WorkflowState is its retired form, for where the new one is missing."""
-    found = text(obj(detail, "Workflow"), "Status") or text(detail, "WorkflowState")
-    return found.upper()
+def _facts(detail: Obj, fields: Obj, workflow: str, state: str) -> Obj:
+    compliance, generator = obj(detail, "Compliance"), text(detail, "GeneratorId")
+    return known(
+        complianceStatus=text(compliance, "Status").upper(),
+        control=text(compliance, "SecurityControlId")
+        or text(fields, "ControlId", "RuleId")
+        or generator.rpartition("/")[2],
+        GeneratorId=generator,
+        workflowStatus=workflow,
+        RecordState=state,
+        hasVulnerabilities=bool(items(detail, "Vulnerabilities")),
+        hasMalware=bool(items(detail, "Malware")),
+    )
 
 
 def _type(types: list[str], guardduty: bool) -> str:
     """Return GuardDuty's own name of a finding, which ASFF writes with a dash at the end of a path."""
     first = types[0] if types else ""
-    name = first.rpartition("/")[2]
-    if guardduty and ":" in name:
-        purpose, _, rest = name.partition(":")
-        return f"{purpose}:{rest.replace('-', '/', 1)}"
-    return first
+    purpose, colon, rest = first.rpartition("/")[2].partition(":")
+    return f"{purpose}:{rest.replace('-', '/', 1)}" if guardduty and colon else first
 
 
 def guardduty_subject(id: str, account: str, region: str) -> str:
     """Return the subject that the same finding has when GuardDuty sends it directly."""
     name = id.rpartition("/finding/")[2]
     return identity("guardduty", account, region, name) if name else ""
-
-
-def _is_guardduty_sample(fields: Obj) -> bool:
-    if is_true(fields.get(_GUARDDUTY + "additionalInfo/sample")):
-        return True
-    for name in (_GUARDDUTY + "additionalInfo/value", "additionalInfo"):
-        value = fields.get(name)
-        if isinstance(value, str) and '"sample"' in value and is_true(obj(embedded(value)).get("sample")):
-            return True
-    return False
 
 
 def _severity(severity: Obj, provider: Obj) -> float | None:
@@ -159,24 +154,9 @@ def _severity(severity: Obj, provider: Obj) -> float | None:
     return min(max(product, 0.0), 10.0) if product is not None else None
 
 
-def _control(detail: Obj, fields: Obj) -> str:
-    return (
-        text(obj(detail, "Compliance"), "SecurityControlId")
-        or text(fields, "ControlId", "RuleId")
-        or text(detail, "GeneratorId").rpartition("/")[2]
-    )
-
-
-def _resources(detail: Obj) -> Iterator[Resource]:
-    for item in objects(detail, "Resources"):
-        found = text(item, "Id")
-        if found:
-            yield resource_of(found, text(item, "Type"), text(item, "Region").lower())
-
-
-def _principal(detail: Obj) -> Principal:
+def _principal(listed: list[Obj]) -> Principal:
     """Return whose key it was; a user who is merely listed is what a control looked at, not who acted."""
-    for item in objects(detail, "Resources"):
+    for item in listed:
         if text(item, "Type") != "AwsIamAccessKey":
             continue
         more = obj(item, "Details", "AwsIamAccessKey")
@@ -235,11 +215,6 @@ _SERVICES = (
     ("AwsStepFunction", "Step Functions"),
     ("AwsWaf", "WAF"),
 )
-
-
-def _service(resources: tuple[Resource, ...], product: str) -> str:
-    found = (service_of(item.type) for item in resources)
-    return next((name for name in found if name), "") or product or "Security Hub"
 
 
 def service_of(resource_type: str) -> str:

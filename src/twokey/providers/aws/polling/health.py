@@ -51,20 +51,16 @@ def organization_pages(session: AwsSession, public_regions: Iterable[str] = ()) 
         given = {"filter": {"lastUpdatedTime": {"from": since, "to": now}}}
         events = _listed(session, "describe_events_for_organization", "events", **given)
         for event in _wanted(events, regions):
-            places = _affected(session, event)
+            arn = event["arn"]
+            places = [{"eventArn": arn}]
+            if event.get("eventScopeCode") != "PUBLIC":  # a public event is about no account
+                operation = "describe_affected_accounts_for_organization"
+                affected = _listed(session, operation, "affectedAccounts", eventArn=arn)
+                places = [{"eventArn": arn, "awsAccountId": account} for account in sorted(set(affected))]
             bodies = [body for some in _tens(places) for body in _bodies(session, event, some)]
             yield Page(tuple(bodies), _newest([event]))
 
     return asked
-
-
-def _affected(session: AwsSession, event: dict[str, Any]) -> list[dict[str, str]]:
-    """Return an event's place for each affected account; a public event is about no account."""
-    arn = event["arn"]
-    if event.get("eventScopeCode") == "PUBLIC":
-        return [{"eventArn": arn}]
-    found = _listed(session, "describe_affected_accounts_for_organization", "affectedAccounts", eventArn=arn)
-    return [{"eventArn": arn, "awsAccountId": account} for account in sorted(set(found))]
 
 
 def _bodies(session: AwsSession, event: dict[str, Any], places: list[dict[str, str]]) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ import json
 from base64 import b64decode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -43,7 +44,7 @@ class VerifiedMessage:
     topic: Topic
     body: bytes
     identity: bytes
-    confirm: Callable[[], None] | None = None  # what makes the subscription count, where that is asked
+    confirm: Callable[[], object] | None = None  # what makes the subscription count, where that is asked
 
     @property
     def source(self) -> str:
@@ -67,8 +68,12 @@ class SnsListener:
             raise Refused("aws.sns.topic", topic=message["TopicArn"][:300])
         signed = string_to_sign(message)
         self._require_signature(message, topic, signed)
+        confirm = None
+        if message["Type"] == "SubscriptionConfirmation":
+            path = confirmation_path(message["SubscribeURL"], topic, message["Token"])
+            confirm = partial(self._hosts.get, topic.host, path, limit=MAX_BYTES)
         kept = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        return VerifiedMessage(topic, kept, signed, self._confirmation(message, topic))
+        return VerifiedMessage(topic, kept, signed, confirm)
 
     def _require_signature(self, message: dict[str, str], topic: Topic, signed: bytes) -> None:
         algorithm = _HASHES.get(message["SignatureVersion"])
@@ -83,16 +88,6 @@ class SnsListener:
             key.verify(signature, signed, padding.PKCS1v15(), algorithm())
         except InvalidSignature:
             raise Refused("aws.sns.signature", topic=topic.arn, why="signature") from None
-
-    def _confirmation(self, message: dict[str, str], topic: Topic) -> Callable[[], None] | None:
-        if message["Type"] != "SubscriptionConfirmation":
-            return None
-        path = confirmation_path(message["SubscribeURL"], topic, message["Token"])
-
-        def confirm() -> None:
-            self._hosts.get(topic.host, path, limit=MAX_BYTES)
-
-        return confirm
 
 
 def string_to_sign(message: dict[str, str]) -> bytes:

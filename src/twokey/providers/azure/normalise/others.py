@@ -49,7 +49,9 @@ def signal(unit: Unit) -> Signal:
         family="other",
         type=kind,
         title=shortened(": ".join(part for part in (kind, rule, condition) if part), TITLE),
-        description=_description(unit),
+        description=f"could not be read: {unit.fault}"
+        if unit.schema == UNREADABLE
+        else plain(text(unit.essentials, "description", limit=20_000)),
         service=source,
         account=unit.subscription,
         tenant=unit.tenant.lower(),
@@ -75,9 +77,3 @@ def signal(unit: Unit) -> Signal:
             services=[*services],
         ),
     )
-
-
-def _description(unit: Unit) -> str:
-    if unit.schema == UNREADABLE:
-        return f"could not be read: {unit.fault}"
-    return plain(text(unit.essentials, "description", limit=20_000))

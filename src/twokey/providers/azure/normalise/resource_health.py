@@ -102,7 +102,9 @@ def status_signals(unit: Unit) -> Iterator[Signal]:
     """Read one availability status."""
     entry = unit.entry
     properties = obj(entry, "properties") or entry
-    resource = _resource(text(entry, "id"))
+    name = text(entry, "id")
+    cut = name.lower().find(_STATUS_SUFFIX)
+    resource = name if cut < 0 else name[:cut]
     kind = places.resource_type(resource)
     service = places.service(kind)
     state = places.state(text(properties, "availabilityState"))
@@ -128,7 +130,7 @@ def status_signals(unit: Unit) -> Iterator[Signal]:
         description=plain(text(properties, "summary", "detailedStatus", limit=50_000)),
         service=service,
         region=places.region(text(entry, "location")),
-        account=subscription_of(text(entry, "id")) or unit.account.lower(),
+        account=subscription_of(name) or unit.account.lower(),
         tenant=unit.tenant.lower(),
         status=_status("", state),
         started_at=moment(happened),
@@ -156,8 +158,3 @@ def status_signals(unit: Unit) -> Iterator[Signal]:
             ),
         ),
     )
-
-
-def _resource(status_id: str) -> str:
-    cut = status_id.lower().find(_STATUS_SUFFIX)
-    return status_id if cut < 0 else status_id[:cut]

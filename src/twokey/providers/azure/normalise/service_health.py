@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from twokey.core.errors import Json
 from twokey.core.signals import Resource, Signal, SignalKind, SignalStatus
 from twokey.providers.azure.answers import is_root_cause
 from twokey.providers.azure.normalise import places
@@ -80,6 +79,8 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
     affected, where = once(services), once(map(places.region, regions))
     status = value(entry, "status")
     over = stage.lower() in _OVER or status.lower() == "resolved"
+    named = [value(entry, "resourceId"), *texts(unit.essentials, "alertTargetIDs")]
+    targets = [(name, found) for name in dict.fromkeys(named) if (found := places.resource_type(name))]
     return Signal(
         id=identity(subject, stage, communication, subscription),
         subject=subject,
@@ -104,7 +105,7 @@ def entry_signal(unit: Unit, properties: Obj) -> Signal:
         ),
         updated_at=moment(entry.get("submissionTimestamp"), entry.get("eventTimestamp"), entry.get("time")),
         ended_at=moment(properties.get("impactMitigationTime")),
-        resources=_targets(unit),
+        resources=tuple(resource_of(name, found) for name, found in targets),
         tracking_id=tracking,
         is_test=unit.is_made_up or is_test(properties),
         has_answers=True,
@@ -152,12 +153,6 @@ def _one_region(names: list[str]) -> str:
     if len(folded) == 1:
         return folded.pop()
     return "global" if "global" in folded else ""
-
-
-def _targets(unit: Unit) -> tuple[Resource, ...]:
-    named = [value(unit.entry, "resourceId"), *texts(unit.essentials, "alertTargetIDs")]
-    ids = dict.fromkeys(name for name in named if places.resource_type(name))
-    return tuple(resource_of(name, places.resource_type(name)) for name in ids)
 
 
 # the Resource Health API's form
@@ -233,7 +228,12 @@ def _arm_event(unit: Unit, properties: Obj) -> Signal:
         facts=known(
             incidentType=kind,
             status=status,
-            unhealthy=_unhealthy(entry),
+            # those of the resources that are not well at the moment
+            unhealthy=unique(
+                text(item, "resource")
+                for item in objects(entry, "availabilityStatuses")
+                if places.state(text(item, "availabilityState")) in ("Unavailable", "Degraded")
+            ),
             eventSubType=text(properties, "eventSubType"),
             eventTags=unique(tags),
             level=text(properties, "eventLevel", "level"),
@@ -259,15 +259,6 @@ def _impacted(found: Obj) -> tuple[Resource, ...]:
         for item in objects(found, "impactedResources")
     }
     return tuple(found for name, found in named.items() if name)
-
-
-def _unhealthy(entry: Obj) -> list[Json]:
-    """Return those of the resources that are not well at the moment."""
-    return unique(
-        text(item, "resource")
-        for item in objects(entry, "availabilityStatuses")
-        if places.state(text(item, "availabilityState")) in ("Unavailable", "Degraded")
-    )
 
 
 def _emerging(unit: Unit, issue: Obj) -> Signal:
