@@ -42,7 +42,7 @@ def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | N
         if refusal := _refusal(tx, clock, plan, roster, has_begun=has_begun):
             end(tx, plan, PlanState.FAILED if has_begun else PlanState.VOIDED, refusal, clock.now())
             return None
-        return _acquire(tx, store, clock, plan)
+        return _acquire(tx, store, clock, plan, roster)
 
 
 def _refusal(
@@ -64,7 +64,7 @@ def _refusal(
     return None
 
 
-def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
+def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan, roster: Roster | TwokeyError) -> Run:
     earlier, now = tx.get(Execution, plan.id), clock.now()
     fence = earlier.fence + 1 if earlier else 1
     tx.put(replace(earlier, fence=fence) if earlier else Execution(plan.id, plan.incident_id, now, fence))
@@ -78,7 +78,12 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
         "run.resumed" if earlier else "run.started",
         incident_id=plan.incident_id,
         plan_id=plan.id,
-        data={"attempt": fence, "unknown": [row.step_id for row in left_open], "digest": plan.digest},
+        data={
+            "attempt": fence,
+            "unknown": [row.step_id for row in left_open],
+            "digest": plan.digest,
+            "roster": roster.digest if isinstance(roster, Roster) else "",
+        },
     )
     if not earlier:
         outbox.tell_thread(tx, entry, message("execution.started", plan=plan.short, title=plan.title))
