@@ -47,8 +47,8 @@ MISTAKES = (
         (
             (
                 "src/twokey/core/approvals.py",
-                "    if digest_now != plan.digest or turned_on != {plan.digest}:\n",
-                "    if turned_on != {plan.digest}:\n",
+                "    if digest_now != plan.digest or digests != {plan.digest}:\n",
+                "    if digests != {plan.digest}:\n",
             ),
         ),
         ("tests/attacks/test_s04_not_what_was_confirmed.py",),
