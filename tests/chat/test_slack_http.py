@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -24,7 +25,8 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> int:
         link.putrequest("POST", parts.path)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             link.putheader(name, value.encode("utf-8"))
-        link.endheaders(body)
+        with suppress(BrokenPipeError):  # who refuses by the head answers before all of the body is sent
+            link.endheaders(body)
         return link.getresponse().status
     finally:
         link.close()

@@ -136,8 +136,9 @@ async def serve(
     )
     for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi", "twokey.web"):
         logger = logging.getLogger(name)
-        if not any(isinstance(known, HideSecrets) for known in logger.filters):
-            logger.addFilter(HideSecrets(hide))
+        for known in [known for known in logger.filters if isinstance(known, HideSecrets)]:
+            logger.removeFilter(known)  # an earlier server of this process knew other addresses
+        logger.addFilter(HideSecrets(hide))
     server = _Server(config)
     stopper = asyncio.create_task(_stop_when(stop, server), name="web-stop")
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="web-serve")

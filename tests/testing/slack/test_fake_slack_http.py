@@ -30,7 +30,7 @@ def http_bot(slack: FakeSlack, loop: BackgroundLoop) -> Iterator[Bot]:
             return await handler.handle(request)
 
         app = Starlette(routes=[Route("/slack/events", endpoint, methods=["POST"])])
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off", ws="none"))
         task = asyncio.create_task(server._serve())
         while not server.started:
             await asyncio.sleep(0.01)
