@@ -232,18 +232,18 @@ def test_migrating_says_what_it_did_and_twice_is_once(
 ) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
     migrate(url)
-    assert capsys.readouterr().out == "record: new -> 0003\n"
+    assert capsys.readouterr().out == "record: new -> 0004\n"
     migrate(url)
-    assert capsys.readouterr().out == "record: 0003, nothing to do\n"
+    assert capsys.readouterr().out == "record: 0004, nothing to do\n"
 
 
 def test_migrating_postgres_prepares_the_engine_too(capsys: pytest.CaptureFixture[str]) -> None:
     with running() as server:
         url = server.fresh()
         migrate(url)
-        assert capsys.readouterr().out == "record: new -> 0003\nengine: schema\n"
+        assert capsys.readouterr().out == "record: new -> 0004\nengine: schema\n"
         migrate(url)
-        assert capsys.readouterr().out == "record: 0003, nothing to do\nengine: nothing to do\n"
+        assert capsys.readouterr().out == "record: 0004, nothing to do\nengine: nothing to do\n"
         open_store(url, SettableClock()).close()
 
 

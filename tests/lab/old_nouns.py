@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 from twokey.core.sightings import Sighting
 from twokey.core.signals import Resource
-from twokey.store.nouns import YOUNGER
+from twokey.core.younger import younger_fields
 
 N = TypeVar("N")
 
@@ -18,7 +18,7 @@ def as_before(noun: N) -> N:
     if isinstance(changed, Sighting):
         return cast(N, replace(changed, signal=as_before(changed.signal)))
     defaults = {
-        field.name: field.default for field in fields(changed) if field.name in YOUNGER[type(changed)]
+        field.name: field.default for field in fields(changed) if field.name in younger_fields(type(changed))
     }
     bare = tuple(Resource(found.id, found.type, found.region) for found in changed.resources)
     return cast(N, replace(changed, resources=bare, **defaults))

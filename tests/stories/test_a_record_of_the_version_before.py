@@ -151,6 +151,7 @@ def test_the_trail_proves_itself_with_the_head_that_was_posted(world: World) -> 
 
 
 def test_the_auditors_command_proves_it(file: Path) -> None:
+    migrate(f"sqlite:///{file}")
     posted = f"{HEAD[0]}:{HEAD[1]}"
     asked = ["verify", "--database-url", f"sqlite:///{file}", "--head", posted, "--json"]
     ran = CliRunner().invoke(audit_command.app, asked, catch_exceptions=False)
@@ -176,7 +177,10 @@ def test_no_kind_of_noun_was_lost() -> None:
     assert all(SAID["counts"].values())  # there is one of each to look at
 
 
-@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.table.name)
+KNOWN_THEN = [kind for kind in ALL if kind.table.name in SAID["counts"]]
+
+
+@pytest.mark.parametrize("kind", KNOWN_THEN, ids=lambda kind: kind.table.name)
 def test_every_noun_is_written_again_as_it_stands(
     kind: Kind, file: Path, world: World, rows: sqlite3.Connection
 ) -> None:

@@ -41,6 +41,17 @@ class StepUpUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Showing:
+    """One view of one plan that one person was shown: an approval names the one it was given in."""
+
+    id: str
+    plan_id: str
+    person_id: str
+    digest: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalStatus:
     """Who stands behind exactly this plan, and what is still missing."""
 

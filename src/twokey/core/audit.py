@@ -35,6 +35,17 @@ class AuditEntry:
         return str(self.seq)
 
 
+@dataclass(frozen=True, slots=True)
+class TimeStamp:
+    """An RFC 3161 time stamp over one head of the trail, as the authority gave it."""
+
+    id: str
+    seq: int
+    hash: str
+    at: datetime
+    token: bytes = b""
+
+
 def content(entry: AuditEntry) -> dict[str, Json]:
     """Return what the hash covers: everything but the hash itself. This is also a line of the export."""
     account = entry.actor.account

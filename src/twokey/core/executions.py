@@ -82,6 +82,18 @@ class Execution:
     ended_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What people decided about a step at which a run stopped, or what one of them asks another to confirm."""
+
+    id: str
+    plan_id: str
+    step_id: str
+    decision: str
+    person_id: str
+    at: datetime
+
+
 def record_id(plan_id: str, step_id: str) -> str:
     """Name the journal row of a step."""
     return f"{plan_id}/{step_id}"

@@ -11,6 +11,7 @@ from twokey.core.errors import Json, Message, Refused
 from twokey.core.people import Person
 from twokey.core.responsibility import Label, Verdict
 from twokey.core.signals import Principal, Resource, Signal, SignalStatus
+from twokey.core.younger import younger
 
 
 class State(StrEnum):
@@ -92,10 +93,10 @@ class Incident:
     disputed: Message | None = (
         None  # its source may not speak for what it names: nothing is contained on its word
     )
-    has_answers: bool = False  # see Signal
-    is_security_finding: bool = False  # a security service found it, whatever the rules make of it
-    speaks_for_provider: bool = False  # its source is the provider telling of itself
-    service_keys: tuple[str, ...] = ()  # `services`, in the one spelling that all senders' share
+    has_answers: bool = younger(False)  # see Signal
+    is_security_finding: bool = younger(False)  # a security service found it, whatever the rules make of it
+    speaks_for_provider: bool = younger(False)  # its source is the provider telling of itself
+    service_keys: tuple[str, ...] = younger(())  # `services`, in the one spelling that all senders' share
 
     @property
     def is_security(self) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from twokey.core.errors import Refused
@@ -91,6 +92,16 @@ class Roster:
         """Return everybody who holds one of the roles for that account or subscription."""
         wanted = tuple(roles)
         return tuple(p for p in self.people if any(p.is_(role, scope) for role in wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class RosterSeen:
+    """The roster as it was last read, so that a change of it is told: one row."""
+
+    id: str
+    digest: str
+    at: datetime
+    people: Mapping[str, str] = field(default_factory=dict)  # person id -> what they may do, in words
 
 
 def identify(identity: ChatIdentity, roster: Roster) -> Person:

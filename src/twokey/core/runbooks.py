@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
@@ -13,6 +13,7 @@ from typing import cast
 import rfc8785
 
 from twokey.core.errors import Invalid, Json, Message
+from twokey.core.younger import written_fields
 
 
 class Risk(StrEnum):
@@ -272,8 +273,8 @@ _NOT_CONFIRMED = frozenset(
 
 def confirmed_content(plan: Plan) -> dict[str, Json]:
     """Return what a key stands for: target, parameters, ordered calls, documents, observed state, blast radius."""
-    content = {name: value for name, value in asdict(plan).items() if name not in _NOT_CONFIRMED}
-    return cast("dict[str, Json]", _plain(content))
+    content = cast("dict[str, Json]", _plain(plan))
+    return {name: value for name, value in content.items() if name not in _NOT_CONFIRMED}
 
 
 def digest_of(plan: Plan) -> str:
@@ -287,6 +288,8 @@ def canonical(value: object) -> bytes:
 
 
 def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in written_fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from twokey.core.errors import Json, Message
+from twokey.core.younger import younger
 
 
 class RawState(StrEnum):
@@ -95,10 +96,10 @@ class Resource:
     id: str
     type: str = ""
     region: str = ""
-    kind: str = ""  # its type in the one spelling that all senders' share; "" when nobody knows it
-    name: str = ""  # what it is called, where the id says more than that
+    kind: str = younger("")  # its type in the one spelling that all senders' share; "" when nobody knows it
+    name: str = younger("")  # what it is called, where the id says more than that
     # what a runbook may take of it: a list's items are added up over resources, of anything else the first stands
-    containable: Mapping[str, Json] = field(default_factory=dict, hash=False)
+    containable: Mapping[str, Json] = younger(default_factory=dict, hash=False)
 
     @property
     def key(self) -> str:
@@ -158,18 +159,22 @@ class Signal:
     raw_id: str = ""
     disputed: Message | None = None  # why its source may not speak for what it names
     # What the cloud's reader answers, in words that are no cloud's: core and flow ask these, never the facts.
-    has_answers: bool = False  # a noun from before the answers were kept has none: the record completes it
-    is_availability: bool = False  # something does not work, and no security finding says so
-    is_root_cause: bool = (
+    has_answers: bool = younger(
+        False
+    )  # a noun from before the answers were kept has none: the record completes it
+    is_availability: bool = younger(False)  # something does not work, and no security finding says so
+    is_root_cause: bool = younger(
         False  # the provider publishes why it happened: weeks later, under the same tracking id
     )
-    is_account_specific: bool = False  # the provider's event is about this account alone
-    is_security_finding: bool = False  # a security service found it, whatever the rules make of it
-    speaks_for_provider: bool = False  # its source is the provider telling of itself
-    services: tuple[str, ...] = ()  # all that are affected, where the source names several
-    service_keys: tuple[str, ...] = ()  # the same (or `service`), in the one spelling that all senders' share
-    regions: tuple[str, ...] = ()  # all that are affected, where the source names several
-    flap_group: str = ""  # the thing whose health comes and goes: all its turns are one matter
+    is_account_specific: bool = younger(False)  # the provider's event is about this account alone
+    is_security_finding: bool = younger(False)  # a security service found it, whatever the rules make of it
+    speaks_for_provider: bool = younger(False)  # its source is the provider telling of itself
+    services: tuple[str, ...] = younger(())  # all that are affected, where the source names several
+    service_keys: tuple[str, ...] = younger(
+        ()
+    )  # the same (or `service`), in the one spelling that all senders' share
+    regions: tuple[str, ...] = younger(())  # all that are affected, where the source names several
+    flap_group: str = younger("")  # the thing whose health comes and goes: all its turns are one matter
 
 
 def untrusted(signal: Signal, why: Message) -> Signal:

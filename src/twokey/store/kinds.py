@@ -8,14 +8,19 @@ from typing import Any, cast
 
 from sqlalchemy import Table
 
-from twokey.core.approvals import Approval, StepUpUse
-from twokey.core.executions import Execution, StepRecord
+from twokey.core.approvals import Approval, Showing, StepUpUse
+from twokey.core.audit import TimeStamp
+from twokey.core.containments import InForce
+from twokey.core.executions import Decision, Execution, StepRecord
 from twokey.core.incidents import Incident
 from twokey.core.notices import Delivery, Notice
+from twokey.core.passkeys import Enrolment, SigningRequest
+from twokey.core.people import RosterSeen
 from twokey.core.postmortems import Postmortem
 from twokey.core.runbooks import Plan
 from twokey.core.sightings import Sighting
 from twokey.core.signals import Cursor, RawNotification
+from twokey.core.stops import Stop
 from twokey.ports import Noun
 from twokey.store import tables
 from twokey.store.nouns import CONVERTER, from_text, raw_from_text, raw_to_text, to_text
@@ -147,6 +152,14 @@ ALL = (
     _kind(Delivery, tables.DeliveryRow),
     _kind(Cursor, tables.CursorRow),
     _kind(Postmortem, tables.PostmortemRow, "incident_id"),
+    _kind(Decision, tables.DecisionRow, "plan_id"),
+    _kind(Showing, tables.ShowingRow, "plan_id", "person_id"),
+    _kind(SigningRequest, tables.SigningRequestRow, "plan_id", "person_id"),
+    _kind(Enrolment, tables.EnrolmentRow, "person_id", "state"),
+    _kind(RosterSeen, tables.RosterSeenRow),
+    _kind(Stop, tables.StopRow, "account"),
+    _kind(InForce, tables.InForceRow, "plan_id", "incident_id", "state", "account"),
+    _kind(TimeStamp, tables.TimeStampRow),
 )
 
 KINDS: Mapping[type[Any], Kind] = {kind.noun: kind for kind in ALL}

@@ -6,7 +6,7 @@ import json
 import typing
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from datetime import UTC, datetime
 from types import UnionType
 from typing import Any, TypeVar
@@ -14,21 +14,10 @@ from typing import Any, TypeVar
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from twokey.core.incidents import Incident
-from twokey.core.signals import RawNotification, Resource, Signal
+from twokey.core.signals import RawNotification
+from twokey.core.younger import younger_fields
 
 T = TypeVar("T")
-
-# Fields that are younger than the records people have. Their defaults are not written, so that what an earlier
-# version wrote is written again to the very same bytes. The order counts: what is inside comes first.
-YOUNGER: Mapping[type[Any], tuple[str, ...]] = {
-    Resource: ("kind", "name", "containable"),
-    Signal: (
-        *("has_answers", "is_availability", "is_root_cause", "is_account_specific", "is_security_finding"),
-        *("speaks_for_provider", "services", "service_keys", "regions", "flap_group"),
-    ),
-    Incident: ("has_answers", "is_security_finding", "speaks_for_provider", "service_keys"),
-}
 
 
 def _is_json(kind: Any) -> bool:
@@ -60,9 +49,15 @@ def _converter() -> Converter:
     converter.register_unstructure_hook_func(
         lambda kind: _origin(kind) is frozenset, lambda value: sorted(map(str, value))
     )
-    for noun, names in YOUNGER.items():
-        left_out: Any = {name: override(omit_if_default=True) for name in names}
-        converter.register_unstructure_hook(noun, make_dict_unstructure_fn(noun, converter, **left_out))
+
+    def without_defaults(noun: type[Any]) -> Any:
+        left_out: Any = {name: override(omit_if_default=True) for name in younger_fields(noun)}
+        return make_dict_unstructure_fn(noun, converter, **left_out)
+
+    converter.register_unstructure_hook_factory(
+        lambda kind: isinstance(kind, type) and is_dataclass(kind) and bool(younger_fields(kind)),
+        without_defaults,
+    )
     return converter
 
 

@@ -194,6 +194,75 @@ class PostmortemRow(Row, table=True):
     incident_id: str = Field(sa_type=KeyText)
 
 
+class DecisionRow(Row, table=True):
+    """What people decided about a step at which a run stopped."""
+
+    __tablename__ = "decision"
+    __table_args__ = _looked_up("decision", "plan_id")
+
+    plan_id: str = Field(sa_type=KeyText)
+
+
+class ShowingRow(Row, table=True):
+    """What was shown to whom before they agreed."""
+
+    __tablename__ = "showing"
+    __table_args__ = _looked_up("showing", "plan_id", "person_id")
+
+    plan_id: str = Field(sa_type=KeyText)
+    person_id: str = Field(sa_type=KeyText)
+
+
+class SigningRequestRow(Row, table=True):
+    """A link by which one person signs one digest."""
+
+    __tablename__ = "signing_request"
+    __table_args__ = _looked_up("signing_request", "plan_id", "person_id")
+
+    plan_id: str = Field(sa_type=KeyText)
+    person_id: str = Field(sa_type=KeyText)
+
+
+class EnrolmentRow(Row, table=True):
+    """A public key that waits for a second person."""
+
+    __tablename__ = "enrolment"
+    __table_args__ = _looked_up("enrolment", "person_id", "state")
+
+    person_id: str = Field(sa_type=KeyText)
+    state: str = Field(sa_type=KeyText)
+
+
+class RosterSeenRow(Row, table=True):
+    """The roster as it was last read: one row."""
+
+    __tablename__ = "roster_seen"
+
+
+class StopRow(Row, table=True):
+    """Where nothing may act for now."""
+
+    __tablename__ = "stop"
+    __table_args__ = _looked_up("stop", "account")
+
+
+class InForceRow(Row, table=True):
+    """A containment that is in force, or was."""
+
+    __tablename__ = "in_force"
+    __table_args__ = _looked_up("in_force", "plan_id", "incident_id", "state", "account")
+
+    plan_id: str = Field(sa_type=KeyText)
+    incident_id: str = Field(sa_type=KeyText)
+    state: str = Field(sa_type=KeyText)
+
+
+class TimeStampRow(Row, table=True):
+    """A time stamp over a head of the trail."""
+
+    __tablename__ = "time_stamp"
+
+
 class AuditRow(SQLModel, table=True):
     """The audit trail. Triggers refuse UPDATE, DELETE, TRUNCATE, and what does not follow the last entry."""
 
