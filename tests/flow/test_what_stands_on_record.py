@@ -66,6 +66,7 @@ def test_a_proposal_and_both_keys(world):
         proposer_counts=True,
         expires_at=plan.expires_at.isoformat(),
         undo_of="",
+        roster="r" * 64,
         reason="seen in the wild",
     )
     said = ("containment.proposed", {"person": "Ana", "title": plan.title, "plan": plan.short})
@@ -77,7 +78,15 @@ def test_a_proposal_and_both_keys(world):
 
     stand = world.approves("ben", plan)
     entry = stands(
-        world, "approved", "d-ben", on=plan.id, digest=plan.digest, role="approver", keys=2, needed=2
+        world,
+        "approved",
+        "d-ben",
+        on=plan.id,
+        digest=plan.digest,
+        role="approver",
+        keys=2,
+        needed=2,
+        roster="r" * 64,
     )
     said = ("containment.approved", {"person": "Ben", "plan": plan.short, "keys": "2", "needed": "2"})
     assert told_about(world, entry) == (plan.id, [said])

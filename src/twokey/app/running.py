@@ -16,6 +16,7 @@ from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
 from twokey.flow.intake import Intake
 from twokey.flow.intake.liveness import SourceLiveness
+from twokey.flow.roster_changes import RosterWatch
 from twokey.ports import Clock, Source, Store
 from twokey.settings import Settings
 
@@ -125,7 +126,12 @@ async def _bot(app: App) -> None:
     bot.supervisor.spawn_required(sender.run(), "sender")
     threads = BackgroundThreads(app, bot, ended)
     bot.supervisor.spawn_required(
-        _listen(build_listening(settings, app.hooked, app.clock), threads.silent), "listening"
+        _look_around(
+            RosterWatch(app.hooked, app.clock, app.rosters),
+            build_listening(settings, app.hooked, app.clock),
+            threads.silent,
+        ),
+        "listening",
     )
     web = web_door(app, bot, threads.readiness)
     door = bot.connect() if settings.slack_app_token else None
@@ -211,15 +217,19 @@ def web_door(app: App, bot: SlackBot, readiness: Callable[[], Mapping[str, str]]
     return web_app(inbox, routes, readiness=readiness, hide=app.hide)
 
 
-async def _listen(listening: SourceLiveness, silent: dict[str, str]) -> None:
-    """Look now and then whether every source still speaks; what cannot be looked at now can be in a minute."""
+async def _look_around(roster: RosterWatch, listening: SourceLiveness, silent: dict[str, str]) -> None:
+    """Look now and then whether the roster is another one and whether every source still speaks.
+
+    What cannot be looked at now can be in a minute.
+    """
     while True:
         try:
+            await asyncio.to_thread(roster.look)
             found = await asyncio.to_thread(listening.look)
             silent.clear()
             silent.update({name: f"ok, but silent since {at:%Y-%m-%dT%H:%MZ}" for name, at in found.items()})
         except TwokeyError as fault:
-            log.warning("silence could not be looked for: %s", fault)
+            log.warning("the roster or silence could not be looked at: %s", fault)
         await asyncio.sleep(LISTEN_EVERY_S)
 
 

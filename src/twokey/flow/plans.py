@@ -18,7 +18,7 @@ from twokey.core.approvals import (
 from twokey.core.errors import Json, Message, Refused
 from twokey.core.incidents import Incident
 from twokey.core.jobs import Job, JobKind
-from twokey.core.people import Actor, Person
+from twokey.core.people import Actor, Person, Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
 from twokey.flow.lookup import incident_by_id
@@ -62,7 +62,7 @@ def as_proposed(look: Snapshot, plan: Plan, person: Person, now: datetime) -> Pl
     )
 
 
-def proposal_data(plan: Plan, reason: str) -> dict[str, Json]:
+def proposal_data(plan: Plan, reason: str, roster: Roster) -> dict[str, Json]:
     """Return what the trail says about a stored plan: enough to tell from the trail alone whether it may run."""
     return {
         "runbook": plan.runbook_id,
@@ -72,6 +72,7 @@ def proposal_data(plan: Plan, reason: str) -> dict[str, Json]:
         "proposer_counts": proposer_counts(plan),
         "expires_at": plan.expires_at.isoformat() if plan.expires_at else "",
         "undo_of": plan.undo_of,
+        "roster": roster.digest,
         "reason": reason[:2000],
     }
 

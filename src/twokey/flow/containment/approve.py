@@ -52,7 +52,7 @@ def approve_plan(
         plan = replace(plan, state=PlanState.APPROVED)
         owe_run(tx, plan)
     approved = message("containment.approved", person=person.name, plan=plan.short, **count)
-    data: dict[str, Json] = {"digest": plan.digest, "role": role, **count}
+    data: dict[str, Json] = {"digest": plan.digest, "role": role, **count, "roster": caller.roster.digest}
     move(tx, plan, caller.actor, "approved", approved, now=now, data=data)
     return status
 

@@ -53,7 +53,7 @@ def run_on_one_approval(
     )
     tx.add(stored)
     add_approval(tx, stored, caller, role="break-glass", now=now, used=used)
-    data = proposal_data(stored, stored.break_glass_reason)
+    data = proposal_data(stored, stored.break_glass_reason, caller.roster)
     entry = tx.append(caller.actor, "glass.broken", incident_id=incident.id, plan_id=stored.id, data=data)
     broken = message(
         "containment.glass_broken",
@@ -93,7 +93,7 @@ def confirm_run(tx: Transaction, plan_id: str, caller: Caller, now: datetime) ->
     confirmed = replace(plan, confirmed_by=person.id)
     add_approval(tx, plan, caller, role="confirmation", now=now)
     yes = message("containment.confirmed", person=person.name, plan=plan.short)
-    move(tx, confirmed, caller.actor, "confirmed", yes, now=now)
+    move(tx, confirmed, caller.actor, "confirmed", yes, now=now, data={"roster": caller.roster.digest})
     return confirmed
 
 

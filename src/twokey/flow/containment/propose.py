@@ -30,7 +30,7 @@ def propose_plan(tx: Transaction, plan: Plan, caller: Caller, reason: str, now: 
         "proposed",
         incident_id=incident.id,
         plan_id=stored.id,
-        data=proposal_data(stored, reason),
+        data=proposal_data(stored, reason, caller.roster),
     )
     if proposer_counts(stored):
         add_approval(tx, stored, caller, role="proposer", now=now)

@@ -53,10 +53,10 @@ def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | N
             state = PlanState.FAILED if has_begun else PlanState.VOIDED
             end(tx, plan, state, refusal.message, clock.now())
             return None
-        return _acquire(tx, store, clock, plan)
+        return _acquire(tx, store, clock, plan, roster)
 
 
-def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
+def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan, roster: Roster | TwokeyError) -> Run:
     """Raise the fence, so that an earlier worker writes nothing more; what it left open counts as unknown."""
     earlier, now = tx.get(Execution, plan.id), clock.now()
     fence = earlier.fence + 1 if earlier else 1
@@ -71,7 +71,12 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
         "run.resumed" if earlier else "run.started",
         incident_id=plan.incident_id,
         plan_id=plan.id,
-        data={"attempt": fence, "unknown": [row.step_id for row in left_open], "digest": plan.digest},
+        data={
+            "attempt": fence,
+            "unknown": [row.step_id for row in left_open],
+            "digest": plan.digest,
+            "roster": roster.digest if isinstance(roster, Roster) else "",
+        },
     )
     if not earlier:
         outbox.tell_thread(tx, entry, message("execution.started", plan=plan.short, title=plan.title))
