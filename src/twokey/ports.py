@@ -18,7 +18,7 @@ from twokey.core.jobs import Job
 from twokey.core.people import Actor, Roster
 from twokey.core.postmortems import Postmortem, Record
 from twokey.core.responsibility import Verdict
-from twokey.core.runbooks import CheckResult, Effect, Preview, Runbook, Target
+from twokey.core.runbooks import CheckResult, Effect, Preview, Reversibility, Risk, Runbook, Target
 from twokey.core.signals import RawNotification, Signal
 
 
@@ -224,9 +224,17 @@ class Action(Protocol):
 
     name: str
     effect: Effect
+    reversibility: Reversibility
     permissions: tuple[str, ...]
     inputs: Mapping[str, str]
     outputs: tuple[str, ...]
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Return the least risk that a runbook may have which does this, whatever its author says.
+
+        Inputs may be `${{ }}` text, or missing, here: what is not known yet counts as the worst that it may be.
+        """
+        ...
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say from reads only what would be touched, and refuse what must never be.

@@ -66,6 +66,10 @@ class FileLibrary:
             found.append(fault)
         return found
 
+    def notes(self) -> list[Invalid]:
+        """Return where a faultless runbook is stricter than its file says."""
+        return [note for reading in self.readings() if reading.runbook for note in reading.notes]
+
     def readings(self) -> list[ParseResult]:
         """Return every runbook file as read, with its faults."""
         return [self._read(path) for path in self._files("*.yaml")]

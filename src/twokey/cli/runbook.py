@@ -81,8 +81,9 @@ def check(
     if files:
         from twokey.app import declarations
         from twokey.catalog.runbooks import read_runbook
+        from twokey.core.errors import Invalid
 
-        faults: list[Invalid] = []
+        faults, notes = list[Invalid](), list[Invalid]()
         count = len(files)
         for path in files:
             try:
@@ -90,10 +91,14 @@ def check(
             except OSError as error:
                 typer.echo(f"{path}:1: {error.strerror}", err=True)
                 raise typer.Exit(2) from None
-            faults += read_runbook(content, str(path), path.parent, declarations()).faults
+            reading = read_runbook(content, str(path), path.parent, declarations())
+            faults += reading.faults
+            notes += reading.notes if reading.runbook else ()
     else:
         library = _library()
-        faults, count = library.faults(), len(library.readings())
+        faults, notes, count = library.faults(), library.notes(), len(library.readings())
+    for note in notes:
+        typer.echo(f"note: {_fault_line(note)}")
     for fault in faults:
         typer.echo(_fault_line(fault))
     if faults:

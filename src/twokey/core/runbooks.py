@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
@@ -23,6 +23,19 @@ class Risk(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
+
+
+def highest(risks: Iterable[Risk]) -> Risk:
+    """Return the highest of some risks, low when there is none."""
+    return max(risks, key=tuple(Risk).index, default=Risk.LOW)
+
+
+class Reversibility(StrEnum):
+    """Whether what an action did can be taken back."""
+
+    REVERSIBLE = "reversible"
+    ONLY_IF_UNCHANGED = "restores_only_if_unchanged"  # somebody else's change since stands in the way
+    IRREVERSIBLE = "irreversible"
 
 
 class Effect(StrEnum):
@@ -118,6 +131,13 @@ class ApprovalProfile:
     expires_in_s: float = 1800.0
     typed_confirmation: str = ""  # template of what the approver types
     step_up: str = ""  # "" | totp
+
+
+def as_strict_as(risk: Risk, profile: ApprovalProfile) -> ApprovalProfile:
+    """Return a profile that asks for a code where the risk does; how many, and whose, follows from the risk alone."""
+    if profile.step_up or risk not in (Risk.HIGH, Risk.CRITICAL):
+        return profile
+    return replace(profile, step_up="totp")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from twokey.core.runbooks import (
     Runbook,
     Step,
     Target,
+    as_strict_as,
     digest_of,
+    highest,
     resolve,
 )
 from twokey.flow.planning.expand import expand_steps, filled_in
@@ -83,11 +85,16 @@ class Planner:
         if not done:
             raise Refused("refused.nothing_to_undo", plan=plan.short)
         steps = tuple(self._undo_step(plan, step, scope) for step in done)
+        actions = self.cloud(plan.provider).actions
+        # What opens a door again may be more than what closed it.
+        risk = highest([plan.risk, *(actions[step.action].least_risk(step.inputs) for step in steps)])
         undo = replace(
             plan,
             id="",
             title=plan.title,
             steps=steps,
+            risk=risk,
+            approval=as_strict_as(risk, plan.approval),
             guards=(),
             observed={},
             touches=(),

@@ -7,7 +7,7 @@ from typing import cast
 
 from twokey.core.errors import Json, Message, NotFound, Refused, TwokeyError, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import (
     OrgTree,
@@ -29,6 +29,7 @@ class MoveAccount:
 
     name = "aws.organizations.move_account"
     effect = Effect.MODIFY
+    reversibility = Reversibility.ONLY_IF_UNCHANGED
     permissions: tuple[str, ...] = (
         *READ_TREE,
         "ec2:DescribeInstances",
@@ -46,6 +47,10 @@ class MoveAccount:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.org = OrgReader(calls)
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as critical, as all that changes the organisation."""
+        return Risk.CRITICAL
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say where the account stands, where it goes, and what it loses on the way."""
