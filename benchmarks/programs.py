@@ -137,6 +137,8 @@ def settings(home: Path, sink: Sink | None, **more: str) -> dict[str, str]:
         "TWOKEY_SLACK_TEAM": TEAM,
         "TWOKEY_SLACK_CHANNEL": CHANNEL,
         "TWOKEY_AZURE_WEBHOOKS": f"bench={DOOR}",
+        "TWOKEY_BREAKER_RUNS": "1000",
+        "TWOKEY_BREAKER_ACCOUNT_RUNS": "1000",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_EC2_METADATA_DISABLED": "true",

@@ -11,6 +11,7 @@ from typing import TypeVar
 from twokey import sections
 from twokey.clouds import CLOUDS
 from twokey.core.errors import Invalid, Json
+from twokey.core.stops import Limits
 from twokey.core.texts import LANGUAGES
 from twokey.ports import CloudModule
 from twokey.sections import Secret
@@ -18,6 +19,7 @@ from twokey.sections import Secret
 __all__ = ["Secret", "Settings", "data_folder", "load", "missing_to_serve", "variables"]
 
 _PREFIX = "TWOKEY_"
+_MOST_RUNS, _MOST_MINUTES = 1000, 24 * 60
 M = TypeVar("M")
 
 
@@ -72,6 +74,9 @@ class Settings:
     lease_s: float = 15.0  # how long a dead process' work waits for another hand
     storm_window_s: int = 3600
     silent_after_h: float = 24.0  # a source that says nothing for so long is told of; 0 never
+    breaker_runs: int = 20  # containments that may begin within breaker_minutes
+    breaker_account_runs: int = 10  # the same in one account or subscription
+    breaker_minutes: float = 5.0
 
     modules: tuple[CloudModule, ...] = field(default=CLOUDS, metadata=sections.NO_VARIABLE)
 
@@ -85,6 +90,11 @@ class Settings:
         """Return what a runbook may take `from: config.*`; what is not set is left out."""
         found = {module.name: dict(module.config()) for module in self.modules}
         return {name: values for name, values in found.items() if values}
+
+    @property
+    def limits(self) -> Limits:
+        """Return how many containments may begin within how long."""
+        return Limits(self.breaker_runs, self.breaker_account_runs, self.breaker_minutes * 60)
 
     def heard_from(self) -> tuple[str, ...]:
         """Return the sources that speak by themselves, by their names: every queue, topic, connection and endpoint.
@@ -135,6 +145,11 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("TWOKEY_SLACK_PER_SECOND: more than 0 is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
+    for name in ("breaker_runs", "breaker_account_runs"):
+        if not 1 <= getattr(settings, name) <= _MOST_RUNS:  # there is none that is off
+            faults.append(f"TWOKEY_{name.upper()}: 1 to {_MOST_RUNS} is wanted")
+    if not 1 <= settings.breaker_minutes <= _MOST_MINUTES:
+        faults.append(f"TWOKEY_BREAKER_MINUTES: 1 to {_MOST_MINUTES} is wanted")
     return faults
 
 

@@ -57,6 +57,7 @@ PINNED_ACTIONS = [
     "run_retry",
     "run_skip",
     "run_stop",
+    "stop_resume",
 ]
 PINNED_FORMS = [
     "contain_choose",
@@ -69,6 +70,7 @@ PINNED_FORMS = [
     "incident_status",
     "plan_approve",
     "plan_reject",
+    "stop_resume",
     "told",
     "wait",
 ]

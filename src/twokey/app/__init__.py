@@ -104,7 +104,7 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         authorize_source=source_authorization(settings),
     )
     containment = Containment(store, clock, rosters, library, planner, TotpStepUp(settings.totp_file))
-    executor = Executor(store, clock, rosters, library, planner, checkpoint)
+    executor = Executor(store, clock, rosters, library, planner, checkpoint, settings.limits)
     review = replace(build_review(settings, store, clock, rosters), checkpoint=checkpoint)
     handle = job_handlers(intake, containment, executor, review)
     engine = build_engine(settings, record, clock, handle, dead_letter_handler(intake, executor, store))

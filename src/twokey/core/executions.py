@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from twokey.core.errors import Json, Message
 from twokey.core.runbooks import Plan, Step
+from twokey.core.younger import younger
 
 
 class StepState(StrEnum):
@@ -80,6 +81,9 @@ class Execution:
     started_at: datetime
     fence: int = 1
     ended_at: datetime | None = None
+    account: str = younger("")  # where it acts
+    is_counted: bool = younger(True)  # by the breaker: it writes, and takes nothing back
+    seq: int = younger(0)  # the last audit entry before it began
 
 
 @dataclass(frozen=True, slots=True)

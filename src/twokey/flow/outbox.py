@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -85,6 +85,15 @@ def tell_unreadable(tx: Transaction, raw_id: str, reason: Message, now: datetime
 
 def tell_duty(tx: Transaction, name: str, notice: Message, now: datetime, *, elsewhere: bool = False) -> None:
     """Owe whoever is on duty a message in the channel, or elsewhere where that cannot be written; once a name."""
+    _tell_once(tx, name, notice, now, {"elsewhere": "yes"} if elsewhere else {})
+
+
+def tell_security(tx: Transaction, name: str, notice: Message, now: datetime) -> None:
+    """Owe whoever reads about security a message of its own in their channel; once a name."""
+    _tell_once(tx, name, notice, now, {"security": "yes"})
+
+
+def _tell_once(tx: Transaction, name: str, notice: Message, now: datetime, where: Mapping[str, str]) -> None:
     notice_id = f"duty:{name}"
     if tx.get(Notice, notice_id) is None:
         tx.put(
@@ -94,7 +103,7 @@ def tell_duty(tx: Transaction, name: str, notice: Message, now: datetime, *, els
                 now,
                 messages=(notice,),
                 order=tx.next_number("notice"),
-                context={"elsewhere": "yes"} if elsewhere else {},
+                context=where,
             )
         )
 

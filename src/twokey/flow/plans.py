@@ -94,10 +94,10 @@ def move(
     outbox.redraw_plan(tx, plan, now)
 
 
-def owe_run(tx: Transaction, plan: Plan, again: str = "") -> None:
+def owe_run(tx: Transaction, plan: Plan, again: str = "", not_before: datetime | None = None) -> None:
     """Owe the run of a plan; one run at a time for one incident."""
     name = f"execute:{plan.id}" + (f":{again}" if again else "")
-    tx.enqueue(Job(name, JobKind.EXECUTE, {"plan_id": plan.id}, lock=plan.incident_id))
+    tx.enqueue(Job(name, JobKind.EXECUTE, {"plan_id": plan.id}, plan.incident_id, not_before))
 
 
 def owe_expiry(tx: Transaction, plan: Plan) -> None:

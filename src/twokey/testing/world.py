@@ -18,6 +18,7 @@ from twokey.core.people import Actor, ChatIdentity
 from twokey.core.responsibility import Label, Verdict
 from twokey.core.runbooks import Plan, Runbook
 from twokey.core.signals import Principal, RawNotification, Resource, Signal, SignalKind, raw_id
+from twokey.core.stops import Limits
 from twokey.engine.embedded import EmbeddedEngine
 from twokey.engine.queue import Queue
 from twokey.flow.containment import Containment
@@ -92,6 +93,7 @@ class World:
         queue: Queue[Any] | None = None,
         clock: SettableClock | None = None,
         checkpoint: Checkpoint | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -100,6 +102,7 @@ class World:
         self.cloud = MemoryCloud()
         self.rosters, self.step_up = FixedRosters(), FixedStepUp()
         self.library = FixedLibrary(*(runbooks or _all_runbooks()))
+        self.limits = limits or Limits()
         self.signals = Signals()
         self.review = NoReview()
         self.passed: list[str] = []  # checkpoints, in the order in which they were passed
@@ -117,7 +120,13 @@ class World:
             self.store, self.clock, self.rosters, self.library, self.planner, self.step_up
         )
         self.executor = Executor(
-            self.store, self.clock, self.rosters, self.library, self.planner, self._at_checkpoint
+            self.store,
+            self.clock,
+            self.rosters,
+            self.library,
+            self.planner,
+            self._at_checkpoint,
+            self.limits,
         )
         self.handle = job_handlers(self.intake, self.containment, self.executor, self.review)
         self.parked = dead_letter_handler(self.intake, self.executor, self.store)

@@ -112,6 +112,9 @@ class Built:
             "TWOKEY_AWS_ROLE_NAME": ROLE,
             "TWOKEY_AWS_EXTERNAL_ID": EXTERNAL_ID,
             "TWOKEY_LEASE_S": "1.5",
+            # Many runs in little time are what most of these try; what holds them back is tried by itself.
+            "TWOKEY_BREAKER_RUNS": "1000",
+            "TWOKEY_BREAKER_ACCOUNT_RUNS": "1000",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EC2_METADATA_DISABLED": "true",

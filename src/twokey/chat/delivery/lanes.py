@@ -25,7 +25,7 @@ def lane_of(notice: Notice) -> str:
         return f"person:{notice.person_id}"
     if is_in_thread(notice):
         return f"thread:{notice.incident_id}"
-    return notice.kind.value + notice.context.get("elsewhere", "")
+    return notice.kind.value + notice.context.get("elsewhere", "") + notice.context.get("security", "")
 
 
 def is_in_thread(notice: Notice) -> bool:

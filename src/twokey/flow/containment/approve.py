@@ -19,6 +19,7 @@ from twokey.core.incidents import Incident
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow.containment.approvals import add_approval, use_required_code
+from twokey.flow.execution.stops import require_not_stopped
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import move, owe_run
 from twokey.flow.refusals import Caller
@@ -44,6 +45,7 @@ def approve_plan(
     role = require_approver(
         plan, person, incident, approvals, digest=given.digest, typed=given.typed, now=now
     )
+    require_not_stopped(tx, plan)
     used = use_required_code(tx, step_up, plan, person, code=given.code, now=now)
     approvals.append(add_approval(tx, plan, caller, role=role, now=now, used=used))
     status = approval_status(plan, approvals, incident, caller.roster)

@@ -11,6 +11,7 @@ from twokey.core.people import Person, Role, system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
 from twokey.flow.containment.approvals import add_approval, use_code
+from twokey.flow.execution.stops import require_may_begin
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import (
     as_proposed,
@@ -40,6 +41,7 @@ def run_on_one_approval(
 ) -> Plan:
     """Store a plan as approved by its one person, owe its run and its confirmation, and tell every approver."""
     person = caller.person
+    require_may_begin(tx, plan)
     used = _require_sole_approval(tx, step_up, plan, person, given, now)
     incident = incident_for(tx, plan)
     require_no_duplicate(tx, plan, now)

@@ -19,6 +19,7 @@ from twokey.flow.containment.breakglass import (
     run_on_one_approval,
 )
 from twokey.flow.containment.propose import end_plan, expire_plan, propose_plan
+from twokey.flow.containment.stops import Stops
 from twokey.flow.containment.suggestions import best_first
 from twokey.flow.execution.decisions import decide_run
 from twokey.flow.execution.journal import journal_of
@@ -39,6 +40,17 @@ class Containment:
     library: Library
     planner: Planner
     step_up: StepUp
+
+    @property
+    def stops(self) -> Stops:
+        """Return what stops all acting at a place, and lets it go on."""
+        clouds = self.planner.clouds.values()
+        places = tuple(
+            cloud.parameter_types[f"{cloud.name}.{name}"]
+            for cloud in clouds
+            for name in cloud.scope_parameters
+        )
+        return Stops(self.store, self.clock, self.rosters, self.step_up, places)
 
     def suggestions(self, incident_id: str) -> list[Runbook]:
         """Return the approved runbooks that fit an incident; refuse where nothing is ours to contain."""

@@ -9,9 +9,11 @@ from twokey.core.errors import RetryAfter, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
 from twokey.core.people import Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
+from twokey.core.stops import Limits, is_counted
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
 from twokey.flow.execution.outcomes import end, void
+from twokey.flow.execution.stops import is_held_back, was_held_back
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Clock, Library, Rosters, Store, Transaction
@@ -26,7 +28,7 @@ _OVER = (
 )
 
 
-def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | None:
+def claim(store: Store, clock: Clock, rosters: Rosters, limits: Limits, plan_id: str) -> Run | None:
     """Acquire the run: raise the fence, mark what an earlier worker left open; or end what may not run."""
     roster: Roster | TwokeyError
     try:
@@ -53,6 +55,8 @@ def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | N
             state = PlanState.FAILED if has_begun else PlanState.VOIDED
             end(tx, plan, state, refusal.message, clock.now())
             return None
+        if is_held_back(tx, plan, limits, clock.now()):
+            return None
         return _acquire(tx, store, clock, plan, roster)
 
 
@@ -60,11 +64,19 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan, roster: Ro
     """Raise the fence, so that an earlier worker writes nothing more; what it left open counts as unknown."""
     earlier, now = tx.get(Execution, plan.id), clock.now()
     fence = earlier.fence + 1 if earlier else 1
-    tx.put(replace(earlier, fence=fence) if earlier else Execution(plan.id, plan.incident_id, now, fence))
+    begins = Execution(
+        plan.id,
+        plan.incident_id,
+        now,
+        account=plan.target.account,
+        is_counted=is_counted(plan),
+        seq=tx.head()[0],
+    )
+    tx.put(replace(earlier, fence=fence) if earlier else begins)
     left_open = [row for row in journal_of(tx, plan.id).values() if row.state is StepState.STARTED]
     for row in left_open:
         tx.put(replace(row, state=StepState.UNKNOWN, fence=fence))
-    running = replace(plan, state=PlanState.RUNNING)
+    running = replace(plan, state=PlanState.RUNNING, reason=None if was_held_back(plan) else plan.reason)
     tx.put(running)
     entry = tx.append(
         EXECUTOR,

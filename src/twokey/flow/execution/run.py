@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import cast
 
 from twokey.core.errors import Json, LostLease, Refused, RetryAfter, TwokeyError, Unavailable
 from twokey.core.executions import Found, StepRecord, StepState, has_written, next_step, step_scope
 from twokey.core.runbooks import CheckCall, CheckResult, Effect, Step, resolve
+from twokey.core.stops import Limits
 from twokey.flow.crashpoints import Around, At, around
 from twokey.flow.execution.claim import claim, require_guards_hold, require_unchanged
 from twokey.flow.execution.journal import Run
 from twokey.flow.execution.outcomes import RunOver, finish, give_up, park_run, try_later
+from twokey.flow.execution.stops import require_going_on
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Action, Checkpoint, Clock, Library, Rosters, Store, no_checkpoint
 
@@ -28,11 +30,12 @@ class Executor:
     library: Library
     planner: Planner
     checkpoint: Checkpoint = no_checkpoint
+    limits: Limits = field(default_factory=Limits)
 
     def execute(self, plan_id: str) -> None:
         """Run a plan to its end, or as far as it can go; after a crash it goes on where it was."""
         self.checkpoint(At.CLAIM)
-        claimed = claim(self.store, self.clock, self.rosters, plan_id)
+        claimed = claim(self.store, self.clock, self.rosters, self.limits, plan_id)
         if claimed is None:
             return
         run = replace(claimed, checkpoint=self.checkpoint)
@@ -94,6 +97,7 @@ class Executor:
     def _intend(self, run: Run, step: Step) -> StepRecord | None:
         """Check what must hold, keep what an undo needs, write the intent; None when it is not needed."""
         self.checkpoint(around(step.id, Around.BEFORE_INTENT))
+        require_going_on(run, step)
         inputs = _resolved(step.inputs, run)
         journal = run.journal()
         if not has_written(run.plan, journal):
@@ -121,6 +125,7 @@ class Executor:
     def _act(self, run: Run, step: Step, row: StepRecord) -> StepRecord:
         with run.store.read() as look:
             run.held(look)  # a worker that slept here must not act on its old intent
+        require_going_on(run, step)
         self.checkpoint(around(step.id, Around.BEFORE_CALL))
         outputs = self._action(run, step).apply(run.plan.target, row.inputs, row.key)
         self.checkpoint(around(step.id, Around.AFTER_CALL))

@@ -52,6 +52,7 @@ PARAMETER_TYPES: Mapping[str, str] = {
     "aws.iam_user_name": r"[A-Za-z0-9+=,.@_-]{1,64}",
     "aws.bucket": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     "aws.ou_id": r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}",
+    "azure.subscription_id": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "aws.role_arn": r"arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}",
 }
 

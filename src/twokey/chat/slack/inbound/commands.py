@@ -4,11 +4,10 @@ A new verb is a function and a row of `VERBS`, with its words in both languages 
 
 from __future__ import annotations
 
-from twokey.chat.slack.inbound import containment
+from twokey.chat.slack.inbound import containment, stops
 from twokey.chat.slack.inbound.dispatch import Context
 from twokey.chat.slack.inbound.verbs import Command, Verb
 from twokey.chat.slack.views import lists, modals
-from twokey.chat.slack.views.cards import incident_card
 from twokey.core.errors import Refused
 from twokey.core.incidents import CANCEL_REASONS, Severity, State
 from twokey.core.people import ChatAccount, acting
@@ -59,8 +58,7 @@ async def show_list(ctx: Context, which: str, page: int, *, replace: bool = Fals
 async def show(ctx: Context, command: Command) -> None:
     """Show an incident's card to one person."""
     incident = await ctx.pools.quick(ctx.flows.response.shown, command.incident)
-    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
-    await ctx.tell(incident_card(incident, names, ctx.words))
+    await ctx.tell(await ctx.pools.quick(ctx.dispatcher.renderer.incident_card, incident, ctx.words))
 
 
 async def ack(ctx: Context, command: Command) -> None:
@@ -180,6 +178,28 @@ async def undo(ctx: Context, command: Command) -> None:
     await containment.begin_undo(ctx, command.incident, command.args[0] if command.args else "")
 
 
+async def stop(ctx: Context, command: Command) -> None:
+    """Stop all acting in an account, or everywhere."""
+    named, _, reason = command.rest.partition(" ")
+    if not reason.strip():
+        await ctx.say("chat.stops.usage", command=ctx.slash_command)
+        return
+    await stops.stop(ctx, named, reason)
+
+
+async def resume(ctx: Context, command: Command) -> None:
+    """Begin to let acting go on: two people each do this."""
+    if not command.args:
+        await stops.show(ctx)
+        return
+    await stops.open_resume(ctx, command.args[0])
+
+
+async def list_stops(ctx: Context, _: Command) -> None:
+    """Show where acting is stopped."""
+    await stops.show(ctx)
+
+
 async def audit(ctx: Context, command: Command) -> None:
     """Show an incident's audit trail."""
     incident = await ctx.pools.quick(ctx.flows.response.shown, command.incident)
@@ -260,6 +280,9 @@ VERBS: dict[str, Verb] = {
         Verb("contain", "contain INC-12 [runbook] [name=value]", contain),
         Verb("pending", "pending", pending, needs_incident=False, only_looks=True),
         Verb("undo", "undo INC-12 [run]", undo),
+        Verb("stop", "stop <account|all> <reason>", stop, needs_incident=False),
+        Verb("resume", "resume <account|all>", resume, needs_incident=False),
+        Verb("stops", "stops", list_stops, needs_incident=False, only_looks=True),
         Verb("audit", "audit INC-12", audit, only_looks=True),
         Verb("postmortem", "postmortem INC-12 [preview|draft|publish] [public]", postmortem, ("pm",)),
         Verb("whoami", "whoami", whoami, needs_incident=False, is_free=True, only_looks=True),

@@ -11,7 +11,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from twokey.chat.slack import payloads
-from twokey.chat.slack.inbound import commands, containment
+from twokey.chat.slack.inbound import commands, containment, stops
 from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, Dispatcher
 from twokey.chat.slack.inbound.parsing import parse
 from twokey.chat.slack.inbound.threads import Threads
@@ -125,6 +125,7 @@ BUTTONS: dict[str, Press] = {
     "run_skip": containment.decide("skip"),
     "run_stop": containment.decide("stop"),
     "glass_open": containment.open_break_glass,
+    "stop_resume": stops.open_resume,
     "list_next": turn_page,
     "list_previous": turn_page,
     "menu_open": turn_page,
@@ -152,6 +153,7 @@ FORMS: dict[str, tuple[Form, Mapping[str, str]]] = {
     "plan_approve": (containment.approve, containment.APPROVE),
     "plan_reject": (containment.reject, containment.REASON),
     "glass_break": (containment.break_glass, containment.BREAK),
+    "stop_resume": (stops.resume, stops.RESUME),
     "incident_note": (save_note, {"": "text"}),
     "incident_status": (save_status, {"": "state", "refused.cancel_reason": "cancel"}),
     "incident_severity": (save_severity, {"": "severity"}),

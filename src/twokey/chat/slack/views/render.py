@@ -10,6 +10,7 @@ from twokey.chat.slack.payloads import Interaction
 from twokey.chat.slack.views.blocks import Block, actions, context, section
 from twokey.chat.slack.views.cards import Names, incident_card, incident_text, thread_message
 from twokey.chat.slack.views.plans import ask_buttons, plan_card, plan_text
+from twokey.chat.slack.views.stops import STOPPABLE, below_header
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import NotFound, Refused
 from twokey.core.incidents import Incident
@@ -108,13 +109,23 @@ class MessageRenderer:
 
     def card_of(self, incident: Incident) -> Rendered:
         """Draw an incident's card."""
-        return incident_text(incident, self._words), incident_card(incident, self.names(), self._words)
+        return incident_text(incident, self._words), self.incident_card(incident, self._words)
+
+    def incident_card(self, incident: Incident, words: Words) -> list[Block]:
+        """Return an incident's card in somebody's words, with what stops acting in its account."""
+        stops = self._flows.containment.stops.over(incident.account) if incident.is_open else []
+        return below_header(incident_card(incident, self.names(), words), stops, self.names(), words)
 
     def approval(self, plan_id: str) -> Rendered:
         """Draw a plan's card."""
         plan = self._flows.containment.plan(plan_id)
         status = self._flows.containment.approval_status(plan_id)
-        return plan_text(plan, self._words), plan_card(plan, status, self.names(), self._words)
+        names = self.names()
+        blocks = plan_card(plan, status, names, self._words)
+        if plan.state in STOPPABLE:
+            stops = self._flows.containment.stops.over(plan.target.account)
+            blocks = below_header(blocks, stops, names, self._words)
+        return plan_text(plan, self._words), blocks
 
     def message_of_button(self, interaction: Interaction) -> Rendered | None:
         """Draw the message that holds the button that was pressed; None when nothing is known of it."""

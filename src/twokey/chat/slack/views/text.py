@@ -63,6 +63,20 @@ def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+# What names a place where acting is stopped: an account, or `all`.
+_OF_STOPS = (
+    *("refused.stopped", "refused.breaker_open", "refused.not_stopped", "refused.stop_changed"),
+    *("refused.lift_alone", "execution.held_by_stop", "execution.held_by_breaker"),
+    *(
+        "execution.parked_by_stop",
+        "stops.stopped",
+        "stops.breaker_opened",
+        "stops.lift_asked",
+        "stops.lifted",
+    ),
+    *("chat.stops.done", "chat.stops.unknown", "chat.stops.switch", "chat.stops.breaker"),
+    "chat.stops.resume_intro",
+)
 # Stored values that people read, by message code and parameter.
 _VALUES: Mapping[str, Mapping[str, str]] = {
     "response.moved": {"before": "chat.state", "after": "chat.state", "reason": "chat.cancel"},
@@ -75,6 +89,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "refused.not_asking": {"state": "chat.plan_state"},
     "refused.not_undoable": {"state": "chat.plan_state"},
     "chat.card.cancelled_because": {"reason": "chat.cancel"},
+    **{said: {"where": "stops.where"} for said in _OF_STOPS},
 }
 # What str(Message) looks like: the flow keeps a reason inside a reason that way.
 _MESSAGE = re.compile(r"([a-z_]+(?:\.[a-z_0-9]+)+)((?: [a-z_]+=(?:'[^']*'|\"[^\"]*\"))*)")
