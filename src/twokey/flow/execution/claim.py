@@ -12,6 +12,7 @@ from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
 from twokey.flow.execution.outcomes import end, void
+from twokey.flow.execution.undone import run_undone
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Clock, Library, Rosters, Store, Transaction
@@ -84,7 +85,9 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
     plan = run.plan
     try:
         if plan.undo_of:
-            fresh = planner.observe_undo_again(plan)
+            with run.store.read() as look:
+                undone, journal = run_undone(look, plan)
+            fresh = planner.undo_plan(undone, journal)
         else:
             runbook = library.runbook(plan.runbook_id)
             with run.store.read() as look:
