@@ -12,7 +12,7 @@ import pytest
 from tests.lab.trials import Proof
 from twokey.core.errors import Refused
 from twokey.core.executions import StepState
-from twokey.core.runbooks import Effect, Plan, PlanState, Step, Touch, digest_of
+from twokey.core.runbooks import Effect, Plan, PlanState, Step, digest_of
 from twokey.testing.clouds import ACCOUNT, KEY_ID
 from twokey.testing.runbooks import DENY_DELETION
 from twokey.testing.world import World
@@ -31,15 +31,8 @@ def undo_of_a_run(world: World) -> tuple[Plan, Plan]:
 
 def forged(world: World, plan: Plan, *steps: Step) -> Plan:
     """Put other steps into a plan's row, past the program: digest, what was seen and keys are made to fit."""
-    made = replace(plan, steps=steps, observed={}, touches=(), blast={}, notes=(), digest="")
-    actions, observed, touches = world.cloud.actions, dict[str, Any](), list[Touch]()
-    for step in steps:
-        preview = actions[step.action].preview(made.target, step.inputs)
-        touches += preview.touches
-        if preview.observed:
-            observed[step.id] = dict(preview.observed)
-    made = replace(made, observed=observed, touches=tuple(dict.fromkeys(touches)))
-    made = replace(made, digest=digest_of(made))
+    made = replace(plan, steps=steps, observed={}, touches=(), blast={}, notes=())
+    made = world.planner._observed(made, {})
     world.tampers(made)
     for key in world.keys(plan):
         world.tampers(replace(key, digest=made.digest))
