@@ -26,7 +26,7 @@ def undo_of_a_run(world: World) -> tuple[Plan, Plan]:
     world.incident()
     plan = world.contains()
     undo = world.containment.preview_undo(plan.id, world.who("cho"))
-    return plan, world.containment.propose(undo, world.who("cho"))
+    return plan, world.asks_for("cho", undo)
 
 
 def forged(world: World, plan: Plan, *steps: Step) -> Plan:

@@ -18,7 +18,7 @@ from twokey.flow.containment.breakglass import (
     remind_of_confirmation,
     run_on_one_approval,
 )
-from twokey.flow.containment.propose import end_plan, expire_plan, propose_plan
+from twokey.flow.containment.propose import Proposal, end_plan, expire_plan, propose_plan
 from twokey.flow.containment.suggestions import best_first
 from twokey.flow.execution.decisions import decide_run
 from twokey.flow.execution.undone import run_undone
@@ -76,13 +76,13 @@ class Containment:
                 undone, journal = run_undone(look, replace(plan, undo_of=plan.id))
             return replace(self.planner.undo_plan(undone, journal), requester=caller.person.id)
 
-    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "") -> Plan:
+    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "", code: str = "") -> Plan:
         """Store a previewed plan and ask for its approvals; confirming the preview may be the first."""
         with on_record(self, "proposal.refused", who, incident_id=plan.incident_id) as caller:
             require_own_preview(plan, caller.person)
             now = self.clock.now()
             with self.store.change() as tx:
-                return propose_plan(tx, plan, caller, reason, now)
+                return propose_plan(tx, self.step_up, plan, caller, Proposal(reason, code), now)
 
     def review(self, plan_id: str, who: ChatIdentity) -> tuple[Plan, Person]:
         """Show a plan that waits for approvals to somebody we know; a button of one that is over is put on record."""
