@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -85,23 +85,33 @@ def tell_unreadable(tx: Transaction, raw_id: str, reason: Message, now: datetime
 
 def tell_duty(tx: Transaction, name: str, notice: Message, now: datetime, *, elsewhere: bool = False) -> None:
     """Owe whoever is on duty a message in the channel, or elsewhere where that cannot be written; once a name."""
-    notice_id = f"duty:{name}"
-    if tx.get(Notice, notice_id) is None:
-        tx.put(
-            Notice(
-                notice_id,
-                NoticeKind.DUTY,
-                now,
-                messages=(notice,),
-                order=tx.next_number("notice"),
-                context={"elsewhere": "yes"} if elsewhere else {},
-            )
-        )
+    _tell_once(tx, name, notice, now, {"elsewhere": "yes"} if elsewhere else {})
+
+
+def tell_security(tx: Transaction, name: str, notice: Message, now: datetime) -> None:
+    """Owe whoever minds security a message in their channel; once a name."""
+    _tell_once(tx, name, notice, now, {"security": "yes"})
 
 
 def is_duty_told(look: Snapshot, name: str) -> bool:
     """Say whether this was told, or is owed."""
     return look.get(Notice, f"duty:{name}") is not None
+
+
+def _tell_once(
+    tx: Transaction, name: str, notice: Message, now: datetime, context: Mapping[str, str]
+) -> None:
+    if not is_duty_told(tx, name):
+        tx.put(
+            Notice(
+                f"duty:{name}",
+                NoticeKind.DUTY,
+                now,
+                messages=(notice,),
+                order=tx.next_number("notice"),
+                context=context,
+            )
+        )
 
 
 def _redraw(tx: Transaction, fresh: Notice) -> None:

@@ -36,6 +36,8 @@ class SlackOptions:
 
     def channel_for_duty(self, notice: Notice) -> str:
         """Return where a message about twokey itself is posted."""
+        if notice.context.get("security"):
+            return self.channel_for(is_security=True)
         return (self.fallback_channel if notice.context.get("elsewhere") else "") or self.channel
 
     def channel_for(self, *, is_security: bool) -> str:
