@@ -75,6 +75,17 @@ MISTAKES = (
         ),
         ("tests/attacks/test_s07_hostile_text.py",),
     ),
+    Mistake(
+        "a forged undo: it is believed, and not derived from its run",
+        (
+            (
+                "src/twokey/flow/execution/claim.py",
+                "            fresh = planner.undo_plan(undone, journal)\n",
+                "            fresh = planner._observed(replace(plan, observed={}, touches=(), blast={}), {})\n",
+            ),
+        ),
+        ("tests/attacks/test_s30_forged_undo.py",),
+    ),
 )
 
 

@@ -106,7 +106,7 @@ class Mischief(RuleBasedStateMachine):
     @rule(who=WHO, other=WHO)
     def somebody_proposes_what_another_looked_at(self, who: str, other: str) -> None:
         with self.trying():
-            plan = self.world.containment.propose(self.world.previews(other), self.who(who))
+            plan = self.world.asks_for(who, self.world.previews(other))
             assert ACCOUNTS[who] == ACCOUNTS[other]
             self.proposed(plan, ACCOUNTS[who])
 
@@ -192,7 +192,7 @@ class Mischief(RuleBasedStateMachine):
                 assert ACCOUNTS[who] not in self.turned[plan.id]
                 self.turned[plan.id].add(ACCOUNTS[who])
             else:
-                self.proposed(flow.propose(flow.preview_undo(plan.id, me), me), ACCOUNTS[who])
+                self.proposed(self.world.asks_for(who, flow.preview_undo(plan.id, me)), ACCOUNTS[who])
 
     @rule(who=WHO, runbook=RUNBOOKS, code=st.sampled_from(["right", "right", "000000"]))
     def somebody_breaks_the_glass(self, who: str, runbook: str, code: str) -> None:

@@ -213,7 +213,8 @@ class World:
         from twokey.testing.people import identity
 
         who = identity(self.people["ana"].id, self.slack.team_id)
-        return self.containment.propose(self.containment.preview("INC-1", runbooks.LEAKED_KEY, who), who)
+        plan = self.containment.preview("INC-1", runbooks.LEAKED_KEY, who)
+        return self.containment.propose(plan, who, code="000007")
 
     def wake(self) -> None:
         if self.sender is not None:

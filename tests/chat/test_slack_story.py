@@ -27,7 +27,7 @@ def contain(world: Any, name: str = "ana") -> Any:
 def propose(world: Any) -> Any:
     """Propose the leaked-key plan and return its approval card."""
     preview = contain(world)
-    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    world.people["ana"].submit(preview, {"code": "000007", "checked": ["yes"]})
     world.wake()
     return world.slack.wait_for(lambda: approval_card(world))
 
@@ -131,7 +131,7 @@ def test_a_preview_that_another_process_made_is_made_again_and_must_be_the_same(
     world.incident()
     preview = contain(world)
     world.bot.dispatcher.drafts._plans.clear()
-    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    world.people["ana"].submit(preview, {"code": "000007", "checked": ["yes"]})
     with world.store.read() as look:
         assert len(look.find(Approval)) == 1
 
@@ -141,7 +141,7 @@ def test_a_preview_that_is_not_true_any_more_is_shown_anew_and_not_proposed(worl
     preview = contain(world)
     world.bot.dispatcher.drafts._plans.clear()
     world.library.edit(runbooks.LEAKED_KEY, title="Another thing entirely")
-    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    world.people["ana"].submit(preview, {"code": "000007", "checked": ["yes"]})
     again = world.modal("ana", "contain_propose")
     assert "Something changed since you looked" in as_text(again)
     with world.store.read() as look:

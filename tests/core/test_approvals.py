@@ -14,6 +14,7 @@ from twokey.core.approvals import (
     expires_after_s,
     needs_typed_target,
     proposer_counts,
+    proposer_needs_code,
     require_approver,
     require_break_glass,
     require_confirmer,
@@ -57,6 +58,31 @@ def test_the_proposer_and_one_approver_are_enough_below_critical(risk):
     plan = plan_of_ana(risk=risk)
     assert not approval_status(plan, keys(plan, "ana"), INCIDENT, TEAM).is_satisfied
     assert approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
+
+
+def test_the_proposer_of_a_plan_that_asks_for_codes_counts_with_a_code_only():
+    plan = plan_of_ana(risk=Risk.HIGH, approval=ApprovalProfile(step_up="totp"), proposer_code=True)
+    own, other = keys(plan, "ana", "ben")
+    other = replace(other, step_up="d-ben:1")
+    status = approval_status(plan, [own, other], INCIDENT, TEAM)
+    assert (status.people, status.missing[0].code) == (("d-ben",), "standing.no_step_up")
+    assert approval_status(plan, [replace(own, step_up="d-ana:1"), other], INCIDENT, TEAM).is_satisfied
+
+
+def test_a_plan_of_before_proposers_gave_codes_keeps_the_key_it_has():
+    plan = plan_of_ana(risk=Risk.HIGH, approval=ApprovalProfile(step_up="totp"))
+    own, other = keys(plan, "ana", "ben")
+    assert approval_status(plan, [own, replace(other, step_up="d-ben:1")], INCIDENT, TEAM).is_satisfied
+
+
+def test_a_code_is_asked_of_a_proposer_whose_key_counts_and_no_other():
+    totp = ApprovalProfile(step_up="totp")
+    assert proposer_needs_code(plan_of_ana(risk=Risk.HIGH, approval=totp))
+    assert not proposer_needs_code(plan_of_ana(risk=Risk.CRITICAL, approval=totp))
+    assert not proposer_needs_code(
+        plan_of_ana(risk=Risk.HIGH, approval=replace(totp, requester_may_approve=False))
+    )
+    assert not proposer_needs_code(plan_of_ana(risk=Risk.HIGH, approval=ApprovalProfile()))
 
 
 def test_critical_needs_three_people_because_the_proposers_key_does_not_count():

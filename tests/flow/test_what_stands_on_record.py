@@ -53,7 +53,7 @@ def redrawn(world, kind, name):
 
 def test_a_proposal_and_both_keys(world):
     world.incident()
-    plan = world.containment.propose(world.previews("ana"), world.who("ana"), reason="seen in the wild")
+    plan = world.asks_for("ana", world.previews("ana"), reason="seen in the wild")
     entry = stands(
         world,
         "proposed",
@@ -73,7 +73,7 @@ def test_a_proposal_and_both_keys(world):
     assert told_about(world, entry) == (plan.id, [said])
     (first,) = world.keys(plan)
     assert (first.role, first.person_id, first.at) == ("proposer", "d-ana", world.clock.now())
-    assert (first.account.user, first.digest, first.step_up) == ("U-ANA", plan.digest, "")
+    assert (first.account.user, first.digest, first.step_up) == ("U-ANA", plan.digest, "totp:d-ana:000017")
     assert redrawn(world, NoticeKind.APPROVAL, plan.id).plan_id == plan.id
 
     stand = world.approves("ben", plan)

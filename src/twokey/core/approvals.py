@@ -75,6 +75,11 @@ def proposer_counts(plan: Plan) -> bool:
     return plan.risk is not Risk.CRITICAL and plan.approval.requester_may_approve
 
 
+def proposer_needs_code(plan: Plan) -> bool:
+    """Say whether confirming the preview counts only with a code: a session of one person is not a person."""
+    return proposer_counts(plan) and bool(plan.approval.step_up)
+
+
 def approvals_needed(plan: Plan) -> int:
     """Return the number of approvals; a runbook can ask for more than two, never for fewer."""
     return max(2, plan.approval.min_approvals)
@@ -190,7 +195,9 @@ def approval_status(
         elif person is None:
             lost.append(message("standing.left_roster", person=approval.person_id))
         elif approval.person_id == plan.requester:
-            if proposer_counts(plan) and any(person.is_(role, plan.target.account) for role in Role):
+            if plan.proposer_code and not approval.step_up:
+                lost.append(message("standing.no_step_up", person=person.name))
+            elif proposer_counts(plan) and any(person.is_(role, plan.target.account) for role in Role):
                 proposer.add(approval.person_id)
         elif plan.approval.step_up and not approval.step_up:
             lost.append(message("standing.no_step_up", person=person.name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -96,6 +98,12 @@ class Decision:
     decision: str
     person_id: str
     at: datetime
+
+
+def kept_digest(record: StepRecord) -> str:
+    """Return SHA-256 over what is kept of a step for its undo: the trail says it, so that a row can be held to it."""
+    kept = [record.inputs, record.prior, record.outputs]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=dict).encode()).hexdigest()
 
 
 def record_id(plan_id: str, step_id: str) -> str:

@@ -13,7 +13,7 @@ from typing import cast
 import rfc8785
 
 from twokey.core.errors import Invalid, Json, Message
-from twokey.core.younger import written_fields
+from twokey.core.younger import written_fields, younger
 
 
 class Risk(StrEnum):
@@ -260,6 +260,7 @@ class Plan:
     break_glass_reason: str = ""
     confirm_by: datetime | None = None  # a second person owes a confirmation until then
     confirmed_by: str = ""
+    proposer_code: bool = younger(False)  # proposing it counts only with a code: so since plans say it
 
     @property
     def short(self) -> str:
@@ -287,6 +288,7 @@ _NOT_CONFIRMED = frozenset(
         "break_glass_reason",
         "confirm_by",
         "confirmed_by",
+        "proposer_code",
     ]
 )
 

@@ -11,7 +11,7 @@ from twokey.core.approvals import (
     approvals_needed,
     expires_after_s,
     is_out_of_time,
-    proposer_counts,
+    proposer_needs_code,
     require_open_incident,
     require_role,
 )
@@ -59,17 +59,18 @@ def as_proposed(look: Snapshot, plan: Plan, person: Person, now: datetime) -> Pl
         requested_at=now,
         expires_at=now + timedelta(seconds=expires_after_s(plan)),
         state=PlanState.PROPOSED,
+        proposer_code=proposer_needs_code(plan),
     )
 
 
-def proposal_data(plan: Plan, reason: str, roster: Roster) -> dict[str, Json]:
+def proposal_data(plan: Plan, reason: str, roster: Roster, *, is_key: bool) -> dict[str, Json]:
     """Return what the trail says about a stored plan: enough to tell from the trail alone whether it may run."""
     return {
         "runbook": plan.runbook_id,
         "digest": plan.digest,
         "risk": plan.risk.value,
         "needed": approvals_needed(plan),
-        "proposer_counts": proposer_counts(plan),
+        "proposer_counts": is_key,
         "expires_at": plan.expires_at.isoformat() if plan.expires_at else "",
         "undo_of": plan.undo_of,
         "roster": roster.digest,

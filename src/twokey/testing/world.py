@@ -218,7 +218,11 @@ class World:
         self, name: str, runbook: str = runbooks.LEAKED_KEY, incident: str = "", **given: Json
     ) -> Plan:
         """Let a person look at a plan and propose it."""
-        return self.containment.propose(self.previews(name, runbook, incident, **given), self.who(name))
+        return self.asks_for(name, self.previews(name, runbook, incident, **given))
+
+    def asks_for(self, name: str, plan: Plan, **given: str) -> Plan:
+        """Let a person propose what they have previewed, with a code."""
+        return self.containment.propose(plan, self.who(name), **{"code": self.code(), **given})
 
     def approves(self, name: str, plan: Plan, **typed: str) -> ApprovalStatus:
         """Let a person turn a key, having typed what is asked for, or what `digest`, `typed`, `code` say."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from twokey.core.approvals import CONFIRM_WITHIN_S, is_typed, require_break_glass, require_confirmer
+from twokey.core.approvals import (
+    CONFIRM_WITHIN_S,
+    is_typed,
+    proposer_counts,
+    require_break_glass,
+    require_confirmer,
+)
 from twokey.core.errors import Refused, message
 from twokey.core.people import Person, Role, system
 from twokey.core.runbooks import Plan, PlanState
@@ -55,7 +61,7 @@ def run_on_one_approval(
     )
     tx.add(stored)
     add_approval(tx, stored, caller, role="break-glass", now=now, used=used)
-    data = proposal_data(stored, stored.break_glass_reason, caller.roster)
+    data = proposal_data(stored, stored.break_glass_reason, caller.roster, is_key=proposer_counts(stored))
     entry = tx.append(caller.actor, "glass.broken", incident_id=incident.id, plan_id=stored.id, data=data)
     broken = message(
         "containment.glass_broken",

@@ -18,11 +18,11 @@ from twokey.flow.containment.breakglass import (
     remind_of_confirmation,
     run_on_one_approval,
 )
-from twokey.flow.containment.propose import end_plan, expire_plan, propose_plan
+from twokey.flow.containment.propose import Proposal, end_plan, expire_plan, propose_plan
 from twokey.flow.containment.stops import Stops
 from twokey.flow.containment.suggestions import best_first
 from twokey.flow.execution.decisions import decide_run
-from twokey.flow.execution.journal import journal_of
+from twokey.flow.execution.undone import run_undone
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.flow.plans import require_own_preview
@@ -85,16 +85,16 @@ class Containment:
             if plan.state not in (PlanState.DONE, PlanState.FAILED):
                 raise Refused("refused.not_undoable", plan=plan.short, state=plan.state.value)
             with self.store.read() as look:
-                journal = journal_of(look, plan.id)
-            return replace(self.planner.undo_plan(plan, journal), requester=caller.person.id)
+                undone, journal = run_undone(look, replace(plan, undo_of=plan.id))
+            return replace(self.planner.undo_plan(undone, journal), requester=caller.person.id)
 
-    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "") -> Plan:
+    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "", code: str = "") -> Plan:
         """Store a previewed plan and ask for its approvals; confirming the preview may be the first."""
         with on_record(self, "proposal.refused", who, incident_id=plan.incident_id) as caller:
             require_own_preview(plan, caller.person)
             now = self.clock.now()
             with self.store.change() as tx:
-                return propose_plan(tx, plan, caller, reason, now)
+                return propose_plan(tx, self.step_up, plan, caller, Proposal(reason, code), now)
 
     def review(self, plan_id: str, who: ChatIdentity) -> tuple[Plan, Person]:
         """Show a plan that waits for approvals to somebody we know; a button of one that is over is put on record."""
@@ -112,7 +112,7 @@ class Containment:
             on_record(self, "approval.refused", who, plan_id=plan_id) as caller,
             self.store.change() as tx,
         ):
-            return approve_plan(tx, self.step_up, plan_id, caller, given, now)
+            return approve_plan(tx, self.planner, self.step_up, plan_id, caller, given, now)
 
     def rejectable(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Show a plan that a no can still stop to somebody we know; a no that comes too late is put on record."""

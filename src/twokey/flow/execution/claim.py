@@ -14,6 +14,7 @@ from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
 from twokey.flow.execution.outcomes import end, void
 from twokey.flow.execution.stops import is_held_back, was_held_back
+from twokey.flow.execution.undone import run_undone
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Clock, Library, Rosters, Store, Transaction
@@ -101,7 +102,9 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
     plan = run.plan
     try:
         if plan.undo_of:
-            fresh = planner.observe_undo_again(plan)
+            with run.store.read() as look:
+                undone, journal = run_undone(look, plan)
+            fresh = planner.undo_plan(undone, journal)
         else:
             runbook = library.runbook(plan.runbook_id)
             with run.store.read() as look:

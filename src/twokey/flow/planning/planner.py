@@ -79,7 +79,11 @@ class Planner:
         )
 
     def undo_plan(self, plan: Plan, journal: Mapping[str, StepRecord]) -> Plan:
-        """Make the plan that takes a plan's effects back, last first, from what was kept before each."""
+        """Make the plan that takes a plan's effects back, and look at the cloud for it."""
+        return self._observed(self.undo_steps(plan, journal), {})
+
+    def undo_steps(self, plan: Plan, journal: Mapping[str, StepRecord]) -> Plan:
+        """Return what takes a plan's effects back, last first, from what was kept before each; nothing is read."""
         scope: dict[str, Json] = {"steps": cast("Json", step_scope(journal))}
         done = undoable(plan, journal)
         if not done:
@@ -88,7 +92,7 @@ class Planner:
         actions = self.cloud(plan.provider).actions
         # What opens a door again may be more than what closed it.
         risk = highest([plan.risk, *(actions[step.action].least_risk(step.inputs) for step in steps)])
-        undo = replace(
+        return replace(
             plan,
             id="",
             title=plan.title,
@@ -110,15 +114,10 @@ class Planner:
             reason=None,
             state=PlanState.PROPOSED,
         )
-        return self._observed(undo, {})
 
     def observe_again(self, plan: Plan, runbook: Runbook, incident: Incident) -> Plan:
         """Make the same plan from the runbook and the cloud as they are now."""
         return self.plan(runbook, incident, plan.params)
-
-    def observe_undo_again(self, plan: Plan) -> Plan:
-        """Look at the cloud again for an undo, whose steps are fixed by the journal it came from."""
-        return self._observed(replace(plan, observed={}, touches=(), blast={}, notes=()), {})
 
     def cloud(self, name: str) -> Cloud:
         """Return a configured cloud, or say that it is not."""

@@ -13,6 +13,13 @@ from twokey.core.errors import Json, Message, NotFound, TwokeyError, message
 from twokey.core.runbooks import Plan, Runbook
 
 CHECKED = {"": "checked"}
+PROPOSE = {
+    "": "checked",
+    "refused.step_up_wrong": "code",
+    "refused.step_up_used": "code",
+    "refused.step_up_locked": "code",
+    "refused.step_up_not_set_up": "code",
+}
 APPROVE = {
     "": "checked",
     "refused.typed_wrong": "typed",
@@ -119,7 +126,13 @@ async def propose(ctx: Context, inputs: Mapping[str, str]) -> Answer:
     plan, view = await _draft(ctx)
     if view is not None:
         return view
-    await ctx.pools.quick(ctx.flows.containment.propose, plan, ctx.who, reason=inputs.get("reason", ""))
+    await ctx.pools.quick(
+        ctx.flows.containment.propose,
+        plan,
+        ctx.who,
+        reason=inputs.get("reason", ""),
+        code=inputs.get("code", "").strip(),
+    )
     return CLOSE
 
 

@@ -149,7 +149,7 @@ CHANGING = frozenset(
 FORMS: dict[str, tuple[Form, Mapping[str, str]]] = {
     "contain_choose": (containment.choose, {"": "runbook"}),
     "contain_params": (containment.fill_in, {}),
-    "contain_propose": (containment.propose, containment.CHECKED),
+    "contain_propose": (containment.propose, containment.PROPOSE),
     "plan_approve": (containment.approve, containment.APPROVE),
     "plan_reject": (containment.reject, containment.REASON),
     "glass_break": (containment.break_glass, containment.BREAK),
