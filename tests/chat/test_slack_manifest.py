@@ -69,6 +69,7 @@ PINNED_FORMS = [
     "incident_status",
     "plan_approve",
     "plan_reject",
+    "run_confirm",
     "told",
     "wait",
 ]
