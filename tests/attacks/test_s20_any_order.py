@@ -187,7 +187,7 @@ class Mischief(RuleBasedStateMachine):
                 assert ACCOUNTS[who] == self.requesters[plan.id]
                 self.over[plan.id] = self.world.clock.now()
             elif act == "confirm":
-                flow.confirm(plan.id, me)
+                flow.confirm(plan.id, me, code=self.world.code())
                 assert plan.id in self.alone
                 assert ACCOUNTS[who] not in self.turned[plan.id]
                 self.turned[plan.id].add(ACCOUNTS[who])

@@ -11,8 +11,9 @@ import pytest
 from tests.lab.trials import Proof
 from twokey.app import declarations
 from twokey.catalog.library import FileLibrary
+from twokey.catalog.lock import LockLine, write_line
 from twokey.catalog.runbooks import ParseResult
-from twokey.core.errors import Refused
+from twokey.core.errors import Invalid, Refused
 from twokey.core.runbooks import ApprovalProfile, PlanState, Reversibility, Risk
 from twokey.testing.runbooks import disable_leaked_key
 from twokey.testing.world import World
@@ -96,6 +97,27 @@ def test_s34_an_action_that_cannot_be_taken_back_is_final_whatever_undo_the_auth
     monkeypatch.setattr(type(action), "reversibility", Reversibility.IRREVERSIBLE)
     reading = read(tmp_path, STORAGE, {"reversible: full": "reversible: partial"})
     assert codes(reading) == {"runbook.break_glass_irreversible", "runbook.approval_looser"}
+
+
+def test_s34_an_author_alone_approves_no_runbook(tmp_path: Path, proof: Proof) -> None:
+    """Neither twice, nor in other letters, nor with a second name of their own making in one go."""
+    for _ in (trials := proof("S34", "a runbook that one person approved cannot be proposed")):
+        book = read(tmp_path, KEY, {}).runbook
+        assert book
+        (tmp_path / "approved.lock").unlink()
+        library = FileLibrary(tmp_path, declarations())
+        for name in ("mallory", "mallory", "Mallory"):
+            write_line(tmp_path, LockLine(book.id, book.version, book.digest, name, "2026-11-28"))
+            with pytest.raises(Refused, match=r"runbook\.one_approved"):
+                library.runbook(KEY)
+            assert library.approved() == []
+            trials.outcome("refused")
+        with pytest.raises(Invalid, match=r"lock\.by_malformed"):
+            write_line(
+                tmp_path, LockLine(book.id, book.version, book.digest, "mallory,jane.doe", "2026-11-28")
+            )
+        write_line(tmp_path, LockLine(book.id, book.version, book.digest, "jane.doe", "2026-11-28"))
+        assert library.runbook(KEY) == book
 
 
 def test_s34_an_undo_that_opens_a_door_asks_for_what_opening_it_asks(proof: Proof) -> None:

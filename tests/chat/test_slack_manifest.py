@@ -70,6 +70,7 @@ PINNED_FORMS = [
     "incident_status",
     "plan_approve",
     "plan_reject",
+    "run_confirm",
     "stop_resume",
     "told",
     "wait",

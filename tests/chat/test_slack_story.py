@@ -175,7 +175,17 @@ def test_break_glass_runs_on_one_key_and_tells_everybody(world: Any) -> None:
     world.slack.wait_for(lambda: world.slack.direct_messages(world.people["ben"]))
     assert "Break-glass" in as_text(world.slack.direct_messages(world.people["ben"])[0])
     card = world.slack.wait_for(lambda: approval_card(world))
-    world.people["ben"].click(card, "plan_confirm")
+    world.executor.execute(card.blocks[-1]["block_id"].partition(":")[2])
+    world.wake()
+    card = world.slack.wait_for(lambda: (c := approval_card(world)) and "plan_confirm" in str(c.blocks) and c)
+    ben = world.people["ben"]
+    ben.click(card, "plan_confirm")
+    outcome = world.modal("ben", "run_confirm")
+    assert "nobody else answers the phone" in as_text(outcome)
+    assert "done, and seen by a read" in as_text(outcome)
+    wrong = ben.submit(outcome, {"code": "000000"})
+    assert list(wrong.errors) == ["code"]
+    ben.submit(outcome, {"code": "333457"})
     world.wake()
     world.slack.wait_for(lambda: "Confirmed afterwards by Ben" in as_text(approval_card(world)))
 

@@ -140,7 +140,7 @@ class Day:
                 case "withdraw":
                     containment.withdraw(plan.id, me)
                 case "confirm":
-                    containment.confirm(plan.id, me)
+                    containment.confirm(plan.id, me, code=self.world.code())
                 case _:
                     self.plans.append(self.world.asks_for(name, containment.preview_undo(plan.id, me)).id)
 

@@ -83,7 +83,7 @@ class Machine(RuleBasedStateMachine):
             elif act == "withdraw":
                 containment.withdraw(plan.id, me)
             elif act == "confirm":
-                containment.confirm(plan.id, me)
+                self.world.containment.confirm(plan.id, me, code=self.world.code())
             else:
                 self.plans.append(self.world.asks_for(who, containment.preview_undo(plan.id, me)).id)
 

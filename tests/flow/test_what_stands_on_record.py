@@ -181,7 +181,7 @@ def test_every_refusal_stands_on_record_with_all_that_it_said(world):
             {"person": "Dia", "scope": ACCOUNT},
         ),
         (
-            lambda: flow.confirm(plan.id, world.who("ben")),
+            lambda: flow.confirm(plan.id, world.who("ben"), code=world.code()),
             "confirmation",
             "nothing_to_confirm",
             "d-ben",

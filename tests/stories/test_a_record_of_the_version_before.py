@@ -360,7 +360,7 @@ def test_the_undo_gets_its_second_key_and_takes_back_what_the_version_before_did
 
 
 def test_the_run_on_one_key_can_be_confirmed_by_a_second_person(world: World) -> None:
-    assert world.containment.confirm(ON_ONE_KEY, world.who("ben")).confirmed_by == "d-ben"
+    assert world.confirms("ben", world.plan(ON_ONE_KEY), code=CODE).confirmed_by == "d-ben"
     assert [key.role for key in every(world, Approval) if key.plan_id == ON_ONE_KEY] == [
         "break-glass",
         "confirmation",

@@ -87,4 +87,4 @@ def test_nobody_is_awake_and_ana_breaks_the_glass_with_everybody_told(leaked):
     leaked.works()
     assert leaked.cloud.state.keys[KEY_ID].status == "Inactive"
     assert {n.person_id for n in leaked.notices() if n.person_id} == {"d-ben", "d-cho", "d-eve"}
-    assert leaked.containment.confirm(plan.id, leaked.who("ben")).confirmed_by == "d-ben"
+    assert leaked.confirms("ben", plan).confirmed_by == "d-ben"

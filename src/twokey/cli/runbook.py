@@ -151,8 +151,8 @@ def plan(
 
 @app.command()
 def approve(runbook_id: str = typer.Argument(..., metavar="ID"), by: str = _BY) -> None:
-    """Write a runbook's digest into approved.lock, so that it may be proposed. Commit that file."""
-    from twokey.catalog.lock import LockLine, write_line
+    """Write your approval of a runbook into approved.lock; with a second person's it may be proposed."""
+    from twokey.catalog.lock import LockLine, read_lock, write_line
     from twokey.core.errors import Invalid
 
     library = _library()
@@ -165,7 +165,10 @@ def approve(runbook_id: str = typer.Argument(..., metavar="ID"), by: str = _BY) 
         raise typer.Exit(2) from None
     if before:
         typer.echo(f"- {before}")
-    typer.echo(f"+ {entry}")
+    now = read_lock(library.folder)[book.id]
+    typer.echo(f"+ {now}")
+    if not now.has_two_names:
+        typer.echo(f"a second person's name is missing: twokey runbook approve {book.id} --by NAME", err=True)
     if before and before.digest == entry.digest:
         typer.echo("the same content was approved before")
     elif before and before.version == entry.version:

@@ -14,6 +14,7 @@ from twokey.core.runbooks import Plan, PlanState, Risk, digest_of
 CRITICAL_EXPIRES_S = 15 * 60.0
 OTHER_EXPIRES_S = 30 * 60.0
 CONFIRM_WITHIN_S = 24 * 3600.0
+_NEVER_BEGAN = (PlanState.VOIDED, PlanState.REFUSED, PlanState.WITHDRAWN, PlanState.EXPIRED)
 LEAP_S = 5 * 60.0  # how far a clock may go back: a longer leap would lengthen what people agreed to
 
 
@@ -108,13 +109,22 @@ def require_open_incident(plan: Plan, incident: Incident) -> None:
 
 
 def role_for(person: Person, plan: Plan, incident: Incident) -> str:
-    """Return the role in which a person may turn a key for another's plan; "" when in none."""
-    scope = plan.target.account
-    if person.is_(Role.APPROVER, scope):
+    """Return the role in which a person may turn a key for another's plan; "" when in none.
+
+    Whoever works an incident can take its command, so for critical only approvers count.
+    """
+    if person.is_(Role.APPROVER, plan.target.account):
         return "approver"
-    if incident.commander == person.id and person.is_(Role.COMMANDER, scope):
-        return "commander"
-    return ""
+    return "commander" if plan.risk is not Risk.CRITICAL and _commands(person, plan, incident) else ""
+
+
+def may_reject(person: Person, plan: Plan, incident: Incident) -> bool:
+    """Say whether a person may end another's plan with their no: a commander may, whatever the risk."""
+    return bool(role_for(person, plan, incident)) or _commands(person, plan, incident)
+
+
+def _commands(person: Person, plan: Plan, incident: Incident) -> bool:
+    return incident.commander == person.id and person.is_(Role.COMMANDER, plan.target.account)
 
 
 def require_role(person: Person, scope: str) -> None:
@@ -214,27 +224,42 @@ def approval_status(
 
 
 def require_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:
-    """Refuse the one-person path unless the runbook allows it, the risk is not critical, the person could
-    approve, a step-up code was given and a reason is written down."""
+    """Refuse the one-person path unless the runbook allows it, the risk is not critical, the person is an
+    approver, a step-up code was given and a reason is written down."""
     if not plan.break_glass_allowed or plan.risk is Risk.CRITICAL:
         raise Refused("refused.no_break_glass", runbook=plan.runbook_id)
-    scope = plan.target.account
-    if not (person.is_(Role.APPROVER, scope) or person.is_(Role.COMMANDER, scope)):
-        raise Refused("refused.not_approver", person=person.name, scope=scope)
+    if not person.is_(Role.APPROVER, plan.target.account):
+        raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
     if not step_up:
         raise Refused("refused.step_up_wrong", person=person.name)
     if len(reason.strip()) < 10:
         raise Refused("refused.reason_missing")
 
 
+def owes_confirmation(plan: Plan) -> bool:
+    """Say whether a run on one key waits for its second person; one that never began does not."""
+    return bool(plan.break_glass_by) and not plan.confirmed_by and plan.state not in _NEVER_BEGAN
+
+
+def require_glass_settled(person: Person, unconfirmed: Iterable[Plan], now: datetime) -> None:
+    """Refuse to break glass while one's own run has no second person behind it, or anybody's is overdue."""
+    for plan in unconfirmed:
+        if plan.break_glass_by == person.id:
+            raise Refused("refused.glass_unconfirmed", person=person.name, plan=plan.short)
+        if plan.confirm_by is None or now >= plan.confirm_by:
+            raise Refused("refused.glass_overdue", plan=plan.short, incident=plan.incident_id)
+
+
 def require_confirmer(plan: Plan, person: Person, incident: Incident) -> None:
-    """Refuse a retrospective confirmation that is not owed, or is not another approver's."""
+    """Refuse a retrospective confirmation that is not owed, is not another approver's, or knows no outcome yet."""
     if not plan.break_glass_by or plan.confirmed_by:
         raise Refused("refused.nothing_to_confirm", plan=plan.short)
     if person.id == plan.break_glass_by:
         raise Refused("refused.own_plan", person=person.name)
     if not role_for(person, plan, incident):
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
+    if plan.state in (PlanState.APPROVED, PlanState.RUNNING):
+        raise Refused("refused.run_not_over", plan=plan.short)
 
 
 def require_confirmed(plan: Plan, approvals: Iterable[Approval], digest_now: str) -> None:

@@ -235,6 +235,10 @@ class World:
         said = {"code": self.code(), "reason": reason, "typed": plan.typed_target, **given}
         return self.containment.break_glass(plan, self.who(name), **said)
 
+    def confirms(self, name: str, plan: Plan, **given: str) -> Plan:
+        """Let a second person stand behind a run that one person began alone."""
+        return self.containment.confirm(plan.id, self.who(name), **{"code": self.code(), **given})
+
     def contains(self, runbook: str = runbooks.LEAKED_KEY, *people: str) -> Plan:
         """Let a plan be proposed, get its keys and run to its end: ana's and ben's, if none are named."""
         proposer, *approvers = people or ("ana", "ben")

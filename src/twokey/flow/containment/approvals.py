@@ -35,6 +35,11 @@ def use_required_code(
     """Return the identity of the code that was given, used up; "" where the runbook asks for none."""
     if plan.approval.step_up != "totp":
         return ""
+    return use_given_code(tx, step_up, person, code=code, now=now)
+
+
+def use_given_code(tx: Transaction, step_up: StepUp, person: Person, *, code: str, now: datetime) -> str:
+    """Return the identity of the code that was given, used up, or refuse a wrong one."""
     require_tries_left(tx, person, now)
     used = step_up.verify(person.id, code, now)
     if not used:

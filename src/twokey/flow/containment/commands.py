@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from twokey.core.approvals import Approval, ApprovalStatus, approval_status, require_role, require_waiting
 from twokey.core.errors import Json, Refused
+from twokey.core.executions import StepRecord
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatIdentity, Person, Roster, identify
 from twokey.core.runbooks import Plan, PlanState, Runbook
@@ -15,6 +16,7 @@ from twokey.flow.containment.approve import Confirmation, approve_plan, could_ap
 from twokey.flow.containment.breakglass import (
     BreakGlass,
     confirm_run,
+    confirmable,
     remind_of_confirmation,
     run_on_one_approval,
 )
@@ -156,14 +158,22 @@ class Containment:
         ):
             return run_on_one_approval(tx, self.step_up, plan, caller, given, now)
 
-    def confirm(self, plan_id: str, who: ChatIdentity) -> Plan:
-        """Be the second person behind a plan that ran on one approval."""
+    def confirmable(self, plan_id: str, who: ChatIdentity) -> tuple[Plan, list[StepRecord]]:
+        """Show a run on one approval, with what came of it, to somebody who could confirm it now."""
+        with (
+            on_record(self, "confirmation.refused", who, plan_id=plan_id) as caller,
+            self.store.read() as look,
+        ):
+            return confirmable(look, plan_id, caller)
+
+    def confirm(self, plan_id: str, who: ChatIdentity, *, code: str) -> Plan:
+        """Be the second person behind a plan that ran on one approval: with a code, having seen the outcome."""
         now = self.clock.now()
         with (
             on_record(self, "confirmation.refused", who, plan_id=plan_id) as caller,
             self.store.change() as tx,
         ):
-            return confirm_run(tx, plan_id, caller, now)
+            return confirm_run(tx, self.step_up, plan_id, caller, code, now)
 
     def remind_confirmation(self, plan_id: str) -> None:
         """Tell the thread that a run on one approval has not been confirmed in time."""

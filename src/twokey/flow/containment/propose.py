@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from twokey.core.approvals import is_out_of_time, proposer_counts, require_waiting, role_for
+from twokey.core.approvals import is_out_of_time, may_reject, proposer_counts, require_waiting
 from twokey.core.errors import Refused, RetryAfter, message
 from twokey.core.executions import has_written
 from twokey.core.people import system
@@ -66,7 +66,7 @@ def end_plan(
     is_on_its_way = plan.state in (PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
     if not is_on_its_way or has_written(plan, journal_of(tx, plan.id)):
         require_waiting(plan, now)
-    if plan.requester != person.id and not role_for(person, plan, incident):
+    if plan.requester != person.id and not may_reject(person, plan, incident):
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
     why = message(f"containment.{state.value}", person=person.name, plan=plan.short, reason=reason)
     ended = replace(plan, state=state, reason=why)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, show
 from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.blocks import Block, actions, button, section
+from twokey.chat.slack.views.confirm import confirm as confirming
 from twokey.core.approvals import ApprovalStatus, approvals_needed
 from twokey.core.errors import Json, Message, NotFound, TwokeyError, message
 from twokey.core.runbooks import Plan, Runbook
@@ -35,6 +36,7 @@ BREAK = {
     "refused.step_up_locked": "code",
 }
 REASON = {"": "reason"}
+CONFIRM = {"": "code"}
 _MOST_PARAMETERS = 2000
 
 
@@ -182,9 +184,22 @@ async def withdraw(ctx: Context, plan_id: str) -> None:
     await ctx.pools.quick(ctx.flows.containment.withdraw, plan_id, ctx.who)
 
 
-async def confirm(ctx: Context, plan_id: str) -> None:
-    """Confirm, as the second person, a run on one approval."""
-    await ctx.pools.quick(ctx.flows.containment.confirm, plan_id, ctx.who)
+async def open_confirm(ctx: Context, plan_id: str) -> None:
+    """Show what came of a run on one approval to a person who could confirm it."""
+    plan, journal = await ctx.pools.quick(ctx.flows.containment.confirmable, plan_id, ctx.who)
+    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    await ctx.open(confirming(plan, journal, names, ctx.words, channel=ctx.interaction.channel))
+
+
+async def confirm(ctx: Context, inputs: Mapping[str, str]) -> Answer:
+    """Confirm, as the second person and with a code, a run on one approval."""
+    await ctx.pools.quick(
+        ctx.flows.containment.confirm,
+        ctx.interaction.metadata.get("plan", ""),
+        ctx.who,
+        code=inputs.get("code", "").strip(),
+    )
+    return CLOSE
 
 
 def decide(decision: str) -> Callable[[Context, str], Awaitable[None]]:

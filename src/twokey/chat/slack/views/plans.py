@@ -218,9 +218,10 @@ def _buttons(plan: Plan, words: Words) -> list[Block]:
     elif plan.state in (PlanState.DONE, PlanState.FAILED) and not plan.undo_of and plan.reversible != "none":
         row = (made("undo", "plan_undo"),)
     owed = bool(plan.break_glass_by) and not plan.confirmed_by
+    is_known = plan.state not in (PlanState.APPROVED, PlanState.RUNNING)
     return actions(
         *row,
-        _sure(plan, words, "confirm", "plan_confirm", "primary") if owed else None,
+        made("confirm", "plan_confirm", "primary") if owed and is_known else None,
         block_id=f"approval:{plan.id}",
     )
 
