@@ -72,6 +72,7 @@ class Settings:
     lease_s: float = 15.0  # how long a dead process' work waits for another hand
     storm_window_s: int = 3600
     silent_after_h: float = 24.0  # a source that says nothing for so long is told of; 0 never
+    review_after_days: int = 30  # when the owner of a containment is asked whether it is still wanted
 
     modules: tuple[CloudModule, ...] = field(default=CLOUDS, metadata=sections.NO_VARIABLE)
 
@@ -133,6 +134,8 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("TWOKEY_DATABASE_URL: sqlite:///FILE or postgresql://... is wanted")
     if settings.slack_per_second <= 0:
         faults.append("TWOKEY_SLACK_PER_SECOND: more than 0 is wanted")
+    if not 1 <= settings.review_after_days <= 366:
+        faults.append("TWOKEY_REVIEW_AFTER_DAYS: 1 to 366 is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
     return faults

@@ -98,7 +98,7 @@ def world(file: Path, tmp_path: Path) -> Iterator[World]:
     world.intake = Intake(store, clock, readers, shipped_rules(), "T1", "E1", authorize_source=vouch)
     review: Any = wiring.build_review(settings, store, clock, world.rosters)
     world.review = review
-    world.handle = job_handlers(world.intake, world.containment, world.executor, review)
+    world.handle = job_handlers(world.intake, world.containment, world.executor, review, world.watch)
     world.parked = dead_letter_handler(world.intake, world.executor, store)
     world.engine = EmbeddedEngine(store.jobs(), world.handle, world.parked, clock, workers=1)
     world.cloud.state.keys[OTHER_KEY] = AccessKey(OTHER_ACCOUNT, "backup-batch")

@@ -123,6 +123,7 @@ async def _bot(app: App) -> None:
     sender = _sender(app, bot, flows, options)
     app.hooked.on_commit = sender.wake
     bot.supervisor.spawn_required(sender.run(), "sender")
+    await asyncio.to_thread(app.watch.catch_up)
     threads = BackgroundThreads(app, bot, ended)
     bot.supervisor.spawn_required(
         _listen(build_listening(settings, app.hooked, app.clock), threads.silent), "listening"

@@ -75,6 +75,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "refused.not_asking": {"state": "chat.plan_state"},
     "refused.not_undoable": {"state": "chat.plan_state"},
     "chat.card.cancelled_because": {"reason": "chat.cancel"},
+    "watch.reopened": {"before": "chat.state"},
 }
 # What str(Message) looks like: the flow keeps a reason inside a reason that way.
 _MESSAGE = re.compile(r"([a-z_]+(?:\.[a-z_0-9]+)+)((?: [a-z_]+=(?:'[^']*'|\"[^\"]*\"))*)")
