@@ -400,7 +400,7 @@ def test_the_confirmation_that_is_owed_is_asked_for_a_day_later(world: World) ->
 
 def test_everything_that_people_were_told_or_will_be_can_be_drawn(world: World) -> None:
     review: Any = world.review
-    flows = Flows(world.intake, world.response, world.containment, review)
+    flows = Flows(world.intake, world.response, world.containment, review, world.watch)
     renderer = MessageRenderer(flows, world.rosters, SlackOptions("none", "T1", "C-INCIDENTS"))
     notices = {notice.id: notice for notice in world.notices()}
     for notice in notices.values():

@@ -11,6 +11,7 @@ from twokey.core.executions import StepRecord, StepState, record_id
 from twokey.core.incidents import Incident
 from twokey.core.jobs import watch_job
 from twokey.core.runbooks import Plan, PlanState, Step, Touch
+from twokey.flow.lookup import canonical_id
 from twokey.ports import Snapshot, Transaction
 
 ALL = 1_000_000
@@ -73,8 +74,8 @@ def contained(look: Snapshot, which: str = "") -> list[InForce]:
     """Return what is contained now, oldest first: all of it, of one incident, or in one account."""
     if not which:
         return look.find(InForce, state=IN_FORCE, limit=ALL)
-    if look.get(Incident, which.upper()):
-        return look.find(InForce, incident_id=which.upper(), state=IN_FORCE, limit=ALL)
+    if look.get(Incident, canonical_id(which)):
+        return look.find(InForce, incident_id=canonical_id(which), state=IN_FORCE, limit=ALL)
     return look.find(InForce, account=which, state=IN_FORCE, limit=ALL)
 
 

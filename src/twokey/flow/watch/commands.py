@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from twokey.core.approvals import require_role
-from twokey.core.containments import WHILE_OPEN, InForce
+from twokey.core.containments import WHILE_OPEN, InForce, review_of
 from twokey.core.errors import Json, Message, NotFound, Refused, RetryAfter, message
 from twokey.core.executions import StepRecord, StepState
 from twokey.core.jobs import watch_job
@@ -82,7 +82,9 @@ class Watch:
     def contained(self, which: str = "") -> list[InForce]:
         """Return what is contained now: all of it, of one incident, or in one account."""
         with self.store.read() as look:
-            return contained(look, which)
+            return [
+                replace(row, review_at=review_of(row, self.review_after)) for row in contained(look, which)
+            ]
 
     def give_owner(self, named: str, account: ChatAccount, who: ChatIdentity) -> Plan:
         """Say who answers for a containment from now on: somebody with a role where it is."""

@@ -95,15 +95,17 @@ def note(tx: Transaction, look: Look, now: datetime, review_after: timedelta) ->
     if drifted := look.became(InForceState.DRIFTED):
         _drifted(tx, look, drifted, {before.id: before for before, _ in look.rows}, now)
     if unseen := look.became(InForceState.UNSEEN):
-        _say(tx, look, "containment.unseen", unseen, message("watch.unseen", **_named(look.plan)))
+        _write(tx, look, "containment.unseen", unseen, message("watch.unseen", **_named(look.plan)))
     back = look.became(InForceState.IN_FORCE)
     if back:
-        _say(tx, look, "containment.back", back, message("watch.back", **_named(look.plan)), is_private=False)
+        _write(
+            tx, look, "containment.back", back, message("watch.back", **_named(look.plan)), is_private=False
+        )
     if look.is_review_due:
         rows = [replace(row, reminded=row.reminded + 1) for row in rows]
         _review_due(tx, look, rows, review_after)
     if not (drifted or unseen or back or look.is_review_due):
-        _entry(tx, look, "containment.seen", rows)
+        _log(tx, look, "containment.seen", rows)
     number = tx.head()[0]
     for row in rows:
         tx.put(replace(row, look=number))
@@ -125,15 +127,13 @@ def _drifted(
         tx.put(incident)
         told.append(message("watch.reopened", incident=incident.id, before=look.incident.state.value))
     data: dict[str, Json] = {"state": incident.state.value, "before": look.incident.state.value}
-    _say(tx, look, "containment.drifted", rows, *told, data=data, is_private=is_news, broadcast=is_news)
+    _write(tx, look, "containment.drifted", rows, *told, data=data, is_private=is_news, broadcast=is_news)
     outbox.redraw_card(tx, incident, now)
 
 
 def _review_due(tx: Transaction, look: Look, rows: list[InForce], review_after: timedelta) -> None:
     first = rows[0]
-    entry = _entry(
-        tx, look, "containment.review_due", rows, {"reminded": first.reminded, "owner": first.owner}
-    )
+    entry = _log(tx, look, "containment.review_due", rows, {"reminded": first.reminded, "owner": first.owner})
     due = message(
         "watch.review_due",
         **_named(look.plan),
@@ -145,7 +145,7 @@ def _review_due(tx: Transaction, look: Look, rows: list[InForce], review_after: 
     outbox.tell_person(tx, entry, first.owner, [due], look.plan.id)
 
 
-def _say(
+def _write(
     tx: Transaction,
     look: Look,
     action: str,
@@ -156,7 +156,7 @@ def _say(
     broadcast: bool = True,
 ) -> None:
     """Write one entry and tell it in the thread and channel, and each person whom it concerns."""
-    entry = _entry(tx, look, action, rows, data)
+    entry = _log(tx, look, action, rows, data)
     each = [
         message("watch.step_reason", step=row.step_id, what=row.what, why=row.reason)
         for row in rows
@@ -169,7 +169,7 @@ def _say(
             outbox.tell_person(tx, entry, person, [*told, *each], look.plan.id)
 
 
-def _entry(
+def _log(
     tx: Transaction, look: Look, action: str, rows: Sequence[InForce], data: Mapping[str, Json] | None = None
 ) -> AuditEntry:
     said: dict[str, Json] = {"steps": [row.step_id for row in rows], **(data or {})}

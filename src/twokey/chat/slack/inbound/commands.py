@@ -4,7 +4,7 @@ A new verb is a function and a row of `VERBS`, with its words in both languages 
 
 from __future__ import annotations
 
-from twokey.chat.slack.inbound import containment
+from twokey.chat.slack.inbound import containment, inforce
 from twokey.chat.slack.inbound.dispatch import Context
 from twokey.chat.slack.inbound.verbs import Command, Verb
 from twokey.chat.slack.views import lists, modals
@@ -60,7 +60,8 @@ async def show(ctx: Context, command: Command) -> None:
     """Show an incident's card to one person."""
     incident = await ctx.pools.quick(ctx.flows.response.shown, command.incident)
     names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
-    await ctx.tell(incident_card(incident, names, ctx.words))
+    rows = await ctx.pools.quick(ctx.flows.watch.contained, incident.id)
+    await ctx.tell(incident_card(incident, names, ctx.words, rows))
 
 
 async def ack(ctx: Context, command: Command) -> None:
@@ -260,6 +261,13 @@ VERBS: dict[str, Verb] = {
         Verb("contain", "contain INC-12 [runbook] [name=value]", contain),
         Verb("pending", "pending", pending, needs_incident=False, only_looks=True),
         Verb("undo", "undo INC-12 [run]", undo),
+        Verb(
+            "inforce",
+            "inforce [incident|account] | owner <run> @user | review <run> <day>",
+            inforce.serve,
+            ("in-force",),
+            needs_incident=False,
+        ),
         Verb("audit", "audit INC-12", audit, only_looks=True),
         Verb("postmortem", "postmortem INC-12 [preview|draft|publish] [public]", postmortem, ("pm",)),
         Verb("whoami", "whoami", whoami, needs_incident=False, is_free=True, only_looks=True),

@@ -9,6 +9,7 @@ from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.payloads import Interaction
 from twokey.chat.slack.views.blocks import Block, actions, context, section
 from twokey.chat.slack.views.cards import Names, incident_card, incident_text, thread_message
+from twokey.chat.slack.views.inforce import next_buttons
 from twokey.chat.slack.views.plans import ask_buttons, plan_card, plan_text
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import NotFound, Refused
@@ -73,7 +74,7 @@ class MessageRenderer:
                 return Post(channel, text, blocks, ts=ts)
             return Post(channel, text, blocks, thread_ts=thread_ts)
         text, blocks = thread_message(notice.messages, notice.context, self._words, small_print)
-        blocks += self._question(notice)
+        blocks += self._question(notice) + next_buttons(notice, self._words)
         is_loud = notice.kind is NoticeKind.BROADCAST
         return Post(channel, text, blocks, thread_ts=thread_ts, broadcast=is_loud)
 
@@ -108,7 +109,8 @@ class MessageRenderer:
 
     def card_of(self, incident: Incident) -> Rendered:
         """Draw an incident's card."""
-        return incident_text(incident, self._words), incident_card(incident, self.names(), self._words)
+        rows = self._flows.watch.contained(incident.id)
+        return incident_text(incident, self._words), incident_card(incident, self.names(), self._words, rows)
 
     def approval(self, plan_id: str) -> Rendered:
         """Draw a plan's card."""
