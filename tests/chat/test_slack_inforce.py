@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from tests.chat.test_slack_story import propose, turned
 from twokey.core.containments import InForce
 from twokey.core.incidents import State
+from twokey.core.people import system
 from twokey.core.runbooks import Plan
 from twokey.demo.slack import as_text
 from twokey.testing.clouds import KEY_ID
+from twokey.testing.people import identity
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def test_who_is_not_on_the_roster_sees_and_changes_nothing(world: Any, run: Plan
 def test_a_key_that_is_switched_on_is_news_in_the_channel_with_a_button_that_contains_anew(
     world: Any, run: Plan
 ) -> None:
-    assert "Contained" in as_text(world.said()[0])
+    world.slack.wait_for(lambda: "in force: " in as_text(world.said()[0]))
     world.cloud.state.keys[KEY_ID].status = "Active"
     world.watch.look(run.id, "0")
     world.wake()
@@ -97,3 +100,26 @@ def test_a_key_that_is_switched_on_is_news_in_the_channel_with_a_button_that_con
     world.slack.wait_for(lambda: "does not hold" in as_text(world.said()[0]))
     world.people["ben"].click(told, "incident_contain")
     world.modal("ben", "contain_choose")
+
+
+def test_the_owner_is_asked_alone_and_in_the_thread_whether_it_is_still_wanted(world: Any, run: Plan) -> None:
+    day = datetime.now(UTC) + timedelta(days=1)
+    world.watch.set_review(
+        run.short, f"{day:%Y-%m-%d}", identity(world.people["ana"].id, world.slack.team_id)
+    )
+    with world.store.change() as tx:
+        for row in tx.find(InForce, plan_id=run.id):
+            tx.put(replace(row, review_at=datetime.now(UTC) - timedelta(days=1)))
+        tx.append(system("test"), "tampered")
+    world.watch.look(run.id, str(rows(world)[0].look))
+    world.wake()
+
+    def asked() -> Any:
+        return next((m for m in world.thread(1) if "Is it still wanted?" in as_text(m)), None)
+
+    message = world.slack.wait_for(asked)
+    world.people["cho"].click(message, "plan_undo")
+    assert world.modal("cho", "contain_propose").title == "Undo"
+    alone = world.slack.wait_for(lambda: world.slack.direct_messages(world.people["ana"]))
+    world.people["ana"].click(alone[-1], "plan_undo")
+    assert world.modal("ana", "contain_propose").title == "Undo"

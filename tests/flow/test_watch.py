@@ -199,8 +199,16 @@ def test_a_cloud_that_does_not_answer_for_a_while_changes_nothing(world, plan):
     assert (world.contained()[0].state, world.contained()[0].last_seen) == (InForceState.IN_FORCE, seen)
 
 
-def test_a_cloud_that_lets_nobody_look_is_told_after_some_hours_and_once(world, plan):
+def test_a_cloud_that_lets_nobody_look_is_told_at_once_and_once(world, plan):
     world.cloud.refuse_on("find aws.iam.update_access_key", times=10_000)
+    world.works_on(3 * 60, step_s=60)
+    assert states(world)["deactivate_key"] is InForceState.UNSEEN
+    assert [entry.data["code"] for entry in entries(world, "containment.unseen")] == ["cloud.access_denied"]
+    assert world.incidents()[0].state is State.CONTAINED
+
+
+def test_a_cloud_that_is_silent_is_told_after_some_hours_and_once(world, plan):
+    world.cloud.fault_on("find aws.iam.update_access_key", times=10_000)
     world.works_on(60, step_s=60)
     assert "watch.unseen" not in world.told()
     world.works_on(6 * 60, step_s=60)

@@ -20,7 +20,7 @@ class InForceState(StrEnum):
 
     IN_FORCE = "in-force"
     DRIFTED = "drifted"  # a look said no: it is not as it was left
-    UNSEEN = "unseen"  # nobody could look for too long
+    UNSEEN = "unseen"  # nobody can tell: the cloud is silent for too long, or does not let us look
     UNDONE = "undone"  # taken back, by a plan of its own
 
 
@@ -66,10 +66,11 @@ class Answer:
 
     holds: bool | None
     reason: Message | None = None
+    is_final: bool = False  # nobody can tell, and asking again will not help: access denied, or not there
 
 
 def after_look(row: InForce, answer: Answer, now: datetime, *, is_open: bool) -> InForce:
-    """Return a containment as a look leaves it; a look that failed changes nothing before its time is over."""
+    """Return a containment as a look leaves it; a cloud that does not answer changes nothing for some hours."""
     if answer.holds:
         seen = replace(row, state=InForceState.IN_FORCE, last_seen=now, reason=None)
         return seen if row.state is InForceState.IN_FORCE else replace(seen, changed_at=now)
@@ -77,7 +78,8 @@ def after_look(row: InForce, answer: Answer, now: datetime, *, is_open: bool) ->
     if answer.holds is None:
         last = row.last_seen or row.since
         patience = PATIENCE + wait_before_next(row.changed_at or row.since, last, is_open=is_open)
-        if row.state is not InForceState.IN_FORCE or now - last < patience:
+        is_borne = not answer.is_final and now - last < patience
+        if row.state is not InForceState.IN_FORCE or is_borne:
             return row
         state = InForceState.UNSEEN
     if row.state is state:

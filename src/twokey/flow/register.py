@@ -41,7 +41,8 @@ def keep_register(tx: Transaction, plan: Plan, now: datetime) -> list[InForce]:
     fresh = [step for step in plan.writes if step.id in verified and record_id(plan.id, step.id) not in there]
     if not fresh:
         return []
-    look = known[0].look if known else 0
+    active = [row.look for row in known if row.state is not InForceState.UNDONE]
+    look = active[0] if active else tx.head()[0] if known else 0
     incident = tx.get(Incident, plan.incident_id)
     people = tuple(dict.fromkeys(one.person_id for one in tx.find(Approval, plan_id=plan.id)))
     rows = [

@@ -18,6 +18,10 @@ from twokey.providers.aws.resource_types import resource_of
 from twokey.testing.people import FixedLibrary
 from twokey.testing.world import World
 
+HARMLESS = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "iam:TagUser", "Resource": "*"}]}
+)
+
 
 def contained(aws: Any, name: str, *people: str, account: str = "", **found: Any) -> tuple[World, Plan]:
     """Let a shipped runbook run with its keys, and return the world with the run."""
@@ -90,7 +94,7 @@ def test_a_bucket_policy_that_is_deleted_is_seen_and_the_other_bucket_is_left_in
     assert found == {"protect[1]": InForceState.IN_FORCE, "protect[2]": InForceState.DRIFTED}
 
 
-@pytest.mark.parametrize("how", ["moved", "detached"])
+@pytest.mark.parametrize("how", ["moved", "detached", "emptied"])
 def test_a_quarantine_stands_for_hours_and_what_leaves_it_is_seen(
     aws: Any, organization: Any, how: str
 ) -> None:
@@ -113,9 +117,11 @@ def test_a_quarantine_stands_for_hours_and_what_leaves_it_is_seen(
                 SourceParentId=unit,
                 DestinationParentId=organization.workloads,
             )
-        else:
+        elif how == "detached":
             org.detach_policy(PolicyId=policy, TargetId=unit)
+        else:
+            org.update_policy(PolicyId=policy, Content=HARMLESS)
 
     found = lifted(world, lift)
-    wanted = "move_account" if how == "moved" else "attach_scp"
-    assert {step for step, state in found.items() if state is InForceState.DRIFTED} == {wanted}
+    wanted = {"moved": "move_account", "detached": "attach_scp", "emptied": "create_scp"}
+    assert {step for step, state in found.items() if state is InForceState.DRIFTED} == {wanted[how]}

@@ -146,6 +146,7 @@ class MessageRenderer:
         words = Words(person.language or self._options.language)
         text, blocks = thread_message(notice.messages, notice.context, words, small_print)
         if notice.incident_id:
+            blocks += next_buttons(notice, words)
             blocks.append(context(words("chat.private_about", incident=notice.incident_id)))
         return Post(account.user, text, blocks)
 
