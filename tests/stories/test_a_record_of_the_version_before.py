@@ -98,7 +98,7 @@ def world(file: Path, tmp_path: Path) -> Iterator[World]:
     world.intake = Intake(store, clock, readers, shipped_rules(), "T1", "E1", authorize_source=vouch)
     review: Any = wiring.build_review(settings, store, clock, world.rosters)
     world.review = review
-    world.handle = job_handlers(world.intake, world.containment, world.executor, review)
+    world.handle = job_handlers(world.intake, world.containment, world.executor, review, world.watch)
     world.parked = dead_letter_handler(world.intake, world.executor, store)
     world.engine = EmbeddedEngine(store.jobs(), world.handle, world.parked, clock, workers=1)
     world.cloud.state.keys[OTHER_KEY] = AccessKey(OTHER_ACCOUNT, "backup-batch")
@@ -400,7 +400,7 @@ def test_the_confirmation_that_is_owed_is_asked_for_a_day_later(world: World) ->
 
 def test_everything_that_people_were_told_or_will_be_can_be_drawn(world: World) -> None:
     review: Any = world.review
-    flows = Flows(world.intake, world.response, world.containment, review)
+    flows = Flows(world.intake, world.response, world.containment, review, world.watch)
     renderer = MessageRenderer(flows, world.rosters, SlackOptions("none", "T1", "C-INCIDENTS"))
     notices = {notice.id: notice for notice in world.notices()}
     for notice in notices.values():

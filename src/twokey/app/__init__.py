@@ -22,6 +22,7 @@ from twokey.flow.intake import Intake
 from twokey.flow.intake.cursors import StoredCursors
 from twokey.flow.planning.planner import Planner
 from twokey.flow.review.drafts import Review
+from twokey.flow.watch import Watch
 from twokey.ports import (
     AuthorizeSource,
     Checkpoint,
@@ -70,6 +71,7 @@ class App:
     containment: Containment
     executor: Executor
     review: Review
+    watch: Watch
     engine: Engine
     sources: tuple[Source, ...]
     hide: Hide  # takes the secrets of our endpoints' addresses out of a text
@@ -106,7 +108,8 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
     containment = Containment(store, clock, rosters, library, planner, TotpStepUp(settings.totp_file))
     executor = Executor(store, clock, rosters, library, planner, checkpoint, settings.limits)
     review = replace(build_review(settings, store, clock, rosters), checkpoint=checkpoint)
-    handle = job_handlers(intake, containment, executor, review)
+    watch = Watch(store, clock, rosters, planner, timedelta(days=settings.review_after_days))
+    handle = job_handlers(intake, containment, executor, review, watch)
     engine = build_engine(settings, record, clock, handle, dead_letter_handler(intake, executor, store))
     return App(
         settings=settings,
@@ -119,6 +122,7 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         containment=containment,
         executor=executor,
         review=review,
+        watch=watch,
         engine=engine,
         sources=tuple(source for made in connected.values() for source in made.sources),
         hide=hiding(prefix for module in settings.modules for prefix in module.secret_prefixes),

@@ -119,11 +119,12 @@ async def _bot(app: App) -> None:
         loop.add_signal_handler(number, end)
     settings = app.settings
     options = slack_options(settings)
-    flows = Flows(app.intake, app.response, app.containment, app.review)
+    flows = Flows(app.intake, app.response, app.containment, app.review, app.watch)
     bot = slack_bot(flows, options, store=app.hooked, clock=app.clock, rosters=app.rosters)
     sender = _sender(app, bot, flows, options)
     app.hooked.on_commit = sender.wake
     bot.supervisor.spawn_required(sender.run(), "sender")
+    await asyncio.to_thread(app.watch.catch_up)
     threads = BackgroundThreads(app, bot, ended)
     bot.supervisor.spawn_required(
         _look_around(

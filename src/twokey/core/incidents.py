@@ -108,6 +108,11 @@ class Incident:
         """Say whether people may still act on it."""
         return self.state not in (State.CLOSED, State.CANCELLED)
 
+    @property
+    def is_worked_on(self) -> bool:
+        """Say whether people are at it: it is neither resolved nor over."""
+        return self.is_open and self.state not in (State.RESOLVED, State.POSTMORTEM)
+
 
 # Which states may follow which. Provider incidents may skip `contained`: nothing of theirs is ours to contain.
 MOVES: Mapping[State, tuple[State, ...]] = {
@@ -148,6 +153,16 @@ def require_legal_move(incident: Incident, to: State, reason: str = "") -> None:
         )
     if to is State.CANCELLED and reason not in CANCEL_REASONS:
         raise Refused("refused.cancel_reason", legal=", ".join(CANCEL_REASONS))
+
+
+def reopened(incident: Incident) -> Incident:
+    """Return an incident whose containment does not hold any more: open again, however it was ended.
+
+    No person can do this to one that is closed: it is no move, and only a look at the cloud does it.
+    """
+    if incident.state in (State.TRIAGE, State.INVESTIGATING):
+        return incident
+    return replace(incident, state=State.INVESTIGATING)
 
 
 def group_of(signal: Signal, label: Label) -> str:

@@ -22,6 +22,7 @@ from twokey.core.people import Actor, Person, Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
 from twokey.flow.lookup import incident_by_id
+from twokey.flow.register import keep_register
 from twokey.ports import Snapshot, Transaction
 
 _LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
@@ -90,6 +91,7 @@ def move(
 ) -> None:
     """Keep a plan as it is from now on: the row, the audit entry, what the thread is told, the card drawn anew."""
     tx.put(plan)
+    keep_register(tx, plan, now)
     entry = tx.append(actor, action, incident_id=plan.incident_id, plan_id=plan.id, data=data or {})
     outbox.tell_thread(tx, entry, *messages, broadcast=broadcast, plan_id=plan.id)
     outbox.redraw_plan(tx, plan, now)

@@ -36,6 +36,8 @@ _OWES_MESSAGE = frozenset(
         "proposed", "approved", "glass.broken", "confirmed", "refused", "withdrawn", "expired", "voided", "failed",
         "run.continued", "run.started", "run.done", "step.failed",
         "acknowledged", "assigned", "noted", "severity.changed", "moved", "time.corrected",
+        "containment.drifted", "containment.unseen", "containment.back", "containment.review_due",
+        "containment.owned", "containment.review_set",
         "postmortem.drafted", "postmortem.revised", "postmortem.published",
     ]
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from twokey.core.approvals import Approval, ApprovalStatus
 from twokey.core.audit import AuditEntry
+from twokey.core.containments import InForce
 from twokey.core.errors import Invalid, Json
 from twokey.core.executions import StepRecord
 from twokey.core.incidents import Incident
@@ -27,6 +28,7 @@ from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
+from twokey.flow.watch import Watch
 from twokey.ports import Checkpoint, Store
 from twokey.testing import runbooks
 from twokey.testing.builders import a_verdict, answered
@@ -128,7 +130,8 @@ class World:
             self._at_checkpoint,
             self.limits,
         )
-        self.handle = job_handlers(self.intake, self.containment, self.executor, self.review)
+        self.watch = Watch(self.store, self.clock, self.rosters, self.planner)
+        self.handle = job_handlers(self.intake, self.containment, self.executor, self.review, self.watch)
         self.parked = dead_letter_handler(self.intake, self.executor, self.store)
         self.engine = EmbeddedEngine(self.queue, self.handle, self.parked, self.clock, workers=1)
 
@@ -286,6 +289,10 @@ class World:
     def actions(self, plan: Plan | None = None) -> list[str]:
         """Return what happened, in the audit trail's words."""
         return [entry.action for entry in self.trail(plan)]
+
+    def contained(self, which: str = "") -> list[InForce]:
+        """Return what is contained now."""
+        return self.watch.contained(which)
 
     def notices(self) -> list[Notice]:
         """Return everything that people were told or will be."""

@@ -9,6 +9,7 @@ from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.payloads import Interaction
 from twokey.chat.slack.views.blocks import Block, actions, context, section
 from twokey.chat.slack.views.cards import Names, incident_card, incident_text, thread_message
+from twokey.chat.slack.views.inforce import next_buttons
 from twokey.chat.slack.views.plans import ask_buttons, plan_card, plan_text
 from twokey.chat.slack.views.stops import STOPPABLE, below_header
 from twokey.chat.slack.views.text import Words
@@ -74,7 +75,7 @@ class MessageRenderer:
                 return Post(channel, text, blocks, ts=ts)
             return Post(channel, text, blocks, thread_ts=thread_ts)
         text, blocks = thread_message(notice.messages, notice.context, self._words, small_print)
-        blocks += self._question(notice)
+        blocks += self._question(notice) + next_buttons(notice, self._words)
         is_loud = notice.kind is NoticeKind.BROADCAST
         return Post(channel, text, blocks, thread_ts=thread_ts, broadcast=is_loud)
 
@@ -112,9 +113,11 @@ class MessageRenderer:
         return incident_text(incident, self._words), self.incident_card(incident, self._words)
 
     def incident_card(self, incident: Incident, words: Words) -> list[Block]:
-        """Return an incident's card in somebody's words, with what stops acting in its account."""
+        """Return an incident's card in somebody's words, with what is in force and what stops acting in its account."""
         stops = self._flows.containment.stops.over(incident.account) if incident.is_open else []
-        return below_header(incident_card(incident, self.names(), words), stops, self.names(), words)
+        rows = self._flows.watch.contained(incident.id)
+        names = self.names()
+        return below_header(incident_card(incident, names, words, rows), stops, names, words)
 
     def approval(self, plan_id: str) -> Rendered:
         """Draw a plan's card."""
@@ -155,6 +158,7 @@ class MessageRenderer:
         words = Words(person.language or self._options.language)
         text, blocks = thread_message(notice.messages, notice.context, words, small_print)
         if notice.incident_id:
+            blocks += next_buttons(notice, words)
             blocks.append(context(words("chat.private_about", incident=notice.incident_id)))
         return Post(account.user, text, blocks)
 

@@ -90,6 +90,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "refused.not_undoable": {"state": "chat.plan_state"},
     "chat.card.cancelled_because": {"reason": "chat.cancel"},
     **{said: {"where": "stops.where"} for said in _OF_STOPS},
+    "watch.reopened": {"before": "chat.state"},
 }
 # What str(Message) looks like: the flow keeps a reason inside a reason that way.
 _MESSAGE = re.compile(r"([a-z_]+(?:\.[a-z_0-9]+)+)((?: [a-z_]+=(?:'[^']*'|\"[^\"]*\"))*)")

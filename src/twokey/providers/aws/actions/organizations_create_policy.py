@@ -88,8 +88,13 @@ class CreatePolicy:
         return self._outputs(inputs, str(made["Policy"]["PolicySummary"]["Id"]))
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
-        """Look for the policy with our tag."""
-        found = self._ours(inputs, key)
+        """Look for the policy with our tag; of one that others made, or changed since, nothing can be told."""
+        try:
+            found = self._ours(inputs, key)
+        except Refused as refused:
+            if refused.message.code != "aws.org.policy_name_taken":
+                raise
+            return Lookup(Found.CANNOT_TELL)
         return Lookup(Found.DONE, self._outputs(inputs, found)) if found else Lookup(Found.NOT_DONE)
 
     def _ours(self, inputs: Mapping[str, Json], key: str) -> str:
