@@ -451,6 +451,21 @@ class Publisher(Protocol):
         ...
 
 
+class TimeStamper(Protocol):
+    """An authority whose clock and signature are nobody's here: RFC 3161."""
+
+    def stamp(self, data: bytes) -> tuple[datetime, bytes]:
+        """Return the moment and the answer of a fresh stamp over these bytes, which was checked.
+
+        Unavailable when the authority does not answer; Refused when its answer is not its own, or for other bytes.
+        """
+        ...
+
+    def check(self, data: bytes, answer: bytes) -> datetime:
+        """Return the moment that an answer of before states for these bytes; Tampered when it does not."""
+        ...
+
+
 Checkpoint = Callable[[str], None]
 """Called with a name at every boundary of a run; does nothing, except in the crash tests."""
 

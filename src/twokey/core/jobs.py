@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     CONFIRM = "confirm"  # one break-glass run that still owes its second person
     DRAFT = "draft"  # one post-mortem
     PUBLISH = "publish"  # one post-mortem that a person told to publish: finished here after a crash
+    STAMP = "stamp"  # one time stamp over the audit trail's head
 
 
 @dataclass(frozen=True, slots=True)
