@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,48 +12,23 @@ from twokey.core.errors import Tampered, TwokeyError, Unavailable
 from twokey.core.jobs import Job, JobKind
 from twokey.core.people import system
 from twokey.core.signals import Principal
-from twokey.flow.handlers import dead_letter_handler, job_handlers
-from twokey.flow.stamping import Stamping, require_stamp, stamps
-from twokey.ports import Clock
+from twokey.engine.embedded import EmbeddedEngine
+from twokey.flow.handlers import job_handlers
+from twokey.flow.stamping import require_stamp, stamps
+from twokey.testing.clocks import SettableClock
+from twokey.testing.stamps import RememberingStamper
 from twokey.testing.world import World
 
 HOUR = timedelta(hours=1)
 
 
-@dataclass
-class Authority:
-    """Signs by remembering; `fault` is why it does not."""
-
-    clock: Clock
-    fault: TwokeyError | None = None
-    asked: list[bytes] = field(default_factory=list)
-    given: dict[bytes, tuple[datetime, bytes]] = field(default_factory=dict)
-
-    def stamp(self, data: bytes) -> tuple[datetime, bytes]:
-        self.asked.append(data)
-        if self.fault:
-            raise self.fault
-        answer = f"signed {len(self.given)}".encode()
-        self.given[answer] = (self.clock.now(), data)
-        return self.clock.now(), answer
-
-    def check(self, data: bytes, answer: bytes) -> datetime:
-        at, signed = self.given.get(answer, (None, b""))
-        if at is None or signed != data:
-            raise Tampered("audit.stamp_broken", why="-")
-        return at
-
-
 class StampedWorld(World):
     """A world with an authority, whose process looks now and then whether a stamp is due."""
 
-    def _restarted(self) -> None:
-        super()._restarted()
-        self.authority = Authority(self.clock)
-        self.stamping = Stamping(self.store, self.clock, self.authority, HOUR)
-        self.handle = job_handlers(self.intake, self.containment, self.executor, self.review, self.stamping)
-        self.parked = dead_letter_handler(self.intake, self.executor, self.store)
-        self.engine = type(self.engine)(self.queue, self.handle, self.parked, self.clock, workers=1)
+    def __init__(self) -> None:
+        clock = SettableClock()
+        self.authority = RememberingStamper(clock)
+        super().__init__(clock=clock, stamper=self.authority)
 
     def looks(self) -> bool:
         is_owed = self.stamping.owe()
@@ -237,7 +211,8 @@ def test_a_statement_that_was_changed_is_found(world: StampedWorld) -> None:
 def test_a_job_that_was_owed_before_stamps_were_turned_off_ends_quietly(world: StampedWorld) -> None:
     world.incident()
     world.stamping.owe()
-    World._restarted(world)
+    handle = job_handlers(world.intake, world.containment, world.executor, world.review)
+    world.engine = EmbeddedEngine(world.queue, handle, world.parked, world.clock, workers=1)
     world.works()
     assert world.stamps() == []
     assert "job.parked" not in world.actions()

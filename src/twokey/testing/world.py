@@ -26,13 +26,15 @@ from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Checkpoint, Store
+from twokey.flow.stamping import Stamping
+from twokey.ports import Checkpoint, Store, TimeStamper
 from twokey.testing import runbooks
 from twokey.testing.builders import a_verdict, answered
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import ACCOUNT, KEY_ID, QUARANTINE, MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp, identity
+from twokey.testing.stamps import RememberingStamper
 
 CONFIG: Mapping[str, Json] = {
     "aws": {
@@ -92,6 +94,7 @@ class World:
         queue: Queue[Any] | None = None,
         clock: SettableClock | None = None,
         checkpoint: Checkpoint | None = None,
+        stamper: TimeStamper | None = None,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -102,6 +105,7 @@ class World:
         self.library = FixedLibrary(*(runbooks or _all_runbooks()))
         self.signals = Signals()
         self.review = NoReview()
+        self.stamper: TimeStamper = stamper or RememberingStamper(self.clock)
         self.passed: list[str] = []  # checkpoints, in the order in which they were passed
         self._checkpoint = checkpoint
         self._codes = 0
@@ -119,7 +123,8 @@ class World:
         self.executor = Executor(
             self.store, self.clock, self.rosters, self.library, self.planner, self._at_checkpoint
         )
-        self.handle = job_handlers(self.intake, self.containment, self.executor, self.review)
+        self.stamping = Stamping(self.store, self.clock, self.stamper, timedelta(hours=1))
+        self.handle = job_handlers(self.intake, self.containment, self.executor, self.review, self.stamping)
         self.parked = dead_letter_handler(self.intake, self.executor, self.store)
         self.engine = EmbeddedEngine(self.queue, self.handle, self.parked, self.clock, workers=1)
 

@@ -115,7 +115,8 @@ class Executor:
             prior=prior or self._action(run, step).capture(run.plan.target, inputs),
             attempt=earlier.attempt + 1 if earlier else 1,
         )
-        run.write(row, "step.started", {"action": step.action, "inputs": inputs, "attempt": row.attempt})
+        intent: dict[str, Json] = {"action": step.action, "inputs": inputs, "attempt": row.attempt}
+        run.write(row, "step.started", {**intent, "prior": dict(row.prior)})
         return row
 
     def _act(self, run: Run, step: Step, row: StepRecord) -> StepRecord:
@@ -143,6 +144,7 @@ class Executor:
             "action": step.action,
             "inputs": dict(row.inputs),
             "attempt": again.attempt,
+            "prior": dict(row.prior),
         }
         run.write(again, "step.started", intent)
         return self._act(run, step, again)
