@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from twokey.core.errors import Json, Message
 from twokey.core.runbooks import Plan, Step
+from twokey.core.younger import younger
 
 
 class StepState(StrEnum):
@@ -80,6 +81,8 @@ class Execution:
     started_at: datetime
     fence: int = 1
     ended_at: datetime | None = None
+    head_seq: int = younger(0)  # the audit entry that it began with
+    head: str = younger("")  # and its hash: the cloud's own log names both
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
     """Raise the fence, so that an earlier worker writes nothing more; what it left open counts as unknown."""
     earlier, now = tx.get(Execution, plan.id), clock.now()
     fence = earlier.fence + 1 if earlier else 1
-    tx.put(replace(earlier, fence=fence) if earlier else Execution(plan.id, plan.incident_id, now, fence))
+    execution = replace(earlier, fence=fence) if earlier else Execution(plan.id, plan.incident_id, now, fence)
     left_open = [row for row in journal_of(tx, plan.id).values() if row.state is StepState.STARTED]
     for row in left_open:
         tx.put(replace(row, state=StepState.UNKNOWN, fence=fence))
@@ -73,10 +73,13 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
         plan_id=plan.id,
         data={"attempt": fence, "unknown": [row.step_id for row in left_open], "digest": plan.digest},
     )
+    if not execution.head:
+        execution = replace(execution, head_seq=entry.seq, head=entry.hash)
+    tx.put(execution)
     if not earlier:
         outbox.tell_thread(tx, entry, message("execution.started", plan=plan.short, title=plan.title))
     outbox.redraw_plan(tx, running, now)
-    return Run(store, clock, running, fence)
+    return Run(store, clock, running, fence, (execution.head_seq, execution.head))
 
 
 def require_unchanged(run: Run, planner: Planner, library: Library) -> None:

@@ -15,7 +15,17 @@ from twokey.flow.execution.claim import claim, require_guards_hold, require_unch
 from twokey.flow.execution.journal import Run
 from twokey.flow.execution.outcomes import RunOver, finish, give_up, park_run, try_later
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Action, Checkpoint, Clock, Library, Rosters, Store, no_checkpoint
+from twokey.ports import (
+    ACTING_FOR,
+    ActingFor,
+    Action,
+    Checkpoint,
+    Clock,
+    Library,
+    Rosters,
+    Store,
+    no_checkpoint,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Executor:
             return
         run = replace(claimed, checkpoint=self.checkpoint)
         self.checkpoint(At.CLAIMED)
+        acting = ACTING_FOR.set(ActingFor(run.plan.id, run.plan.incident_id, *run.head))
         try:
             if not has_written(run.plan, run.journal()):
                 require_unchanged(run, self.planner, self.library)
@@ -48,6 +59,8 @@ class Executor:
             self.checkpoint(At.FINISHED)
         except (LostLease, RunOver):
             return  # another worker has the run now and will end it, or it was ended and says why
+        finally:
+            ACTING_FOR.reset(acting)
 
     def park(self, plan_id: str, fault: str) -> None:
         """Stop a run that the engine gave up on, and ask a person."""
