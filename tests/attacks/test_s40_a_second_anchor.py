@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import base64
+import hashlib
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -16,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner
 
 from tests.lab import tsa
@@ -181,10 +187,6 @@ class Pack:
 
     def reseal(self, place: int, change: Callable[[dict[str, Any]], object]) -> None:
         """Change an entry and give it, and all behind it that follow directly, the hashes that are right for them."""
-        import hashlib
-
-        import rfc8785
-
         lines, previous, seq = self.says["entries"], "", 0
         for at in range(place, len(lines)):
             entry = json.loads(lines[at])
@@ -297,8 +299,6 @@ def _plan_changed(pack: Pack) -> str:
 
 
 def _plan_and_digest_changed(pack: Pack) -> str:
-    import hashlib
-
     _plan_changed(pack)
     plan = pack.says["plans"][0]
     plan["digest"] = hashlib.sha256(plan["confirmed"].encode()).hexdigest()
@@ -401,7 +401,92 @@ def _never_approved(pack: Pack) -> str:
     return r"plan-\w+ ran with \['d-ana'\] behind it, which is too few"
 
 
+# a key that is a signature of its person's passkey
+
+
+def signed(pack: Pack, **changes: str) -> None:
+    """Let ben's key be signed as a passkey does it, but for what `changes` say was signed instead."""
+    (plan,) = pack.says["plans"]
+    key, private = plan["keys"][1], ec.generate_private_key(ec.SECP256R1())
+    numbers = private.public_key().public_numbers()
+    x, y = (number.to_bytes(32, "big").hex() for number in (numbers.x, numbers.y))
+    said = {"plan": plan["id"], "digest": plan["digest"], "person": "d-ben", "nonce": "n1", **changes}
+    text = "\n".join(("twokey key", said["plan"], said["digest"], said["person"], said["nonce"]))
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    client = json.dumps({"type": changes.get("type", "webauthn.get"), "challenge": challenge}).encode()
+    data = hashlib.sha256(b"bot.example.com").digest() + bytes([int(changes.get("flags", "5"))]) + bytes(4)
+    signature = private.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
+    key["assertion"] = {
+        "credential": "c1",
+        "nonce": "n1",
+        "client_data": client.hex(),
+        "authenticator_data": data.hex(),
+        "signature": signature.hex(),
+    }
+    pack.says["passkeys"] = {"d-ben": {"c1": f"a5010203262001215820{x}225820{y}"}}
+    pack.says["stamps"] = []  # this incident's entries are others now
+    pack.reseal(pack.entry("approved"), lambda entry: entry["data"].update(passkey=key["assertion"]))
+
+
+def test_s40_a_key_that_is_a_signature_is_verified_with_the_public_key_alone(
+    stamped: Stamped, tmp_path: Path
+) -> None:
+    pack = Pack.of(stamped.packed)
+    signed(pack)
+    code, said = verified(pack.written(tmp_path / "signed.zip"), tmp_path / "elsewhere")
+    assert code == 0, said
+    assert "signed with the passkeys of d-ben" in said
+
+
+def _another_digest_signed(pack: Pack) -> str:
+    signed(pack, digest="0" * 64)
+    return "the passkey of d-ben signed something else"
+
+
+def _another_plan_signed(pack: Pack) -> str:
+    signed(pack, plan="plan-0")
+    return "the passkey of d-ben signed something else"
+
+
+def _a_passkey_made_and_not_used(pack: Pack) -> str:
+    signed(pack, type="webauthn.create")
+    return "the passkey of d-ben signed something else"
+
+
+def _signed_without_its_person(pack: Pack) -> str:
+    signed(pack, flags="1")
+    return "the passkey of d-ben signed without its person"
+
+
+def _signature_of_another_key(pack: Pack) -> str:
+    signed(pack)
+    theirs = pack.says["passkeys"]
+    del pack.says["plans"][0]["keys"][1]["assertion"]
+    signed(pack)
+    pack.says["passkeys"] = theirs
+    return "the passkey of d-ben did not make its signature"
+
+
+def _public_key_missing(pack: Pack) -> str:
+    signed(pack)
+    pack.says["passkeys"] = {}
+    return "the passkey of d-ben is not among the public keys that were handed out"
+
+
+def _signature_taken_away(pack: Pack) -> str:
+    signed(pack)
+    del pack.says["plans"][0]["keys"][1]["assertion"]
+    return r"what d-ben signed is not what entry \d+ says"
+
+
 WAYS = (
+    _another_digest_signed,
+    _another_plan_signed,
+    _a_passkey_made_and_not_used,
+    _signed_without_its_person,
+    _signature_of_another_key,
+    _public_key_missing,
+    _signature_taken_away,
     _entry_changed,
     _entry_changed_and_sealed,
     _entry_taken_out,
@@ -464,8 +549,6 @@ def test_s40_a_file_that_is_no_evidence_is_said_to_be_none(stamped: Stamped, tmp
 def test_s40_rows_that_were_changed_before_are_named_when_the_evidence_is_made(
     stamped: Stamped, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    import sqlite3
-
     with closing(sqlite3.connect(copy)) as db:
         db.execute(statement)
         db.commit()

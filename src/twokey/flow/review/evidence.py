@@ -56,6 +56,7 @@ def evidence(
         "entries": [canonical({**content(entry), "hash": entry.hash}).decode() for entry in entries],
         "plans": [_plan(look, plan) for plan in look.find(Plan, incident_id=incident.id)],
         "people": {person: names[person] for person in involved},
+        "passkeys": _public_keys(roster, involved),
         "posted": _posted(look, incident.id),
         "stamps": [{"seq": stamp.seq, "hash": stamp.hash, "at": stamp.at.isoformat()} for stamp in covering],
     }
@@ -70,6 +71,16 @@ def _covering(stamps: list[TimeStamp], seqs: list[int]) -> list[TimeStamp]:
             covering.append(stamp)
         before = stamp.seq
     return covering
+
+
+def _public_keys(roster: Roster, involved: list[str]) -> Json:
+    """Return the public halves of the passkeys by which these people can have signed, as the roster has them now."""
+    found: dict[str, Json] = {}
+    for person in (roster.person(name) for name in involved):
+        keys = {one.id: one.public_key for one in getattr(person, "passkeys", ())}
+        if person and keys:
+            found[person.id] = keys
+    return found
 
 
 def _plan(look: Snapshot, plan: Plan) -> Json:
