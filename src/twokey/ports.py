@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event as Stop
@@ -217,6 +218,23 @@ class Cursors(Protocol):
     def move(self, source: str, position: str) -> None:
         """Keep where a source stands from now on; the same place again changes nothing."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ActingFor:
+    """The run on whose behalf a cloud is called, and the audit entry that it began with: a cloud's log names both."""
+
+    plan_id: str
+    incident_id: str
+    seq: int
+    hash: str
+
+
+ACTING_FOR: ContextVar[ActingFor | None] = ContextVar("ACTING_FOR", default=None)
+"""Set by the executor for as long as it runs a plan, and by nobody else; None while plans are made and looked at.
+
+A variable and not a parameter: every read that a run makes would have to hand it on, and forget it somewhere.
+"""
 
 
 class Action(Protocol):
@@ -456,6 +474,21 @@ class Publisher(Protocol):
 
     def publish(self, postmortem: Postmortem) -> str:
         """Put it where the team reads it, and return where that is. Twice is once."""
+        ...
+
+
+class TimeStamper(Protocol):
+    """An authority whose clock and signature are nobody's here: RFC 3161."""
+
+    def stamp(self, data: bytes) -> tuple[datetime, bytes]:
+        """Return the moment and the answer of a fresh stamp over these bytes, which was checked.
+
+        Unavailable when the authority does not answer; Refused when its answer is not its own, or for other bytes.
+        """
+        ...
+
+    def check(self, data: bytes, answer: bytes) -> datetime:
+        """Return the moment that an answer of before states for these bytes; Tampered when it does not."""
         ...
 
 

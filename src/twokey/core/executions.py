@@ -85,7 +85,8 @@ class Execution:
     ended_at: datetime | None = None
     account: str = younger("")  # where it acts
     is_counted: bool = younger(True)  # by the breaker: it writes, and takes nothing back
-    seq: int = younger(0)  # the last audit entry before it began
+    head_seq: int = younger(0)  # the audit entry that it began with
+    head: str = younger("")  # and its hash: the cloud's own log names both
 
 
 @dataclass(frozen=True, slots=True)

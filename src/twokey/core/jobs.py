@@ -18,6 +18,7 @@ class JobKind(StrEnum):
     DRAFT = "draft"  # one post-mortem
     PUBLISH = "publish"  # one post-mortem that a person told to publish: finished here after a crash
     WATCH = "watch"  # one look at what a plan contains, and the reminder of its review
+    STAMP = "stamp"  # one time stamp over the audit trail's head
 
 
 @dataclass(frozen=True, slots=True)

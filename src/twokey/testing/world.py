@@ -28,14 +28,16 @@ from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
+from twokey.flow.stamping import Stamping
 from twokey.flow.watch import Watch
-from twokey.ports import Checkpoint, Store
+from twokey.ports import Checkpoint, Store, TimeStamper
 from twokey.testing import runbooks
 from twokey.testing.builders import a_verdict, answered
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import ACCOUNT, KEY_ID, QUARANTINE, MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp, identity
+from twokey.testing.stamps import RememberingStamper
 
 CONFIG: Mapping[str, Json] = {
     "aws": {
@@ -96,6 +98,7 @@ class World:
         clock: SettableClock | None = None,
         checkpoint: Checkpoint | None = None,
         limits: Limits | None = None,
+        stamper: TimeStamper | None = None,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -107,6 +110,7 @@ class World:
         self.limits = limits or Limits()
         self.signals = Signals()
         self.review = NoReview()
+        self.stamper: TimeStamper = stamper or RememberingStamper(self.clock)
         self.passed: list[str] = []  # checkpoints, in the order in which they were passed
         self._checkpoint = checkpoint
         self._codes = 0
@@ -131,7 +135,10 @@ class World:
             self.limits,
         )
         self.watch = Watch(self.store, self.clock, self.rosters, self.planner)
-        self.handle = job_handlers(self.intake, self.containment, self.executor, self.review, self.watch)
+        self.stamping = Stamping(self.store, self.clock, self.stamper, timedelta(hours=1))
+        self.handle = job_handlers(
+            self.intake, self.containment, self.executor, self.review, self.watch, self.stamping
+        )
         self.parked = dead_letter_handler(self.intake, self.executor, self.store)
         self.engine = EmbeddedEngine(self.queue, self.handle, self.parked, self.clock, workers=1)
 

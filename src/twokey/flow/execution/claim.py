@@ -66,14 +66,9 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan, roster: Ro
     earlier, now = tx.get(Execution, plan.id), clock.now()
     fence = earlier.fence + 1 if earlier else 1
     begins = Execution(
-        plan.id,
-        plan.incident_id,
-        now,
-        account=plan.target.account,
-        is_counted=is_counted(plan),
-        seq=tx.head()[0],
+        plan.id, plan.incident_id, now, account=plan.target.account, is_counted=is_counted(plan)
     )
-    tx.put(replace(earlier, fence=fence) if earlier else begins)
+    execution = replace(earlier, fence=fence) if earlier else begins
     left_open = [row for row in journal_of(tx, plan.id).values() if row.state is StepState.STARTED]
     for row in left_open:
         tx.put(replace(row, state=StepState.UNKNOWN, fence=fence))
@@ -91,10 +86,13 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan, roster: Ro
             "roster": roster.digest if isinstance(roster, Roster) else "",
         },
     )
+    if not execution.head:
+        execution = replace(execution, head_seq=entry.seq, head=entry.hash)
+    tx.put(execution)
     if not earlier:
         outbox.tell_thread(tx, entry, message("execution.started", plan=plan.short, title=plan.title))
     outbox.redraw_plan(tx, running, now)
-    return Run(store, clock, running, fence)
+    return Run(store, clock, running, fence, (execution.head_seq, execution.head))
 
 
 def require_unchanged(run: Run, planner: Planner, library: Library) -> None:

@@ -30,6 +30,7 @@ class Run:
     clock: Clock
     plan: Plan
     fence: int
+    head: tuple[int, str]  # the entry that the run began with
     checkpoint: Checkpoint = no_checkpoint
 
     def now(self) -> datetime:
