@@ -13,7 +13,7 @@ from typing import cast
 import rfc8785
 
 from twokey.core.errors import Invalid, Json, Message
-from twokey.core.younger import written_fields
+from twokey.core.younger import written_fields, younger
 
 
 class Risk(StrEnum):
@@ -107,6 +107,7 @@ class Step:
     retry: Retry = field(default_factory=Retry)
     timeout_s: float = 60.0
     on_failure: OnFailure = OnFailure.STOP
+    needs: tuple[str, ...] = younger(())  # ids of earlier steps without whose effect this one must not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +241,8 @@ class Plan:
     break_glass_reason: str = ""
     confirm_by: datetime | None = None  # a second person owes a confirmation until then
     confirmed_by: str = ""
+    # While it asks; afterwards it can only be stopped.
+    asking_until: datetime | None = younger(None)  # noqa: RUF009 (it makes a field)
 
     @property
     def short(self) -> str:
@@ -267,6 +270,7 @@ _NOT_CONFIRMED = frozenset(
         "break_glass_reason",
         "confirm_by",
         "confirmed_by",
+        "asking_until",
     ]
 )
 

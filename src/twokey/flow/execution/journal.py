@@ -30,6 +30,7 @@ class Run:
     clock: Clock
     plan: Plan
     fence: int
+    is_resumed: bool = False  # it had written before this worker took it up
     checkpoint: Checkpoint = no_checkpoint
 
     def now(self) -> datetime:

@@ -11,7 +11,7 @@ from twokey.core.errors import Json, LostLease, Refused, RetryAfter, TwokeyError
 from twokey.core.executions import Found, StepRecord, StepState, has_written, next_step, step_scope
 from twokey.core.runbooks import CheckCall, CheckResult, Effect, Step, resolve
 from twokey.flow.crashpoints import Around, At, around
-from twokey.flow.execution.claim import claim, require_guards_hold, require_unchanged
+from twokey.flow.execution.claim import claim, require_guards_hold, require_may_go_on, require_unchanged
 from twokey.flow.execution.journal import Run
 from twokey.flow.execution.outcomes import RunOver, finish, give_up, park_run, try_later
 from twokey.flow.planning.planner import Planner
@@ -98,6 +98,8 @@ class Executor:
         journal = run.journal()
         if not has_written(run.plan, journal):
             require_guards_hold(run, self.planner)
+        elif run.is_resumed:
+            require_may_go_on(run, self.planner, self.library, self.rosters)
         for check in step.pre:
             result = self._ask(run, check)
             if not result.holds and check.or_skip:
@@ -138,6 +140,7 @@ class Executor:
             done = replace(row, state=StepState.DONE, outputs=outputs, ended_at=run.now())
             run.write(done, "step.found_done", {"outputs": dict(outputs), "attempt": row.attempt + 1})
             return done
+        require_may_go_on(run, self.planner, self.library, self.rosters)
         again = replace(row, state=StepState.STARTED, attempt=row.attempt + 1)
         intent: dict[str, Json] = {
             "action": step.action,

@@ -11,7 +11,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from twokey.chat.slack import payloads
-from twokey.chat.slack.inbound import commands, containment
+from twokey.chat.slack.inbound import commands, containment, decisions
 from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, Dispatcher
 from twokey.chat.slack.inbound.parsing import parse
 from twokey.chat.slack.inbound.threads import Threads
@@ -121,9 +121,10 @@ BUTTONS: dict[str, Press] = {
     "plan_withdraw": containment.withdraw,
     "plan_undo": containment.undo,
     "plan_confirm": containment.confirm,
-    "run_retry": containment.decide("retry"),
-    "run_skip": containment.decide("skip"),
-    "run_stop": containment.decide("stop"),
+    "run_retry": decisions.decide("retry"),
+    "run_skip": decisions.open_skip,
+    "run_stop": decisions.decide("stop"),
+    "decision_confirm": decisions.open_confirm,
     "glass_open": containment.open_break_glass,
     "list_next": turn_page,
     "list_previous": turn_page,
@@ -140,7 +141,6 @@ CHANGING = frozenset(
         "plan_withdraw",
         "plan_confirm",
         "run_retry",
-        "run_skip",
         "run_stop",
     }
 )
@@ -152,6 +152,8 @@ FORMS: dict[str, tuple[Form, Mapping[str, str]]] = {
     "plan_approve": (containment.approve, containment.APPROVE),
     "plan_reject": (containment.reject, containment.REASON),
     "glass_break": (containment.break_glass, containment.BREAK),
+    "run_skip": (decisions.skip, decisions.ERRORS),
+    "decision_confirm": (decisions.confirm, decisions.ERRORS),
     "incident_note": (save_note, {"": "text"}),
     "incident_status": (save_status, {"": "state", "refused.cancel_reason": "cancel"}),
     "incident_severity": (save_severity, {"": "severity"}),

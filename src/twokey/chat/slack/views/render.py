@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from twokey.chat.delivery.port import parse_reference
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.payloads import Interaction
+from twokey.chat.slack.views import decisions
 from twokey.chat.slack.views.blocks import Block, actions, context, section
 from twokey.chat.slack.views.cards import Names, incident_card, incident_text, thread_message
-from twokey.chat.slack.views.plans import ask_buttons, plan_card, plan_text
+from twokey.chat.slack.views.plans import plan_card, plan_text
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import NotFound, Refused
 from twokey.core.incidents import Incident
@@ -114,7 +115,9 @@ class MessageRenderer:
         """Draw a plan's card."""
         plan = self._flows.containment.plan(plan_id)
         status = self._flows.containment.approval_status(plan_id)
-        return plan_text(plan, self._words), plan_card(plan, status, self.names(), self._words)
+        blocks = plan_card(plan, status, self.names(), self._words)
+        blocks += decisions.waiting(plan, self._flows.containment.asked(plan_id), self.names(), self._words)
+        return plan_text(plan, self._words), blocks
 
     def message_of_button(self, interaction: Interaction) -> Rendered | None:
         """Draw the message that holds the button that was pressed; None when nothing is known of it."""
@@ -122,7 +125,7 @@ class MessageRenderer:
         try:
             if kind == "card":
                 return self.card_of(self._flows.response.shown(subject))
-            if kind == "approval":
+            if kind in ("approval", "asked"):
                 return self.approval(subject)
         except NotFound:
             return None
@@ -156,9 +159,10 @@ class MessageRenderer:
             "ask" in m.code or "parked" in m.code for m in notice.messages
         ):
             return []
+        asked = self._flows.containment.asked(plan.id)
         return [
             section(self._words("chat.plan.asks")),
-            *actions(*ask_buttons(plan, self._words), block_id=f"ask:{plan.id}"),
+            *actions(*decisions.answers(plan, asked, self._words), block_id=f"ask:{plan.id}"),
         ]
 
 

@@ -73,6 +73,7 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "refused.provider_side": {"label": "chat.label"},
     "refused.incident_over": {"state": "chat.state"},
     "refused.not_asking": {"state": "chat.plan_state"},
+    "containment.skip_asked": {"effect": "chat.effect"},
     "refused.not_undoable": {"state": "chat.plan_state"},
     "chat.card.cancelled_because": {"reason": "chat.cancel"},
 }
