@@ -243,6 +243,17 @@ def test_one_person_may_have_the_run_go_on_without_a_read(world):
     assert world.incidents()[0].state is State.CONTAINED
 
 
+def test_a_read_that_later_steps_need_is_not_gone_on_without(world):
+    plan = approved(world, resolve={"on_failure": OnFailure.ASK})
+    world.cloud.refuse_on("apply aws.iam.get_access_key_last_used")
+    world.works()
+    with pytest.raises(Refused, match=r"refused.step_is_needed"):
+        world.containment.decide(plan.id, world.who("ben"), "skip")
+    world.containment.decide(plan.id, world.who("ben"), "retry")
+    world.works()
+    assert state(world, plan) is PlanState.DONE
+
+
 def test_a_person_may_stop_the_run(world):
     plan = asking(world)
     world.containment.decide(plan.id, world.who("ben"), "stop")
