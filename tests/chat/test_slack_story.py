@@ -209,8 +209,33 @@ def test_a_run_that_stops_to_ask_is_answered_with_buttons(world: Any) -> None:
 
     message = world.slack.wait_for(question)
     ben.click(message, "run_skip")
+    form = world.modal("ben", "run_skip")
+    assert "partly contained" in as_text(form)
+    assert "aws.iam.put_user_policy" in as_text(form)
+    assert list(ben.submit(form, {"code": "000000", "checked": ["yes"]}).errors) == ["code"]
+    ben.click(world.slack.wait_for(question), "run_skip")
+    ben.submit(world.modal("ben", "run_skip"), {"code": "323457", "checked": ["yes"]})
+    world.wake()
+    card = world.slack.wait_for(
+        lambda: approval_card(world) if "Ben asks to skip" in as_text(approval_card(world)) else None
+    )
+    assert world.containment.plan(plan_id).state is PlanState.ASKING
+    ben.click(card, "decision_confirm")
+    world.slack.wait_for(lambda: "another person has to confirm" in as_text(world.told("ben")[-1]))
+    cho = world.people["cho"]
+    cho.click(card, "decision_confirm")
+    shown = world.modal("cho", "decision_confirm")
+    assert "Ben asks for this" in as_text(shown)
+    assert "aws.iam.put_user_policy" in as_text(shown)
+    cho.submit(shown, {"code": "423457", "checked": ["yes"]})
     world.slack.wait_for(lambda: world.containment.plan(plan_id).state is PlanState.RUNNING)
-    world.slack.wait_for(lambda: question() is None)
+    ben.click(message, "run_skip")  # the old button tells, and takes the question away
+
+    def is_answered() -> bool:
+        (first,) = [m for m in world.thread(1) if m.ts == message.ts]
+        return all(b.get("block_id") != f"ask:{plan_id}" for b in first.blocks)
+
+    world.slack.wait_for(is_answered)
 
 
 def turned(world: Any, asked: Any) -> str:

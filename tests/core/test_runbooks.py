@@ -35,6 +35,7 @@ NOT_CONFIRMED: dict[str, Any] = {
     "confirm_by": at(3),
     "confirmed_by": "d-zoe",
     "proposer_code": True,
+    "asking_until": at(4),
 }
 CONFIRMED = sorted({field.name for field in fields(Plan)} - NOT_CONFIRMED.keys())
 

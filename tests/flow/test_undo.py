@@ -93,7 +93,7 @@ def test_an_undo_whose_step_was_skipped_does_not_say_that_it_was_undone(world):
     world.cloud.fault_on("apply aws.iam.delete_user_policy", lambda: 1 / 0, times=8)
     world.works_on(30)
     assert world.plan(undo).state is PlanState.ASKING
-    world.containment.decide(undo.id, world.who("ana"), "skip")
+    world.skips("ana", "ben", undo)
     world.works_on(1)
     journal = world.journal(plan)
     assert journal["deny_user"].state is StepState.VERIFIED

@@ -68,7 +68,8 @@ def show(
         typer.echo(f"  guard {guard.id}: {guard.check}")
     for step in book.steps:
         back = f"undo {step.undo.action}" if step.undo else f"irreversible: {step.irreversible}"
-        typer.echo(f"  {step.phase:<8} {step.id}: {step.action} ({step.effect.value})")
+        needs = f", needs {', '.join(step.needs)}" if step.needs else ""
+        typer.echo(f"  {step.phase:<8} {step.id}: {step.action} ({step.effect.value}){needs}")
         if step.effect.is_write:
             typer.echo(f"           verify {step.verify.check if step.verify else '-'}; {back}")
 

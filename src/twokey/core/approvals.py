@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from twokey.core.errors import Message, Refused, message
@@ -116,11 +116,6 @@ def role_for(person: Person, plan: Plan, incident: Incident) -> str:
     if person.is_(Role.APPROVER, plan.target.account):
         return "approver"
     return "commander" if plan.risk is not Risk.CRITICAL and _commands(person, plan, incident) else ""
-
-
-def may_reject(person: Person, plan: Plan, incident: Incident) -> bool:
-    """Say whether a person may end another's plan with their no: a commander may, whatever the risk."""
-    return bool(role_for(person, plan, incident)) or _commands(person, plan, incident)
 
 
 def _commands(person: Person, plan: Plan, incident: Incident) -> bool:
@@ -307,3 +302,45 @@ def require_runnable(
     if not status.is_satisfied:
         # The first reason is the one that says who: that keys are missing now only follows from it.
         raise Refused("refused.keys_void", plan=plan.short, why=status.missing[0])
+
+
+def may_end(person: Person, plan: Plan, incident: Incident) -> bool:
+    """Say whether a person's no ends a plan: its proposer's, a commander's whatever the risk, and an approver's."""
+    return (
+        person.id == plan.requester
+        or bool(role_for(person, plan, incident))
+        or _commands(person, plan, incident)
+    )
+
+
+def require_decider(person: Person, plan: Plan, incident: Incident) -> None:
+    """Refuse who may not say how a run goes on: it is an act with a key, and a critical plan's proposer has none."""
+    if not role_for(person, plan, incident):
+        raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
+    if plan.risk is Risk.CRITICAL and person.id == plan.requester:
+        raise Refused("refused.proposer_decides", person=person.name, plan=plan.short)
+
+
+def is_asking_over(plan: Plan, now: datetime) -> bool:
+    """Say whether a run has asked for too long: as long as its plan would wait for keys, after which it only stops.
+
+    A question without an end was over before it began, and so was one that a clock which went back began later.
+    """
+    until = plan.asking_until
+    if plan.state is not PlanState.ASKING:
+        return False
+    return until is None or now >= until or _is_ahead(until - timedelta(seconds=expires_after_s(plan)), now)
+
+
+def require_still_held(
+    plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster, digest_now: str
+) -> None:
+    """Refuse a run that has written to go on writing unless its keys would hold now, whatever their age.
+
+    Who led the incident when they turned their key may have handed it over since: that takes no key away.
+    """
+    given = tuple(approvals)
+    leader = next((one.person_id for one in given if one.role == "commander"), incident.commander)
+    require_runnable(plan, given, replace(incident, commander=leader), roster, digest_now)
+    if not plan.undo_of and not incident.verdict.is_contained_by_us:
+        raise Refused("refused.provider_side", incident=incident.id, label=incident.verdict.label.value)

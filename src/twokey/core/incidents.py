@@ -20,6 +20,7 @@ class State(StrEnum):
     TRIAGE = "triage"
     INVESTIGATING = "investigating"
     CONTAINED = "contained"
+    PARTLY_CONTAINED = "partly-contained"  # something of what people agreed to is not in force
     MONITORING = "monitoring"
     RESOLVED = "resolved"
     POSTMORTEM = "postmortem"
@@ -117,9 +118,14 @@ class Incident:
 # Which states may follow which. Provider incidents may skip `contained`: nothing of theirs is ours to contain.
 MOVES: Mapping[State, tuple[State, ...]] = {
     State.TRIAGE: (State.INVESTIGATING, State.MONITORING, State.RESOLVED, State.CANCELLED),
-    State.INVESTIGATING: (State.CONTAINED, State.MONITORING, State.RESOLVED, State.CANCELLED),
-    State.CONTAINED: (State.INVESTIGATING, State.MONITORING, State.RESOLVED),
-    State.MONITORING: (State.INVESTIGATING, State.CONTAINED, State.RESOLVED),
+    State.INVESTIGATING: (
+        *(State.CONTAINED, State.PARTLY_CONTAINED, State.MONITORING),
+        *(State.RESOLVED, State.CANCELLED),
+    ),
+    State.CONTAINED: (State.INVESTIGATING, State.PARTLY_CONTAINED, State.MONITORING, State.RESOLVED),
+    # Only a run that left nothing out makes it contained from here.
+    State.PARTLY_CONTAINED: (State.INVESTIGATING, State.MONITORING, State.RESOLVED),
+    State.MONITORING: (State.INVESTIGATING, State.CONTAINED, State.PARTLY_CONTAINED, State.RESOLVED),
     State.RESOLVED: (State.INVESTIGATING, State.POSTMORTEM, State.CLOSED),
     State.POSTMORTEM: (State.CLOSED,),
     State.CLOSED: (),

@@ -120,6 +120,7 @@ class Step:
     retry: Retry = field(default_factory=Retry)
     timeout_s: float = 60.0
     on_failure: OnFailure = OnFailure.STOP
+    needs: tuple[str, ...] = younger(())  # ids of earlier steps without whose effect this one must not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,8 @@ class Plan:
     confirm_by: datetime | None = None  # a second person owes a confirmation until then
     confirmed_by: str = ""
     proposer_code: bool = younger(False)  # proposing it counts only with a code: so since plans say it
+    # While it asks; afterwards it can only be stopped.
+    asking_until: datetime | None = younger(None)  # noqa: RUF009 (it makes a field)
 
     @property
     def short(self) -> str:
@@ -289,6 +292,7 @@ _NOT_CONFIRMED = frozenset(
         "confirm_by",
         "confirmed_by",
         "proposer_code",
+        "asking_until",
     ]
 )
 

@@ -25,7 +25,7 @@ from twokey.flow.lookup import incident_by_id
 from twokey.flow.register import keep_register
 from twokey.ports import Snapshot, Transaction
 
-_LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
+LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
 
 
 def require_own_preview(plan: Plan, person: Person) -> None:
@@ -44,7 +44,7 @@ def incident_for(look: Snapshot, plan: Plan) -> Incident:
 
 def require_no_duplicate(look: Snapshot, plan: Plan, now: datetime) -> None:
     """Refuse a plan of which an equal one is on its way."""
-    for other in look.find(Plan, incident_id=plan.incident_id, state=_LIVE):
+    for other in look.find(Plan, incident_id=plan.incident_id, state=LIVE):
         if other.digest == plan.digest and not is_out_of_time(other, now):
             raise Refused("refused.same_plan_waiting", plan=other.short, title=other.title)
 
@@ -106,6 +106,12 @@ def owe_run(tx: Transaction, plan: Plan, again: str = "", not_before: datetime |
 def owe_expiry(tx: Transaction, plan: Plan) -> None:
     """Owe the end of a plan that nobody answers."""
     tx.enqueue(Job(f"expire:{plan.id}", JobKind.EXPIRE, {"plan_id": plan.id}, not_before=plan.expires_at))
+
+
+def owe_end_of_asking(tx: Transaction, plan: Plan) -> None:
+    """Owe the end of a run that asks and that nobody answers; each question has its own."""
+    name = f"asking:{plan.id}:{tx.head()[0]}"
+    tx.enqueue(Job(name, JobKind.EXPIRE, {"plan_id": plan.id}, not_before=plan.asking_until))
 
 
 def owe_confirmation(tx: Transaction, plan: Plan) -> None:

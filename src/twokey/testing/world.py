@@ -249,6 +249,12 @@ class World:
         """Let a second person stand behind a run that one person began alone."""
         return self.containment.confirm(plan.id, self.who(name), **{"code": self.code(), **given})
 
+    def skips(self, asker: str, confirmer: str, plan: Plan) -> Plan:
+        """Let one person ask that the write at which a run stopped is passed over, and another confirm it."""
+        self.containment.decide(plan.id, self.who(asker), "skip", code=self.code())
+        (asked,) = self.containment.asked(plan.id)
+        return self.containment.confirm_decision(asked.id, self.who(confirmer), code=self.code())
+
     def contains(self, runbook: str = runbooks.LEAKED_KEY, *people: str) -> Plan:
         """Let a plan be proposed, get its keys and run to its end: ana's and ben's, if none are named."""
         proposer, *approvers = people or ("ana", "ben")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from twokey.core.approvals import is_out_of_time, may_reject, proposer_counts, require_waiting
+from twokey.core.approvals import is_out_of_time, may_end, proposer_counts, require_waiting
 from twokey.core.errors import Refused, RetryAfter, message
 from twokey.core.executions import has_written
 from twokey.core.people import system
@@ -13,6 +13,7 @@ from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
 from twokey.flow.containment.approvals import add_approval, use_required_code
 from twokey.flow.execution.journal import journal_of
+from twokey.flow.execution.outcomes import end_unanswered
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import as_proposed, incident_for, move, owe_expiry, proposal_data, require_no_duplicate
 from twokey.flow.refusals import Caller
@@ -66,7 +67,7 @@ def end_plan(
     is_on_its_way = plan.state in (PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
     if not is_on_its_way or has_written(plan, journal_of(tx, plan.id)):
         require_waiting(plan, now)
-    if plan.requester != person.id and not may_reject(person, plan, incident):
+    if not may_end(person, plan, incident):
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
     why = message(f"containment.{state.value}", person=person.name, plan=plan.short, reason=reason)
     ended = replace(plan, state=state, reason=why)
@@ -80,6 +81,9 @@ def expire_plan(tx: Transaction, plan_id: str, now: datetime) -> None:
     if plan and plan.state is PlanState.PROPOSED and plan.expires_at and now < plan.expires_at:
         # Asked too early, by a clock that is ahead: the plan still has to end.
         raise RetryAfter((plan.expires_at - now).total_seconds(), plan=plan.short)
+    if plan and plan.state is PlanState.ASKING:
+        end_unanswered(tx, plan, now)
+        return
     if not plan or not is_out_of_time(plan, now):
         tx.append(engine, "expiry.checked", plan_id=plan_id)
         return

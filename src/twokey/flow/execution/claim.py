@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twokey.core.approvals import Approval, require_confirmed, require_runnable
-from twokey.core.errors import RetryAfter, TwokeyError, Unavailable, message
+from twokey.core.approvals import Approval, require_confirmed, require_runnable, require_still_held
+from twokey.core.errors import Refused, RetryAfter, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
 from twokey.core.people import Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.core.stops import Limits, is_counted
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
-from twokey.flow.execution.outcomes import end, void
+from twokey.flow.execution.outcomes import ask_in_run, end, stop_run, void
 from twokey.flow.execution.stops import is_held_back, was_held_back
 from twokey.flow.execution.undone import run_undone
 from twokey.flow.lookup import incident_by_id
@@ -46,7 +46,7 @@ def claim(store: Store, clock: Clock, rosters: Rosters, limits: Limits, plan_id:
         try:
             incident = incident_by_id(tx, plan.incident_id)
             if has_begun:
-                # Who may stand behind it was settled before the first write; what it is must still be so.
+                # What is on its way is found out by reads first; before it writes again, all is asked again.
                 require_confirmed(plan, approvals, digest_of(plan))
             elif isinstance(roster, TwokeyError):
                 raise roster
@@ -58,7 +58,7 @@ def claim(store: Store, clock: Clock, rosters: Rosters, limits: Limits, plan_id:
             return None
         if is_held_back(tx, plan, limits, clock.now()):
             return None
-        return _acquire(tx, store, clock, plan, roster)
+        return replace(_acquire(tx, store, clock, plan, roster), is_resumed=has_begun)
 
 
 def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan, roster: Roster | TwokeyError) -> Run:
@@ -133,6 +133,31 @@ def require_guards_hold(run: Run, planner: Planner) -> None:
     changed = [name for name, now in seen.items() if run.plan.observed.get(name) != now]
     if changed:
         void(run, message("execution.observed_differs", what=", ".join(changed)))
+
+
+def require_may_go_on(run: Run, planner: Planner, library: Library, rosters: Rosters) -> None:
+    """Ask again before a run that was taken up after its first write writes more: keys, incident, runbook, guards.
+
+    What is no more so ends it. A roster that cannot be read says nothing about anybody: then people are asked.
+    What its own writes have changed is not compared with what was confirmed.
+    """
+    try:
+        roster = rosters.current()
+    except TwokeyError as fault:
+        ask_in_run(run, fault.message)
+    with run.store.read() as look:
+        plan = run.held(look)
+        approvals = look.find(Approval, plan_id=plan.id)
+        incident = incident_by_id(look, plan.incident_id)
+    try:
+        require_still_held(plan, approvals, incident, roster, digest_of(plan))
+        if not plan.undo_of and library.runbook(plan.runbook_id).digest != plan.runbook_digest:
+            raise Refused("refused.runbook_differs", runbook=plan.runbook_id, plan=plan.short)
+        planner.ask_guards(plan)
+    except Unavailable:
+        raise
+    except TwokeyError as refusal:
+        stop_run(run, refusal.message)
 
 
 def _difference(before: Plan, after: Plan) -> str:

@@ -31,6 +31,7 @@ class Run:
     plan: Plan
     fence: int
     head: tuple[int, str]  # the entry that the run began with
+    is_resumed: bool = False  # it had written before this worker took it up
     checkpoint: Checkpoint = no_checkpoint
 
     def now(self) -> datetime:

@@ -12,7 +12,7 @@ from twokey.core.executions import Found, StepRecord, StepState, has_written, ne
 from twokey.core.runbooks import CheckCall, CheckResult, Effect, Step, resolve
 from twokey.core.stops import Limits
 from twokey.flow.crashpoints import Around, At, around
-from twokey.flow.execution.claim import claim, require_guards_hold, require_unchanged
+from twokey.flow.execution.claim import claim, require_guards_hold, require_may_go_on, require_unchanged
 from twokey.flow.execution.journal import Run
 from twokey.flow.execution.outcomes import RunOver, finish, give_up, park_run, try_later
 from twokey.flow.execution.stops import require_going_on
@@ -115,6 +115,8 @@ class Executor:
         journal = run.journal()
         if not has_written(run.plan, journal):
             require_guards_hold(run, self.planner)
+        elif run.is_resumed:
+            require_may_go_on(run, self.planner, self.library, self.rosters)
         for check in step.pre:
             result = self._ask(run, check)
             if not result.holds and check.or_skip:
@@ -157,6 +159,7 @@ class Executor:
             done = replace(row, state=StepState.DONE, outputs=outputs, ended_at=run.now())
             run.write(done, "step.found_done", {"outputs": dict(outputs), "attempt": row.attempt + 1})
             return done
+        require_may_go_on(run, self.planner, self.library, self.rosters)
         again = replace(row, state=StepState.STARTED, attempt=row.attempt + 1)
         intent: dict[str, Json] = {
             "action": step.action,

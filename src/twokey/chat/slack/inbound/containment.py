@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, show
 from twokey.chat.slack.views import lists, modals
@@ -200,16 +200,6 @@ async def confirm(ctx: Context, inputs: Mapping[str, str]) -> Answer:
         code=inputs.get("code", "").strip(),
     )
     return CLOSE
-
-
-def decide(decision: str) -> Callable[[Context, str], Awaitable[None]]:
-    """Return the handler of a button that answers a run which stopped to ask."""
-
-    async def answer(ctx: Context, plan_id: str) -> None:
-        await ctx.pools.quick(ctx.flows.containment.decide, plan_id, ctx.who, decision)
-        await ctx.dispatcher.redraw_message(ctx.interaction)
-
-    return answer
 
 
 async def open_break_glass(ctx: Context, _: str) -> None:

@@ -230,7 +230,7 @@ def ask_buttons(plan: Plan, words: Words) -> Sequence[Block]:
     """Return what a person may answer when a run has stopped to ask."""
     return (
         _sure(plan, words, "retry", "run_retry", "primary"),
-        _sure(plan, words, "skip", "run_skip"),
+        button(words.plain("chat.button.skip_write"), "run_skip", plan.id),
         _sure(plan, words, "stop", "run_stop", "danger"),
     )
 

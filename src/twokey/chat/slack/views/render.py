@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from twokey.chat.delivery.port import parse_reference
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.payloads import Interaction
+from twokey.chat.slack.views import decisions
 from twokey.chat.slack.views.blocks import Block, actions, context, section
 from twokey.chat.slack.views.cards import Names, incident_card, incident_text, thread_message
 from twokey.chat.slack.views.inforce import next_buttons
-from twokey.chat.slack.views.plans import ask_buttons, plan_card, plan_text
+from twokey.chat.slack.views.plans import plan_card, plan_text
 from twokey.chat.slack.views.stops import STOPPABLE, below_header
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import NotFound, Refused
@@ -128,6 +129,7 @@ class MessageRenderer:
         if plan.state in STOPPABLE:
             stops = self._flows.containment.stops.over(plan.target.account)
             blocks = below_header(blocks, stops, names, self._words)
+        blocks += decisions.waiting(plan, self._flows.containment.asked(plan_id), names, self._words)
         return plan_text(plan, self._words), blocks
 
     def message_of_button(self, interaction: Interaction) -> Rendered | None:
@@ -136,7 +138,7 @@ class MessageRenderer:
         try:
             if kind == "card":
                 return self.card_of(self._flows.response.shown(subject))
-            if kind == "approval":
+            if kind in ("approval", "asked"):
                 return self.approval(subject)
         except NotFound:
             return None
@@ -171,9 +173,10 @@ class MessageRenderer:
             "ask" in m.code or "parked" in m.code for m in notice.messages
         ):
             return []
+        asked = self._flows.containment.asked(plan.id)
         return [
             section(self._words("chat.plan.asks")),
-            *actions(*ask_buttons(plan, self._words), block_id=f"ask:{plan.id}"),
+            *actions(*decisions.answers(plan, asked, self._words), block_id=f"ask:{plan.id}"),
         ]
 
 

@@ -10,6 +10,7 @@ from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import (
+    CREATED_TAG,
     OrgTree,
     accounts_under,
     may_contain,
@@ -102,6 +103,9 @@ class MoveAccount:
             source = text(inputs, "source_parent_id")
             if tree.accounts.get(account) != source:
                 raise Refused("aws.org.parent_differs", account=account, expected=source)
+            # Without it the unit has fewer guardrails than where the account stands: less than no containment.
+            if not self._is_back(tree, inputs) and not self._is_behind_our_policy(destination):
+                raise Refused("aws.org.unit_has_no_policy", target=destination)
             try:
                 self.org.call(
                     "move_account",
@@ -149,6 +153,10 @@ class MoveAccount:
             tree.units.get(str(inputs.get(n))) for n in ("source_parent_id", "destination_parent_id")
         )
         return bool(source and source.created_by and not (destination and destination.created_by))
+
+    def _is_behind_our_policy(self, unit: str) -> bool:
+        """Say whether a policy of ours, which denies by how it was made, is attached to the unit itself."""
+        return any(CREATED_TAG in self.org.tags(policy) for policy in self.org.policies(unit))
 
     def _policies(self, tree: OrgTree, node: str) -> dict[str, dict[str, str]]:
         return {level: self.org.policies(level) for level in path_of(tree, node)}
