@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from twokey.sections import Secret
 __all__ = ["Secret", "Settings", "data_folder", "load", "missing_to_serve", "variables"]
 
 _PREFIX = "TWOKEY_"
+# Browsers make passkeys for https only, and for this machine itself: a test, or a tunnel.
+_PUBLIC_URL = re.compile(r"https://[a-z0-9.-]+(:[0-9]+)?|http://localhost(:[0-9]+)?")
 M = TypeVar("M")
 
 
@@ -63,6 +66,7 @@ class Settings:
     # the web door
     http_host: str = "127.0.0.1"
     http_port: int = 8080
+    public_url: str = ""  # https://host of the web door as browsers see it: for passkeys
     # clouds
     clouds: tuple[str, ...] = tuple(
         module.name for module in CLOUDS
@@ -133,6 +137,8 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("TWOKEY_DATABASE_URL: sqlite:///FILE or postgresql://... is wanted")
     if settings.slack_per_second <= 0:
         faults.append("TWOKEY_SLACK_PER_SECOND: more than 0 is wanted")
+    if settings.public_url and not _PUBLIC_URL.fullmatch(settings.public_url):
+        faults.append("TWOKEY_PUBLIC_URL: https://HOST[:PORT] without a path is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
     return faults

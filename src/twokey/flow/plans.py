@@ -71,6 +71,7 @@ def proposal_data(plan: Plan, reason: str, *, is_key: bool) -> dict[str, Json]:
         "risk": plan.risk.value,
         "needed": approvals_needed(plan),
         "proposer_counts": is_key,
+        "step_up": plan.approval.step_up,
         "expires_at": plan.expires_at.isoformat() if plan.expires_at else "",
         "undo_of": plan.undo_of,
         "reason": reason[:2000],

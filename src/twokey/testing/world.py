@@ -26,7 +26,7 @@ from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Checkpoint, Store
+from twokey.ports import Checkpoint, NoPasskeys, Passkeys, Store
 from twokey.testing import runbooks
 from twokey.testing.builders import a_verdict, answered
 from twokey.testing.clocks import SettableClock
@@ -92,6 +92,7 @@ class World:
         queue: Queue[Any] | None = None,
         clock: SettableClock | None = None,
         checkpoint: Checkpoint | None = None,
+        passkeys: Passkeys | None = None,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -99,6 +100,7 @@ class World:
         self.queue = queue or cast("Queue[Any]", memory.jobs())
         self.cloud = MemoryCloud()
         self.rosters, self.step_up = FixedRosters(), FixedStepUp()
+        self.passkeys = passkeys or NoPasskeys()
         self.library = FixedLibrary(*(runbooks or _all_runbooks()))
         self.signals = Signals()
         self.review = NoReview()
@@ -114,10 +116,16 @@ class World:
         self.intake = Intake(self.store, self.clock, normalisers, self.signals, "T1", "E1")
         self.response = Response(self.store, self.clock, self.rosters)
         self.containment = Containment(
-            self.store, self.clock, self.rosters, self.library, self.planner, self.step_up
+            self.store, self.clock, self.rosters, self.library, self.planner, self.step_up, self.passkeys
         )
         self.executor = Executor(
-            self.store, self.clock, self.rosters, self.library, self.planner, self._at_checkpoint
+            self.store,
+            self.clock,
+            self.rosters,
+            self.library,
+            self.planner,
+            self._at_checkpoint,
+            self.passkeys,
         )
         self.handle = job_handlers(self.intake, self.containment, self.executor, self.review)
         self.parked = dead_letter_handler(self.intake, self.executor, self.store)

@@ -16,7 +16,7 @@ from twokey.core.errors import Refused, message
 from twokey.core.people import Person, Role, system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
-from twokey.flow.containment.approvals import add_approval, use_code
+from twokey.flow.containment.approvals import Given, add_approval, use_code
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import (
     as_proposed,
@@ -58,7 +58,7 @@ def run_on_one_approval(
         confirm_by=now + timedelta(seconds=CONFIRM_WITHIN_S),
     )
     tx.add(stored)
-    add_approval(tx, stored, caller, role="break-glass", now=now, used=used)
+    add_approval(tx, stored, caller, role="break-glass", now=now, given=Given(used))
     data = proposal_data(stored, stored.break_glass_reason, is_key=proposer_counts(stored))
     entry = tx.append(caller.actor, "glass.broken", incident_id=incident.id, plan_id=stored.id, data=data)
     broken = message(

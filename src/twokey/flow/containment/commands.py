@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from twokey.core.approvals import Approval, ApprovalStatus, approval_status, require_role, require_waiting
 from twokey.core.errors import Json, Refused
 from twokey.core.incidents import Incident
+from twokey.core.passkeys import SigningRequest
 from twokey.core.people import ChatIdentity, Person, Roster, identify
 from twokey.core.runbooks import Plan, PlanState, Runbook
 from twokey.core.sightings import Sighting
@@ -19,6 +20,7 @@ from twokey.flow.containment.breakglass import (
     run_on_one_approval,
 )
 from twokey.flow.containment.propose import Proposal, end_plan, expire_plan, propose_plan
+from twokey.flow.containment.signing import Signed, ask_to_sign, open_request, sign_plan
 from twokey.flow.containment.suggestions import best_first
 from twokey.flow.execution.decisions import decide_run
 from twokey.flow.execution.undone import run_undone
@@ -26,7 +28,7 @@ from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.flow.plans import require_own_preview
 from twokey.flow.refusals import on_record
-from twokey.ports import Clock, Library, Rosters, StepUp, Store
+from twokey.ports import Clock, Library, NoPasskeys, Passkeys, Rosters, StepUp, Store
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Containment:
     library: Library
     planner: Planner
     step_up: StepUp
+    passkeys: Passkeys = field(default_factory=NoPasskeys)
 
     def suggestions(self, incident_id: str) -> list[Runbook]:
         """Return the approved runbooks that fit an incident; refuse where nothing is ours to contain."""
@@ -100,7 +103,35 @@ class Containment:
             on_record(self, "approval.refused", who, plan_id=plan_id) as caller,
             self.store.change() as tx,
         ):
-            return approve_plan(tx, self.planner, self.step_up, plan_id, caller, given, now)
+            return approve_plan(tx, self.planner, self.step_up, self.passkeys, plan_id, caller, given, now)
+
+    def signing_link(self, plan_id: str, who: ChatIdentity) -> str:
+        """Return the address at which this person can sign this plan, once and within minutes."""
+        now = self.clock.now()
+        with on_record(self, "signing.refused", who, plan_id=plan_id) as caller:
+            self.passkeys.address("sign", "")  # no link is written where there is no page
+            with self.store.change() as tx:
+                token = ask_to_sign(tx, plan_id, caller, now)
+        return self.passkeys.address("sign", token)
+
+    def to_sign(self, token: str) -> tuple[SigningRequest, Plan, Person]:
+        """Return what a link shows: the plan, and the person whose passkeys may sign it."""
+        with self.store.read() as look:
+            request, plan = open_request(look, token, self.clock.now())
+        person = self.rosters.current().person(request.person_id)
+        if person is None:
+            raise Refused("refused.link_over")
+        return request, plan, person
+
+    def sign(self, token: str, given: Signed) -> ApprovalStatus:
+        """Approve with a signature exactly the plan of a link; every refusal of a link that is good is on record."""
+        request, plan, _ = self.to_sign(token)
+        if request.account is None:
+            raise Refused("refused.link_over")
+        # Slack said who it is when the link was made, some minutes ago at most.
+        who, now = ChatIdentity(request.account), self.clock.now()
+        with on_record(self, "approval.refused", who, plan_id=plan.id) as caller, self.store.change() as tx:
+            return sign_plan(tx, self.planner, self.step_up, self.passkeys, token, caller, given, now)
 
     def rejectable(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Show a plan that a no can still stop to somebody we know; a no that comes too late is put on record."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from twokey.core.approvals import Approval, require_confirmed, require_runnable
 from twokey.core.errors import RetryAfter, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
+from twokey.core.passkeys import require_signed
 from twokey.core.people import Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
@@ -15,7 +16,7 @@ from twokey.flow.execution.outcomes import end, void
 from twokey.flow.execution.undone import run_undone
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Clock, Library, Rosters, Store, Transaction
+from twokey.ports import Clock, Library, Passkeys, Rosters, Store, Transaction
 
 _OVER = (
     PlanState.DONE,
@@ -27,7 +28,7 @@ _OVER = (
 )
 
 
-def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | None:
+def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str, passkeys: Passkeys) -> Run | None:
     """Acquire the run: raise the fence, mark what an earlier worker left open; or end what may not run."""
     roster: Roster | TwokeyError
     try:
@@ -50,6 +51,7 @@ def claim(store: Store, clock: Clock, rosters: Rosters, plan_id: str) -> Run | N
                 raise roster
             else:
                 require_runnable(plan, approvals, incident, roster, digest_of(plan), now=clock.now())
+                require_signed(plan, approvals, roster, passkeys.signs)
         except TwokeyError as refusal:
             state = PlanState.FAILED if has_begun else PlanState.VOIDED
             end(tx, plan, state, refusal.message, clock.now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import cast
 
@@ -15,7 +15,17 @@ from twokey.flow.execution.claim import claim, require_guards_hold, require_unch
 from twokey.flow.execution.journal import Run
 from twokey.flow.execution.outcomes import RunOver, finish, give_up, park_run, try_later
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Action, Checkpoint, Clock, Library, Rosters, Store, no_checkpoint
+from twokey.ports import (
+    Action,
+    Checkpoint,
+    Clock,
+    Library,
+    NoPasskeys,
+    Passkeys,
+    Rosters,
+    Store,
+    no_checkpoint,
+)
 
 
 @dataclass(frozen=True)
@@ -28,11 +38,12 @@ class Executor:
     library: Library
     planner: Planner
     checkpoint: Checkpoint = no_checkpoint
+    passkeys: Passkeys = field(default_factory=NoPasskeys)
 
     def execute(self, plan_id: str) -> None:
         """Run a plan to its end, or as far as it can go; after a crash it goes on where it was."""
         self.checkpoint(At.CLAIM)
-        claimed = claim(self.store, self.clock, self.rosters, plan_id)
+        claimed = claim(self.store, self.clock, self.rosters, plan_id, self.passkeys)
         if claimed is None:
             return
         run = replace(claimed, checkpoint=self.checkpoint)
