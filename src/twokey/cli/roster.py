@@ -91,3 +91,47 @@ def totp(
     typer.echo(
         "Give this to the person alone: who has it can make their codes. It is not shown again.", err=True
     )
+
+
+@app.command()
+def passkeys(
+    json_: bool = typer.Option(
+        False, "--json", help="What the roster has, one JSON object a line: for `twokey audit judge`."
+    ),
+) -> None:
+    """Print the lines of passkeys that were confirmed and are not in the roster, or with --json those that are."""
+    from twokey.app import build_rosters, look_at_record
+    from twokey.core.passkeys import Enrolment, fingerprint
+    from twokey.settings import load
+
+    settings = load()
+    roster = build_rosters(settings).current()
+    known = {key.id: person for person in roster.people for key in person.passkeys}
+    if json_:
+        for person in roster.people:
+            for key in person.passkeys:
+                row = {"person": person.id, "id": key.id, "public_key": key.public_key}
+                typer.echo(json.dumps(row))
+        return
+    store = look_at_record(settings)
+    try:
+        with store.read() as look:
+            confirmed = [
+                one for one in look.find(Enrolment, state="confirmed") if one.credential not in known
+            ]
+    finally:
+        store.close()
+    for one in confirmed:
+        owner = roster.person(one.person_id)
+        by = roster.person(one.confirmed_by)
+        if owner is None or by is None or by is owner:
+            continue
+        typer.echo(f"# {owner.id}: {fingerprint(one.public_key)}, confirmed by {by.id}")
+        typer.echo("    passkeys:")
+        typer.echo(
+            f'      - {{id: "{one.credential}", public_key: "{one.public_key}", added: "{one.at:%Y-%m-%d}"}}'
+        )
+    typer.echo(
+        f"{len(confirmed)} to add. Compare each fingerprint with its person before you do: a record can be forged.",
+        err=True,
+    )

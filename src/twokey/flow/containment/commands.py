@@ -19,6 +19,7 @@ from twokey.flow.containment.breakglass import (
     remind_of_confirmation,
     run_on_one_approval,
 )
+from twokey.flow.containment.enrolling import Enrolling
 from twokey.flow.containment.propose import Proposal, end_plan, expire_plan, propose_plan
 from twokey.flow.containment.signing import Signed, ask_to_sign, open_request, sign_plan
 from twokey.flow.containment.suggestions import best_first
@@ -42,6 +43,11 @@ class Containment:
     planner: Planner
     step_up: StepUp
     passkeys: Passkeys = field(default_factory=NoPasskeys)
+
+    @property
+    def enrolling(self) -> Enrolling:
+        """Return what takes in new passkeys."""
+        return Enrolling(self.store, self.clock, self.rosters, self.passkeys)
 
     def suggestions(self, incident_id: str) -> list[Runbook]:
         """Return the approved runbooks that fit an incident; refuse where nothing is ours to contain."""

@@ -125,6 +125,7 @@ BUTTONS: dict[str, Press] = {
     "run_skip": containment.decide("skip"),
     "run_stop": containment.decide("stop"),
     "glass_open": containment.open_break_glass,
+    "passkey_open": containment.opened,
     "list_next": turn_page,
     "list_previous": turn_page,
     "menu_open": turn_page,
