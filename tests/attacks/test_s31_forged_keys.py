@@ -3,7 +3,9 @@ that looks like ours."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
@@ -14,11 +16,14 @@ import pytest
 from tests.lab.authenticator import Device
 from tests.lab.trials import Proof
 from twokey.core.approvals import Approval, approval_id
+from twokey.core.audit import GENESIS, content
 from twokey.core.errors import Refused
 from twokey.core.jobs import Job, JobKind
 from twokey.core.passkeys import SigningRequest, link_id, signing_challenge
-from twokey.core.runbooks import Plan, PlanState
+from twokey.core.runbooks import Plan, PlanState, canonical
 from twokey.flow.containment.signing import Signed
+from twokey.history import judge, read
+from twokey.history.signatures import public_keys
 from twokey.passkeys import WebPasskeys
 from twokey.testing.runbooks import LEAKED_KEY
 from twokey.testing.world import World
@@ -297,3 +302,61 @@ def test_s31_the_next_key_waits_for_a_passkey_too_where_codes_are_enough() -> No
     assert world.containment.sign(token, Signed(plan.typed_target, device.sign(challenge))).is_satisfied
     world.works_on(1)
     assert world.plan(plan).state is PlanState.DONE
+
+
+# and whoever judges the trail afterwards needs nobody's word
+
+
+def handed_out(world: Signing, *more: dict[str, Any]) -> Any:
+    """Export the trail as it is, or with entries that somebody sealed behind it, and judge it."""
+    lines, previous = [], GENESIS
+    entries = [content(entry) for entry in world.trail()]
+    for number, entry in enumerate([*entries, *more], 1):
+        made = {**entry, "seq": number, "previous": previous}
+        previous = hashlib.sha256(canonical(made)).hexdigest()
+        lines.append(canonical({**made, "hash": previous}).decode())
+    keys = [
+        json.dumps({"person": person.id, "id": key.id, "public_key": key.public_key})
+        for person in world.rosters.current().people
+        for key in person.passkeys
+    ]
+    return replace(read(lines), passkeys=public_keys(keys))
+
+
+def broken(history: Any) -> set[str]:
+    return {violation.promise for violation in judge(history)}
+
+
+def test_s31_judge_verifies_each_signature_and_sees_one_that_is_none(world: Signing) -> None:
+    plan = world.proposes("dia")
+    world.signs("ana", plan)
+    world.signs("ben", plan)
+    world.works_on(1)
+    history = handed_out(world)
+    assert broken(history) == set()
+    for name in ("signature", "nonce", "client_data", "authenticator_data", "credential"):
+        spoilt = copy.deepcopy(history)
+        (*_, key) = spoilt.of("approved")
+        text = key["data"]["passkey"][name]
+        key["data"]["passkey"][name] = f"{int(text[:2], 16) ^ 1:02x}{text[2:]}"
+        assert "signed" in broken(spoilt), name
+    nobodys = copy.deepcopy(history)
+    (*_, key) = nobodys.of("approved")
+    del key["data"]["passkey"]
+    assert "signed" in broken(nobodys)
+    swapped = copy.deepcopy(history)
+    one, two = swapped.of("approved")
+    one["data"]["passkey"], two["data"]["passkey"] = two["data"]["passkey"], one["data"]["passkey"]
+    assert "signed" in broken(swapped)
+    with pytest.raises(ValueError, match="--passkeys"):
+        judge(replace(history, passkeys=None))
+
+
+def test_s31_judge_sees_a_key_whose_entry_was_forged_with_its_row(world: Signing) -> None:
+    """The forger appends to the trail too, in Ben's name: the chain holds, the signature does not."""
+    plan = world.proposes("dia")
+    world.signs("ana", plan)
+    (own,) = [content(entry) for entry in world.trail(plan) if entry.action == "approved"]
+    found = broken(handed_out(world, {**own, "actor": "d-ben", "user": "U-BEN"}))
+    assert "signed" in found
+    assert "chain" not in found

@@ -116,22 +116,16 @@ def passkeys(
     store = look_at_record(settings)
     try:
         with store.read() as look:
-            confirmed = [
-                one for one in look.find(Enrolment, state="confirmed") if one.credential not in known
-            ]
+            confirmed = look.find(Enrolment, state="confirmed")
     finally:
         store.close()
-    for one in confirmed:
-        owner = roster.person(one.person_id)
-        by = roster.person(one.confirmed_by)
-        if owner is None or by is None or by is owner:
-            continue
-        typer.echo(f"# {owner.id}: {fingerprint(one.public_key)}, confirmed by {by.id}")
+    waiting = [one for one in confirmed if one.credential not in known]
+    for one in waiting:
+        typer.echo(f"# {one.person_id}: {fingerprint(one.public_key)}, confirmed by {one.confirmed_by}")
         typer.echo("    passkeys:")
-        typer.echo(
-            f'      - {{id: "{one.credential}", public_key: "{one.public_key}", added: "{one.at:%Y-%m-%d}"}}'
-        )
+        line = f'id: "{one.credential}", public_key: "{one.public_key}", added: "{one.at:%Y-%m-%d}"'
+        typer.echo(f"      - {{{line}}}")
     typer.echo(
-        f"{len(confirmed)} to add. Compare each fingerprint with its person before you do: a record can be forged.",
+        f"{len(waiting)} to add. Compare each fingerprint with its person before you do: a record can be forged.",
         err=True,
     )

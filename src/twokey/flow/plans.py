@@ -11,6 +11,7 @@ from twokey.core.approvals import (
     approvals_needed,
     expires_after_s,
     is_out_of_time,
+    needs_signature,
     proposer_needs_code,
     require_open_incident,
     require_role,
@@ -71,7 +72,8 @@ def proposal_data(plan: Plan, reason: str, *, is_key: bool) -> dict[str, Json]:
         "risk": plan.risk.value,
         "needed": approvals_needed(plan),
         "proposer_counts": is_key,
-        "step_up": plan.approval.step_up,
+        # Whoever judges the trail must know which keys have to be signatures.
+        **({"step_up": plan.approval.step_up} if needs_signature(plan) else {}),
         "expires_at": plan.expires_at.isoformat() if plan.expires_at else "",
         "undo_of": plan.undo_of,
         "reason": reason[:2000],
