@@ -7,7 +7,9 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,12 +21,14 @@ from twokey.core.approvals import Approval, approval_id
 from twokey.core.audit import GENESIS, content
 from twokey.core.errors import Refused
 from twokey.core.jobs import Job, JobKind
-from twokey.core.passkeys import SigningRequest, link_id, signing_challenge
+from twokey.core.passkeys import SIGNED_FIELDS, SigningRequest, link_id, signing_challenge
 from twokey.core.runbooks import Plan, PlanState, canonical
 from twokey.flow.containment.signing import Signed
 from twokey.history import judge, read
 from twokey.history.signatures import public_keys
 from twokey.passkeys import WebPasskeys
+from twokey.store import open_store
+from twokey.testing.clocks import SettableClock
 from twokey.testing.runbooks import LEAKED_KEY
 from twokey.testing.world import World
 
@@ -216,6 +220,20 @@ def test_s31_no_passkey_or_no_page_no_link(world: Signing) -> None:
     unset.incident()
     with refused("refused.passkeys_off"):
         unset.containment.signing_link(unset.proposes("ana").id, unset.who("ben"))
+
+
+def test_s31_signatures_stand_on_a_real_record_as_they_were_made(tmp_path: Path) -> None:
+    clock = SettableClock()
+    with closing(open_store(f"sqlite:///{tmp_path / 'record.db'}", clock)) as store:
+        world = Signing(store=store, queue=store.jobs(), clock=clock)
+        plan = world.proposes("dia")
+        for name in ("ana", "ben"):
+            world.signs(name, plan)
+        assert all(set(key.assertion) == set(SIGNED_FIELDS) for key in world.keys(plan))
+        world.containment.enrolling.link(world.who("dia"))
+        world.works_on(1)
+        assert world.plan(plan).state is PlanState.DONE
+        store.verify()
 
 
 # the database is the attacker's

@@ -32,7 +32,7 @@ class SigningRequest:
     digest: str
     expires_at: datetime
     nonce: str = ""
-    account: ChatAccount | None = None
+    chat: ChatAccount | None = None  # the account that asked for it
     used_at: datetime | None = None
 
 
@@ -45,7 +45,7 @@ class Enrolment:
     state: str  # asked | made | confirmed
     at: datetime
     nonce: str = ""
-    account: ChatAccount | None = None
+    chat: ChatAccount | None = None  # the account that asked for it
     credential: str = ""
     public_key: str = ""
     confirmed_by: str = ""

@@ -132,10 +132,10 @@ class Containment:
     def sign(self, token: str, given: Signed) -> ApprovalStatus:
         """Approve with a signature exactly the plan of a link; every refusal of a link that is good is on record."""
         request, plan, _ = self.to_sign(token)
-        if request.account is None:
+        if request.chat is None:
             raise Refused("refused.link_over")
         # Slack said who it is when the link was made, some minutes ago at most.
-        who, now = ChatIdentity(request.account), self.clock.now()
+        who, now = ChatIdentity(request.chat), self.clock.now()
         with on_record(self, "approval.refused", who, plan_id=plan.id) as caller, self.store.change() as tx:
             return sign_plan(tx, self.planner, self.step_up, self.passkeys, token, caller, given, now)
 

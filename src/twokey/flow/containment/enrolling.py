@@ -52,9 +52,9 @@ class Enrolling:
     def made(self, token: str, answer: Mapping[str, str]) -> str:
         """Keep the public half of what a device made, for somebody to confirm; return its fingerprint."""
         asked, _ = self.to_add(token)
-        if asked.account is None:
+        if asked.chat is None:
             raise Refused("refused.link_over")
-        with on_record(self, "passkey.refused", ChatIdentity(asked.account)) as caller:
+        with on_record(self, "passkey.refused", ChatIdentity(asked.chat)) as caller:
             if caller.person.id != asked.person_id:
                 raise Refused("refused.link_over")
             made = self.passkeys.made(enrolment_challenge(asked.person_id, asked.nonce), answer)
