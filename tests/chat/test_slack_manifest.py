@@ -37,6 +37,7 @@ PINNED_ACTIONS = [
     "menu_mine",
     "menu_open",
     "menu_pending",
+    "passkey_open",
     "pick_ack",
     "pick_audit",
     "pick_cancel",

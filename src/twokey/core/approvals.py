@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from twokey.core.errors import Message, Refused, message
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatAccount, Person, Role, Roster
 from twokey.core.runbooks import Plan, PlanState, Risk, digest_of
+from twokey.core.younger import younger
 
 CRITICAL_EXPIRES_S = 15 * 60.0
 OTHER_EXPIRES_S = 30 * 60.0
@@ -30,6 +31,8 @@ class Approval:
     at: datetime
     step_up: str = ""  # the identity of the code that was given
     account: ChatAccount | None = None
+    # What a passkey signed, in hexadecimal digits: credential, nonce, client_data, authenticator_data, signature.
+    assertion: Mapping[str, str] = younger(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,11 @@ def proposer_counts(plan: Plan) -> bool:
 def proposer_needs_code(plan: Plan) -> bool:
     """Say whether confirming the preview counts only with a code: a session of one person is not a person."""
     return proposer_counts(plan) and bool(plan.approval.step_up)
+
+
+def needs_signature(plan: Plan) -> bool:
+    """Say whether a key of this plan is a signature: then nobody's code, and no row without one, is a key."""
+    return plan.approval.step_up == "passkey"
 
 
 def approvals_needed(plan: Plan) -> int:
@@ -199,6 +207,8 @@ def approval_status(
             lost.append(message("standing.other_proposer", person=approval.person_id))
         elif person is None:
             lost.append(message("standing.left_roster", person=approval.person_id))
+        elif needs_signature(plan) and not approval.assertion:
+            lost.append(message("standing.no_signature", person=person.name))
         elif approval.person_id == plan.requester:
             if plan.proposer_code and not approval.step_up:
                 lost.append(message("standing.no_step_up", person=person.name))
@@ -221,7 +231,7 @@ def approval_status(
 def require_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:
     """Refuse the one-person path unless the runbook allows it, the risk is not critical, the person is an
     approver, a step-up code was given and a reason is written down."""
-    if not plan.break_glass_allowed or plan.risk is Risk.CRITICAL:
+    if not plan.break_glass_allowed or plan.risk is Risk.CRITICAL or needs_signature(plan):
         raise Refused("refused.no_break_glass", runbook=plan.runbook_id)
     if not person.is_(Role.APPROVER, plan.target.account):
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)

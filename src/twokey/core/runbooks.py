@@ -131,7 +131,7 @@ class ApprovalProfile:
     requester_may_approve: bool = True
     expires_in_s: float = 1800.0
     typed_confirmation: str = ""  # template of what the approver types
-    step_up: str = ""  # "" | totp
+    step_up: str = ""  # "" | totp | passkey
 
 
 def as_strict_as(risk: Risk, profile: ApprovalProfile) -> ApprovalProfile:

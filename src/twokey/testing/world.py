@@ -30,7 +30,7 @@ from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
 from twokey.flow.stamping import Stamping
 from twokey.flow.watch import Watch
-from twokey.ports import Checkpoint, Store, TimeStamper
+from twokey.ports import Checkpoint, NoPasskeys, Passkeys, Store, TimeStamper
 from twokey.testing import runbooks
 from twokey.testing.builders import a_verdict, answered
 from twokey.testing.clocks import SettableClock
@@ -99,6 +99,7 @@ class World:
         checkpoint: Checkpoint | None = None,
         limits: Limits | None = None,
         stamper: TimeStamper | None = None,
+        passkeys: Passkeys | None = None,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -106,6 +107,7 @@ class World:
         self.queue = queue or cast("Queue[Any]", memory.jobs())
         self.cloud = MemoryCloud()
         self.rosters, self.step_up = FixedRosters(), FixedStepUp()
+        self.passkeys = passkeys or NoPasskeys()
         self.library = FixedLibrary(*(runbooks or _all_runbooks()))
         self.limits = limits or Limits()
         self.signals = Signals()
@@ -123,7 +125,7 @@ class World:
         self.intake = Intake(self.store, self.clock, normalisers, self.signals, "T1", "E1")
         self.response = Response(self.store, self.clock, self.rosters)
         self.containment = Containment(
-            self.store, self.clock, self.rosters, self.library, self.planner, self.step_up
+            self.store, self.clock, self.rosters, self.library, self.planner, self.step_up, self.passkeys
         )
         self.executor = Executor(
             self.store,
@@ -133,6 +135,7 @@ class World:
             self.planner,
             self._at_checkpoint,
             self.limits,
+            self.passkeys,
         )
         self.watch = Watch(self.store, self.clock, self.rosters, self.planner)
         self.stamping = Stamping(self.store, self.clock, self.stamper, timedelta(hours=1))

@@ -19,7 +19,7 @@ from twokey.core.executions import StepRecord
 from twokey.core.people import Person, Role, system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
-from twokey.flow.containment.approvals import add_approval, use_code, use_given_code
+from twokey.flow.containment.approvals import Given, add_approval, use_code, use_given_code
 from twokey.flow.execution.journal import journal_of
 from twokey.flow.execution.stops import require_may_begin
 from twokey.flow.lookup import incident_by_id, plan_by_id
@@ -64,7 +64,7 @@ def run_on_one_approval(
         confirm_by=now + timedelta(seconds=CONFIRM_WITHIN_S),
     )
     tx.add(stored)
-    add_approval(tx, stored, caller, role="break-glass", now=now, used=used)
+    add_approval(tx, stored, caller, role="break-glass", now=now, given=Given(used))
     data = proposal_data(stored, stored.break_glass_reason, caller.roster, is_key=proposer_counts(stored))
     entry = tx.append(caller.actor, "glass.broken", incident_id=incident.id, plan_id=stored.id, data=data)
     broken = message(
@@ -124,7 +124,7 @@ def confirm_run(
     plan, _ = confirmable(tx, plan_id, caller)
     used = use_given_code(tx, step_up, person, code=code, now=now)
     confirmed = replace(plan, confirmed_by=person.id)
-    add_approval(tx, plan, caller, role="confirmation", now=now, used=used)
+    add_approval(tx, plan, caller, role="confirmation", now=now, given=Given(used))
     yes = message("containment.confirmed", person=person.name, plan=plan.short)
     data: dict[str, Json] = {"roster": caller.roster.digest, "state": plan.state.value}
     move(tx, confirmed, caller.actor, "confirmed", yes, now=now, data=data)

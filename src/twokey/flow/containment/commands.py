@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from twokey.core.approvals import Approval, ApprovalStatus, approval_status, require_role, require_waiting
 from twokey.core.errors import Json, NotFound, Refused
 from twokey.core.executions import Decision, StepRecord
 from twokey.core.incidents import Incident
+from twokey.core.passkeys import SigningRequest
 from twokey.core.people import ChatIdentity, Person, Roster, identify
 from twokey.core.runbooks import Plan, PlanState, Runbook
 from twokey.core.sightings import Sighting
@@ -20,7 +21,9 @@ from twokey.flow.containment.breakglass import (
     remind_of_confirmation,
     run_on_one_approval,
 )
+from twokey.flow.containment.enrolling import Enrolling
 from twokey.flow.containment.propose import Proposal, end_plan, expire_plan, propose_plan
+from twokey.flow.containment.signing import Signed, ask_to_sign, open_request, sign_plan
 from twokey.flow.containment.skip import (
     Skipped,
     asked_of,
@@ -37,7 +40,7 @@ from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.flow.plans import require_own_preview
 from twokey.flow.refusals import on_record
-from twokey.ports import Clock, Library, Rosters, StepUp, Store
+from twokey.ports import Clock, Library, NoPasskeys, Passkeys, Rosters, StepUp, Store
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,12 @@ class Containment:
     library: Library
     planner: Planner
     step_up: StepUp
+    passkeys: Passkeys = field(default_factory=NoPasskeys)
+
+    @property
+    def enrolling(self) -> Enrolling:
+        """Return what takes in new passkeys."""
+        return Enrolling(self.store, self.clock, self.rosters, self.passkeys)
 
     @property
     def stops(self) -> Stops:
@@ -122,7 +131,35 @@ class Containment:
             on_record(self, "approval.refused", who, plan_id=plan_id) as caller,
             self.store.change() as tx,
         ):
-            return approve_plan(tx, self.planner, self.step_up, plan_id, caller, given, now)
+            return approve_plan(tx, self.planner, self.step_up, self.passkeys, plan_id, caller, given, now)
+
+    def signing_link(self, plan_id: str, who: ChatIdentity) -> str:
+        """Return the address at which this person can sign this plan, once and within minutes."""
+        now = self.clock.now()
+        with on_record(self, "signing.refused", who, plan_id=plan_id) as caller:
+            self.passkeys.address("sign", "")  # no link is written where there is no page
+            with self.store.change() as tx:
+                token = ask_to_sign(tx, plan_id, caller, now)
+        return self.passkeys.address("sign", token)
+
+    def to_sign(self, token: str) -> tuple[SigningRequest, Plan, Person]:
+        """Return what a link shows: the plan, and the person whose passkeys may sign it."""
+        with self.store.read() as look:
+            request, plan = open_request(look, token, self.clock.now())
+        person = self.rosters.current().person(request.person_id)
+        if person is None:
+            raise Refused("refused.link_over")
+        return request, plan, person
+
+    def sign(self, token: str, given: Signed) -> ApprovalStatus:
+        """Approve with a signature exactly the plan of a link; every refusal of a link that is good is on record."""
+        request, plan, _ = self.to_sign(token)
+        if request.chat is None:
+            raise Refused("refused.link_over")
+        # Slack said who it is when the link was made, some minutes ago at most.
+        who, now = ChatIdentity(request.chat), self.clock.now()
+        with on_record(self, "approval.refused", who, plan_id=plan.id) as caller, self.store.change() as tx:
+            return sign_plan(tx, self.planner, self.step_up, self.passkeys, token, caller, given, now)
 
     def rejectable(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Show a plan that a no can still stop to somebody we know; a no that comes too late is put on record."""

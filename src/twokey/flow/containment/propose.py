@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from twokey.core.approvals import is_out_of_time, may_end, proposer_counts, require_waiting
+from twokey.core.approvals import is_out_of_time, may_end, needs_signature, proposer_counts, require_waiting
 from twokey.core.errors import Refused, RetryAfter, message
 from twokey.core.executions import has_written
 from twokey.core.people import system
@@ -38,8 +38,11 @@ def propose_plan(
     incident = incident_for(tx, plan)
     require_no_duplicate(tx, plan, now)
     stored = as_proposed(tx, plan, caller.person, now)
-    is_key = proposer_counts(stored) and (bool(given.code) or not stored.proposer_code)
-    used = use_required_code(tx, step_up, stored, caller.person, code=given.code, now=now) if is_key else ""
+    is_key = proposer_counts(stored) and not needs_signature(stored)
+    is_key = is_key and (bool(given.code) or not stored.proposer_code)
+    second = (
+        use_required_code(tx, step_up, stored, caller.person, code=given.code, now=now) if is_key else None
+    )
     tx.add(stored)
     entry = tx.append(
         caller.actor,
@@ -49,7 +52,7 @@ def propose_plan(
         data=proposal_data(stored, given.reason, caller.roster, is_key=is_key),
     )
     if is_key:
-        add_approval(tx, stored, caller, role="proposer", now=now, used=used)
+        add_approval(tx, stored, caller, role="proposer", now=now, given=second)
     owe_expiry(tx, stored)
     outbox.redraw_plan(tx, stored, now)
     proposed = message("containment.proposed", person=caller.person.name, title=plan.title, plan=stored.short)

@@ -9,8 +9,9 @@ from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, show
 from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.blocks import Block, actions, button, section
 from twokey.chat.slack.views.confirm import confirm as confirming
-from twokey.core.approvals import ApprovalStatus, approvals_needed
-from twokey.core.errors import Json, Message, NotFound, TwokeyError, message
+from twokey.core.approvals import ApprovalStatus, approvals_needed, needs_signature
+from twokey.core.errors import Json, Message, NotFound, Refused, TwokeyError, message
+from twokey.core.people import Person
 from twokey.core.runbooks import Plan, Runbook
 
 CHECKED = {"": "checked"}
@@ -143,9 +144,45 @@ async def review(ctx: Context, plan_id: str) -> None:
     plan, person = await ctx.pools.quick(ctx.flows.containment.review, plan_id, ctx.who)
     status = await ctx.pools.quick(ctx.flows.containment.approval_status, plan_id)
     names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    link, no_link = await _signing_link(ctx, plan, person)
     await ctx.open(
-        modals.approve(plan, status, names, ctx.words, viewer=person.id, channel=ctx.interaction.channel)
+        modals.approve(
+            plan,
+            status,
+            names,
+            ctx.words,
+            viewer=person.id,
+            channel=ctx.interaction.channel,
+            link=link,
+            no_link=no_link,
+        )
     )
+
+
+async def _signing_link(ctx: Context, plan: Plan, person: Person) -> tuple[str, Message | None]:
+    """Return where this person can sign the plan; or why not, where nothing but a signature will do."""
+    may_sign = needs_signature(plan) or (plan.approval.step_up and person.passkeys)
+    if not may_sign or (person.id == plan.requester and not needs_signature(plan)):
+        return "", None
+    try:
+        return await ctx.pools.quick(ctx.flows.containment.signing_link, plan.id, ctx.who), None
+    except Refused as refusal:
+        return "", refusal.message if needs_signature(plan) else None
+
+
+async def begin_link(ctx: Context, fingerprint: str) -> None:
+    """Give a link to the page on which one makes a passkey; or confirm another person's, whose digits were typed."""
+    enrolling = ctx.flows.containment.enrolling
+    if fingerprint:
+        owner = await ctx.pools.quick(enrolling.confirm, ctx.who, fingerprint)
+        await ctx.say("chat.passkey.confirmed", person=owner.name)
+        return
+    link = await ctx.pools.quick(enrolling.link, ctx.who)
+    await ctx.tell(modals.passkey_link("add", link, ctx.words))
+
+
+async def opened(_: Context, __: str) -> None:
+    """Do nothing about a button that opened a page in the browser."""
 
 
 async def approve(ctx: Context, inputs: Mapping[str, str]) -> Answer:

@@ -127,6 +127,7 @@ BUTTONS: dict[str, Press] = {
     "decision_confirm": decisions.open_confirm,
     "glass_open": containment.open_break_glass,
     "stop_resume": stops.open_resume,
+    "passkey_open": containment.opened,
     "list_next": turn_page,
     "list_previous": turn_page,
     "menu_open": turn_page,

@@ -67,9 +67,12 @@ def button(
     *,
     style: str = "",
     confirm: tuple[str, str, str, str] | None = None,
+    url: str = "",
 ) -> Block:
-    """Return a button that carries an opaque id; `confirm` is title, text, yes and no."""
+    """Return a button that carries an opaque id, or opens a page; `confirm` is title, text, yes and no."""
     made: Block = {"type": "button", "text": plain_text(text[:75]), "action_id": action_id, "value": value}
+    if url:
+        made["url"] = url
     if style:
         made["style"] = style
     if confirm:

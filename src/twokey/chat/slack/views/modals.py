@@ -22,7 +22,7 @@ from twokey.chat.slack.views.blocks import (
 from twokey.chat.slack.views.cards import Names
 from twokey.chat.slack.views.plans import full_preview
 from twokey.chat.slack.views.text import Words, code, plain, shown
-from twokey.core.approvals import ApprovalStatus, needs_typed_target, proposer_needs_code
+from twokey.core.approvals import ApprovalStatus, needs_signature, needs_typed_target, proposer_needs_code
 from twokey.core.errors import Message, Refused
 from twokey.core.incidents import CANCEL_REASONS, Incident, Severity, State, require_legal_move
 from twokey.core.runbooks import Param, Plan, Risk, Runbook
@@ -110,7 +110,7 @@ def preview(
     blocks.append(
         ask(words.plain("chat.modal.why"), line("reason", long=True, most=1000), "reason", optional=True)
     )
-    if proposer_needs_code(plan):
+    if proposer_needs_code(plan) and not needs_signature(plan):
         blocks.append(_code(words, "chat.modal.own_code_hint", optional=True))
     blocks.append(_checked(words))
     if plan.break_glass_allowed and plan.risk is not Risk.CRITICAL:
@@ -131,15 +131,32 @@ def preview(
 
 
 def approve(
-    plan: Plan, status: ApprovalStatus, name: Names, words: Words, *, viewer: str, channel: str
+    plan: Plan,
+    status: ApprovalStatus,
+    name: Names,
+    words: Words,
+    *,
+    viewer: str,
+    channel: str,
+    link: str = "",
+    no_link: Message | None = None,
 ) -> Block:
-    """Return the form of an approval: the whole plan again, a box to check, and what the profile asks for."""
+    """Return the form of an approval: the whole plan again, a box to check, and what the profile asks for.
+
+    `link` is where this person can sign instead; a plan that takes signatures only has that and no form.
+    """
     blocks = [section(words("chat.modal.approve_intro", requester=name(plan.requester), digest=plan.short))]
     if viewer and viewer == plan.requester:
         blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_own")))
     elif viewer and viewer in status.people:
         blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_key_turned")))
     blocks += full_preview(plan, status, name, words)
+    if no_link:
+        blocks.append(section("\u26a0\ufe0f " + words.of(no_link)))
+    if link:
+        blocks += passkey_link("sign", link, words)
+    if needs_signature(plan):
+        return _modal(words, "approve", _whole(blocks, words), callback_id="told")
     if needs_typed_target(plan):
         blocks.append(_typed(words))
     if plan.approval.step_up == "totp":
@@ -153,6 +170,12 @@ def approve(
         submit="chat.button.turn_key",
         metadata=private_metadata(plan=plan.id, digest=plan.digest, channel=channel),
     )
+
+
+def passkey_link(what: str, link: str, words: Words) -> list[Block]:
+    """Return the button that opens a page on which one signs, or makes a passkey; `what` is sign or add."""
+    open_page = button(words.plain(f"chat.button.passkey_{what}"), "passkey_open", what, url=link)
+    return [section(words(f"chat.passkey.{what}")), *actions(open_page)]
 
 
 def reject(plan: Plan, channel: str, words: Words) -> Block:
