@@ -27,6 +27,7 @@ from twokey.store import migrate, open_store
 from twokey.testing.clocks import SettableClock
 from twokey.testing.people import the_team
 from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.showings import shown_whole
 from twokey.testing.world import World
 
 # Ben has two accounts; far is an approver of another account; mallory is on no list
@@ -106,7 +107,8 @@ class Mischief(RuleBasedStateMachine):
     @rule(who=WHO, other=WHO)
     def somebody_proposes_what_another_looked_at(self, who: str, other: str) -> None:
         with self.trying():
-            plan = self.world.containment.propose(self.world.previews(other), self.who(who))
+            flow, me = self.world.containment, self.who(who)
+            plan = flow.propose(shown_whole(flow, self.world.previews(other), me), me)
             assert ACCOUNTS[who] == ACCOUNTS[other]
             self.proposed(plan, ACCOUNTS[who])
 
@@ -192,7 +194,8 @@ class Mischief(RuleBasedStateMachine):
                 assert ACCOUNTS[who] not in self.turned[plan.id]
                 self.turned[plan.id].add(ACCOUNTS[who])
             else:
-                self.proposed(flow.propose(flow.preview_undo(plan.id, me), me), ACCOUNTS[who])
+                undo = shown_whole(flow, flow.preview_undo(plan.id, me), me)
+                self.proposed(flow.propose(undo, me), ACCOUNTS[who])
 
     @rule(who=WHO, runbook=RUNBOOKS, code=st.sampled_from(["right", "right", "000000"]))
     def somebody_breaks_the_glass(self, who: str, runbook: str, code: str) -> None:

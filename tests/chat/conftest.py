@@ -35,6 +35,7 @@ from twokey.testing.clocks import SystemClock
 from twokey.testing.clouds import MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp
+from twokey.testing.showings import shown_whole
 from twokey.web import mounted
 
 
@@ -213,7 +214,8 @@ class World:
         from twokey.testing.people import identity
 
         who = identity(self.people["ana"].id, self.slack.team_id)
-        return self.containment.propose(self.containment.preview("INC-1", runbooks.LEAKED_KEY, who), who)
+        preview = self.containment.preview("INC-1", runbooks.LEAKED_KEY, who)
+        return self.containment.propose(shown_whole(self.containment, preview, who), who)
 
     def wake(self) -> None:
         if self.sender is not None:

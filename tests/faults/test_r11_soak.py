@@ -31,6 +31,7 @@ from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import Killed, denied, die, throttled
 from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
+from twokey.testing.showings import shown_whole
 from twokey.testing.world import World
 
 PEOPLE = ("ana", "ben", "ben", "cho", "dia", "eve", "far")
@@ -141,7 +142,8 @@ class Day:
                 case "confirm":
                     containment.confirm(plan.id, me)
                 case _:
-                    self.plans.append(containment.propose(containment.preview_undo(plan.id, me), me).id)
+                    undo = shown_whole(containment, containment.preview_undo(plan.id, me), me)
+                    self.plans.append(containment.propose(undo, me).id)
 
     def decides(self) -> None:
         if plan := self.plan():

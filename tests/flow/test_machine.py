@@ -85,7 +85,7 @@ class Machine(RuleBasedStateMachine):
             elif act == "confirm":
                 containment.confirm(plan.id, me)
             else:
-                self.plans.append(containment.propose(containment.preview_undo(plan.id, me), me).id)
+                self.plans.append(self.world.proposes_undo(who, plan).id)
 
     @rule(who=PEOPLE, which=WHICH, decision=st.sampled_from(["retry", "skip", "stop"]))
     def somebody_decides(self, who, which, decision):

@@ -53,7 +53,8 @@ def redrawn(world, kind, name):
 
 def test_a_proposal_and_both_keys(world):
     world.incident()
-    plan = world.containment.propose(world.previews("ana"), world.who("ana"), reason="seen in the wild")
+    preview = world.shows("ana", world.previews("ana"))
+    plan = world.containment.propose(preview, world.who("ana"), reason="seen in the wild")
     entry = stands(
         world,
         "proposed",
@@ -67,6 +68,9 @@ def test_a_proposal_and_both_keys(world):
         expires_at=plan.expires_at.isoformat(),
         undo_of="",
         reason="seen in the wild",
+        showing=f"V-WHOLE:d-ana:preview:{plan.digest[:32]}",
+        pages_shown=[1],
+        details_shown=False,
     )
     said = ("containment.proposed", {"person": "Ana", "title": plan.title, "plan": plan.short})
     assert told_about(world, entry) == (plan.id, [said])
@@ -77,7 +81,17 @@ def test_a_proposal_and_both_keys(world):
 
     stand = world.approves("ben", plan)
     entry = stands(
-        world, "approved", "d-ben", on=plan.id, digest=plan.digest, role="approver", keys=2, needed=2
+        world,
+        "approved",
+        "d-ben",
+        on=plan.id,
+        digest=plan.digest,
+        role="approver",
+        keys=2,
+        needed=2,
+        showing=f"V-WHOLE:d-ben:{plan.id}:{plan.digest[:32]}",
+        pages_shown=[1],
+        details_shown=False,
     )
     said = ("containment.approved", {"person": "Ben", "plan": plan.short, "keys": "2", "needed": "2"})
     assert told_about(world, entry) == (plan.id, [said])

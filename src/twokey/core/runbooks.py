@@ -13,7 +13,7 @@ from typing import cast
 import rfc8785
 
 from twokey.core.errors import Invalid, Json, Message
-from twokey.core.younger import written_fields
+from twokey.core.younger import written_fields, younger
 
 
 class Risk(StrEnum):
@@ -171,6 +171,8 @@ class Preview:
 
     `observed` is the state that the step depends on: it goes into the digest, so it must not hold what
     changes by itself (use counts, last-used dates): that is for `notes`, which are shown only.
+    `warnings` decide whether a yes is right: they are shown first, are never cut, and are confirmed as they stood
+    when people saw them; that they change afterwards voids nothing.
     `counts` are the blast radius by scope. A `refusal` means that the step must not run at all.
     """
 
@@ -179,6 +181,7 @@ class Preview:
     counts: Mapping[str, int] = field(default_factory=dict)
     refusal: Message | None = None
     notes: tuple[Message, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,8 @@ class Plan:
     break_glass_reason: str = ""
     confirm_by: datetime | None = None  # a second person owes a confirmation until then
     confirmed_by: str = ""
+    warnings: tuple[Message, ...] = younger(())  # what must be read first: confirmed as it was shown
+    why: str = younger("")  # what the proposer wrote: shown, not confirmed
 
     @property
     def short(self) -> str:
@@ -267,6 +272,7 @@ _NOT_CONFIRMED = frozenset(
         "break_glass_reason",
         "confirm_by",
         "confirmed_by",
+        "why",
     ]
 )
 

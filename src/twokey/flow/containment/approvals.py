@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from twokey.core.approvals import Approval, StepUpUse, approval_id
+from twokey.core.approvals import Approval, Showing, StepUpUse, approval_id
 from twokey.core.errors import Conflict, Refused
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan
@@ -13,12 +13,27 @@ from twokey.ports import StepUp, Transaction
 
 
 def add_approval(
-    tx: Transaction, plan: Plan, caller: Caller, *, role: str, now: datetime, used: str = ""
+    tx: Transaction,
+    plan: Plan,
+    caller: Caller,
+    *,
+    role: str,
+    now: datetime,
+    used: str = "",
+    showing: Showing | None = None,
 ) -> Approval:
     """Keep one person's yes to exactly this plan; a second one of the same person is refused by the store."""
     person, account = caller.person, caller.account
     approval = Approval(
-        approval_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, account
+        approval_id(plan.id, person.id),
+        plan.id,
+        plan.digest,
+        person.id,
+        role,
+        now,
+        used,
+        account,
+        showing.id if showing else "",
     )
     try:
         tx.add(approval)

@@ -19,6 +19,7 @@ from twokey.core.incidents import Incident
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow.containment.approvals import add_approval, use_required_code
+from twokey.flow.containment.showings import showing_data, showing_of
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import move, owe_run
 from twokey.flow.refusals import Caller
@@ -27,11 +28,12 @@ from twokey.ports import Snapshot, StepUp, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What an approver was shown, and gave: the plan's digest, its target as they typed it, a code."""
+    """What an approver was shown, and gave: the plan's digest, its target as they typed it, a code, from which view."""
 
     digest: str
     typed: str
     code: str
+    view: str = ""
 
 
 def approve_plan(
@@ -44,15 +46,16 @@ def approve_plan(
     role = require_approver(
         plan, person, incident, approvals, digest=given.digest, typed=given.typed, now=now
     )
+    showing = showing_of(tx, plan, person, given.view)
     used = use_required_code(tx, step_up, plan, person, code=given.code, now=now)
-    approvals.append(add_approval(tx, plan, caller, role=role, now=now, used=used))
+    approvals.append(add_approval(tx, plan, caller, role=role, now=now, used=used, showing=showing))
     status = approval_status(plan, approvals, incident, caller.roster)
     count = {"keys": len(status.people), "needed": status.needed}
     if status.is_satisfied:
         plan = replace(plan, state=PlanState.APPROVED)
         owe_run(tx, plan)
     approved = message("containment.approved", person=person.name, plan=plan.short, **count)
-    data: dict[str, Json] = {"digest": plan.digest, "role": role, **count}
+    data: dict[str, Json] = {"digest": plan.digest, "role": role, **count, **showing_data(showing)}
     move(tx, plan, caller.actor, "approved", approved, now=now, data=data)
     return status
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from twokey.core.approvals import Approval, ApprovalStatus, approval_status, require_role, require_waiting
+from twokey.core.approvals import (
+    Approval,
+    ApprovalStatus,
+    Showing,
+    approval_status,
+    require_role,
+    require_waiting,
+)
 from twokey.core.errors import Json, Refused
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatIdentity, Person, Roster, identify
 from twokey.core.runbooks import Plan, PlanState, Runbook
+from twokey.core.showings import require_showable
 from twokey.core.sightings import Sighting
 from twokey.flow.containment.approve import Confirmation, approve_plan, could_approve
 from twokey.flow.containment.breakglass import (
@@ -19,6 +27,7 @@ from twokey.flow.containment.breakglass import (
     run_on_one_approval,
 )
 from twokey.flow.containment.propose import end_plan, expire_plan, propose_plan
+from twokey.flow.containment.showings import show_details, show_page
 from twokey.flow.containment.suggestions import best_first
 from twokey.flow.execution.decisions import decide_run
 from twokey.flow.execution.journal import journal_of
@@ -63,6 +72,7 @@ class Containment:
             runbook = self.library.runbook(runbook_id)
             plan = self.planner.plan(runbook, incident, params or {})
             require_role(caller.person, plan.target.account)
+            require_showable(plan)
             return replace(plan, requester=caller.person.id)
 
     def preview_undo(self, plan_id: str, who: ChatIdentity) -> Plan:
@@ -74,15 +84,35 @@ class Containment:
                 raise Refused("refused.not_undoable", plan=plan.short, state=plan.state.value)
             with self.store.read() as look:
                 journal = journal_of(look, plan.id)
-            return replace(self.planner.undo_plan(plan, journal), requester=caller.person.id)
+            undo = self.planner.undo_plan(plan, journal)
+            require_showable(undo)
+            return replace(undo, requester=caller.person.id)
 
-    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "") -> Plan:
+    def show(self, plan: Plan, who: ChatIdentity, *, view: str, page: int = 1) -> Showing:
+        """Keep that a page of a preview, or of a plan that waits, is before somebody we know."""
+        now = self.clock.now()
+        with (
+            on_record(self, _looking(plan), who, incident_id=plan.incident_id, plan_id=plan.id) as caller,
+            self.store.change() as tx,
+        ):
+            return show_page(tx, plan, caller, view, page, now)
+
+    def show_details(self, plan: Plan, who: ChatIdentity, *, view: str) -> Showing:
+        """Keep that all steps and documents of a plan are before somebody we know."""
+        now = self.clock.now()
+        with (
+            on_record(self, _looking(plan), who, incident_id=plan.incident_id, plan_id=plan.id) as caller,
+            self.store.change() as tx,
+        ):
+            return show_details(tx, plan, caller, view, now)
+
+    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "", view: str = "") -> Plan:
         """Store a previewed plan and ask for its approvals; confirming the preview may be the first."""
         with on_record(self, "proposal.refused", who, incident_id=plan.incident_id) as caller:
             require_own_preview(plan, caller.person)
             now = self.clock.now()
             with self.store.change() as tx:
-                return propose_plan(tx, plan, caller, reason, now)
+                return propose_plan(tx, plan, caller, reason, now, view=view)
 
     def review(self, plan_id: str, who: ChatIdentity) -> tuple[Plan, Person]:
         """Show a plan that waits for approvals to somebody we know; a button of one that is over is put on record."""
@@ -92,10 +122,10 @@ class Containment:
             return plan, caller.person
 
     def approve(
-        self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str, code: str
+        self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str, code: str, view: str = ""
     ) -> ApprovalStatus:
         """Approve exactly the plan that was shown; every refusal is put on record, and told."""
-        given, now = Confirmation(digest, typed, code), self.clock.now()
+        given, now = Confirmation(digest, typed, code, view), self.clock.now()
         with (
             on_record(self, "approval.refused", who, plan_id=plan_id) as caller,
             self.store.change() as tx,
@@ -135,9 +165,11 @@ class Containment:
         with self.store.change() as tx:
             expire_plan(tx, plan_id, now)
 
-    def break_glass(self, plan: Plan, who: ChatIdentity, *, code: str, reason: str, typed: str) -> Plan:
+    def break_glass(
+        self, plan: Plan, who: ChatIdentity, *, code: str, reason: str, typed: str, view: str = ""
+    ) -> Plan:
         """Run a plan on one approval, where the runbook allows it: with code, reason, and every approver told."""
-        given, now = BreakGlass(typed, code, reason), self.clock.now()
+        given, now = BreakGlass(typed, code, reason, view), self.clock.now()
         with (
             on_record(self, "break_glass.refused", who, incident_id=plan.incident_id) as caller,
             self.store.change() as tx,
@@ -195,3 +227,8 @@ class Containment:
         if not incident.is_open:
             raise Refused("refused.incident_over", incident=incident.id, state=incident.state.value)
         return incident
+
+
+def _looking(plan: Plan) -> str:
+    """Name the refusal of somebody who looks at a plan: one that has no id is a preview."""
+    return "review.refused" if plan.id else "preview.refused"

@@ -12,6 +12,7 @@ from twokey.core.people import system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
 from twokey.flow.containment.approvals import add_approval
+from twokey.flow.containment.showings import showing_data, showing_of
 from twokey.flow.execution.journal import journal_of
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import as_proposed, incident_for, move, owe_expiry, proposal_data, require_no_duplicate
@@ -19,23 +20,27 @@ from twokey.flow.refusals import Caller
 from twokey.ports import Transaction
 
 
-def propose_plan(tx: Transaction, plan: Plan, caller: Caller, reason: str, now: datetime) -> Plan:
+def propose_plan(
+    tx: Transaction, plan: Plan, caller: Caller, reason: str, now: datetime, *, view: str = ""
+) -> Plan:
     """Store a preview and ask for its approvals; confirming the preview may be the first of them."""
     incident = incident_for(tx, plan)
     require_no_duplicate(tx, plan, now)
-    stored = as_proposed(tx, plan, caller.person, now)
+    showing = showing_of(tx, plan, caller.person, view)
+    stored = replace(as_proposed(tx, plan, caller.person, now), why=reason.strip()[:2000])
     tx.add(stored)
     entry = tx.append(
         caller.actor,
         "proposed",
         incident_id=incident.id,
         plan_id=stored.id,
-        data=proposal_data(stored, reason),
+        data={**proposal_data(stored, reason), **showing_data(showing)},
     )
     if proposer_counts(stored):
-        add_approval(tx, stored, caller, role="proposer", now=now)
+        add_approval(tx, stored, caller, role="proposer", now=now, showing=showing)
     owe_expiry(tx, stored)
     outbox.redraw_plan(tx, stored, now)
+    outbox.send_file(tx, stored, now)
     proposed = message("containment.proposed", person=caller.person.name, title=plan.title, plan=stored.short)
     outbox.tell_thread(tx, entry, proposed, plan_id=stored.id)
     outbox.redraw_card(tx, incident, now)

@@ -112,7 +112,8 @@ def runs(incident_id: str, plans: Sequence[Plan], words: Words) -> list[Block]:
 def timeline(incident: Incident, entries: Sequence[AuditEntry], name: Names, words: Words) -> list[Block]:
     """Return the latest entries of an incident's audit trail, oldest first."""
     whole = entries
-    entries = [entry for entry in entries if not entry.action.startswith("notice.")]  # the export has them
+    # the export has these too
+    entries = [one for one in entries if not one.action.startswith("notice.") and one.action != "shown"]
     blocks = [section(f"*{incident.id}* · {words('chat.timeline.title', count=len(entries))}")]
     if len(entries) > TIMELINE:
         blocks.append(context(words("chat.more_lines", count=len(entries) - TIMELINE)))
