@@ -36,8 +36,8 @@ class NoticeState(StrEnum):
 class Notice:
     """One message that is owed to people.
 
-    `id` is the stable key: `card:INC-1`, `approval:<plan>`, `file:<plan>`, `thread:INC-1:<audit seq>`. A card or approval
-    notice put again while sent goes back to pending and becomes an update of the same message.
+    `id` is the stable key: `card:INC-1`, `approval:<plan>`, `file:<plan>`, `thread:INC-1:<audit seq>`. A card or
+    approval notice put again while sent goes back to pending and becomes an update of the same message.
     `sent_as` is the chat's own opaque address of the message ("" until posted).
     """
 

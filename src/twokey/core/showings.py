@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TypeVar
 
 from twokey.core.errors import Message, Refused
@@ -37,13 +38,8 @@ class Page:
 def pages(plan: Plan) -> tuple[Page, ...]:
     """Return all that must be seen of a plan: warnings from the first page on, and ten targets to each."""
     warned, touched = parts(alike(plan.warnings), PER_PAGE), parts(plan.touches, PER_PAGE)
-    return tuple(
-        Page(
-            tuple(warned[number]) if number < len(warned) else (),
-            tuple(touched[number]) if number < len(touched) else (),
-        )
-        for number in range(max(len(warned), len(touched), 1))
-    )
+    whole = zip_longest(warned, touched, fillvalue=())
+    return tuple(Page(tuple(warnings), tuple(touches)) for warnings, touches in whole) or (Page((), ()),)
 
 
 def alike(messages: Iterable[Message]) -> tuple[Warned, ...]:

@@ -224,7 +224,7 @@ class World:
         return shown_whole(self.containment, plan, self.who(name))
 
     def approves(self, name: str, plan: Plan, **typed: str) -> ApprovalStatus:
-        """Let a person see a plan and turn a key, having typed what is asked for, or what `digest`, `typed`, `code` say."""
+        """Let a person see a plan and turn a key, having typed what is asked for, or what `typed` and so on say."""
         self._sees(name, plan)
         given = {"digest": plan.digest, "typed": plan.typed_target, "code": self.code(), **typed}
         return self.containment.approve(plan.id, self.who(name), **given)

@@ -15,10 +15,12 @@ from twokey.core.approvals import (
 )
 from twokey.core.errors import Json, Refused
 from twokey.core.incidents import Incident
+from twokey.core.notices import NoticeState
 from twokey.core.people import ChatIdentity, Person, Roster, identify
 from twokey.core.runbooks import Plan, PlanState, Runbook
 from twokey.core.showings import require_showable
 from twokey.core.sightings import Sighting
+from twokey.flow import outbox
 from twokey.flow.containment.approve import Confirmation, approve_plan, could_approve
 from twokey.flow.containment.breakglass import (
     BreakGlass,
@@ -212,6 +214,22 @@ class Containment:
         except Refused:  # a card must be drawn all the same: it says that nobody may approve
             roster = Roster()
         return approval_status(plan, approvals, incident, roster)
+
+    def may_approve(self, plan_id: str) -> tuple[str, ...]:
+        """Return who could approve a plan now, by the roster as it is."""
+        try:
+            roster = self.rosters.current()
+        except Refused:  # as above: nobody may
+            return ()
+        now = self.clock.now()
+        with self.store.read() as look:
+            plan = plan_by_id(look, plan_id)
+            return tuple(person.id for person in roster.people if could_approve(look, plan, person, now))
+
+    def file_state(self, plan_id: str) -> NoticeState | None:
+        """Say how far the file with the whole plan is on its way."""
+        with self.store.read() as look:
+            return outbox.file_state(look, plan_id)
 
     def pending(self, who: ChatIdentity) -> list[Plan]:
         """Return the plans that this person could approve now."""
