@@ -290,7 +290,9 @@ def test_s2_two_accounts_of_one_person_are_one_key(world: Any) -> None:
     world.people["ana-phone"].command("/twokey", "pending", world.channel)
     assert "Nothing waits" in as_text(world.told("ana-phone")[0])
     world.wake()
-    card = world.slack.wait_for(lambda: [m for m in world.thread(1) if m.blocks[0]["type"] == "header"])[0]
+    card = world.slack.wait_for(
+        lambda: [m for m in world.thread(1) if m.blocks and m.blocks[0]["type"] == "header"]
+    )[0]
     second.click(card, "plan_review")
     sent = second.submit(world.modal("ana-phone", "plan_approve"), {"typed": "MPLE", "code": "123457"})
     assert "your own plan" in sent.errors["typed"]
@@ -301,7 +303,9 @@ def test_s5_a_digest_from_another_plan_is_refused(world: Any) -> None:
     world.incident()
     plan = world.plan()
     world.wake()
-    card = world.slack.wait_for(lambda: [m for m in world.thread(1) if m.blocks[0]["type"] == "header"])[0]
+    card = world.slack.wait_for(
+        lambda: [m for m in world.thread(1) if m.blocks and m.blocks[0]["type"] == "header"]
+    )[0]
     world.people["ben"].click(card, "plan_review")
     modal = world.modal("ben", "plan_approve")
     modal.body["private_metadata"] = modal.body["private_metadata"].replace(plan.digest, "0" * 64)

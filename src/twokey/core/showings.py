@@ -14,7 +14,7 @@ PER_PAGE = 10
 MOST_PAGES = 20  # nobody reads more with a key in the hand
 MOST_CHARACTERS = 2_000  # of one target, or of what one warning names: a chat's paragraph takes 3,000
 MOST_BYTES = 1_000_000  # of everything that is confirmed, as its canonical JSON
-_LIKES = 20
+_LIKES = 100
 
 T = TypeVar("T")
 

@@ -9,13 +9,14 @@ from twokey.core.approvals import Showing, require_shown, shown_as
 from twokey.core.errors import Json, Refused
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan
-from twokey.core.showings import pages
+from twokey.core.showings import pages, require_showable
 from twokey.flow.refusals import Caller
 from twokey.ports import Snapshot, Transaction
 
 
 def show_page(tx: Transaction, plan: Plan, caller: Caller, view: str, page: int, now: datetime) -> Showing:
     """Keep that a person has a page of this plan before them."""
+    require_showable(plan)  # of what is cut off nobody is said to have seen it
     count = len(pages(plan))
     if not 1 <= page <= count:
         raise Refused("refused.no_such_page", page=page, pages=count)

@@ -71,7 +71,7 @@ def _everything(plan: Plan, words: Words) -> Iterator[tuple[Block, int]]:
     for block in _guards(plan, words):
         yield block, 0
     if plan.warnings or plan.notes:
-        for block in warnings(alike(plan.warnings), words):
+        for block in warnings(plan, alike(plan.warnings), words):
             yield block, 0
         lines = "\n".join(f"\u2022 {words.whole(note)}" for note in plan.notes)
         for block in sections(f"*{words('chat.plan.notes')}*\n{lines}") if lines else []:

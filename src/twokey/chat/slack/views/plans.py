@@ -65,7 +65,7 @@ def plan_card(
     else:
         blocks.append(section(_asked(plan, name, words)))
     warned = [one for page in pages(plan) for one in page.warnings]
-    blocks += warnings(warned[:SHOWN_WARNINGS], words)
+    blocks += warnings(plan, warned[:SHOWN_WARNINGS], words)
     if len(warned) > SHOWN_WARNINGS:
         blocks.append(context(words("chat.plan.more_warnings", count=len(warned) - SHOWN_WARNINGS)))
     blocks.append(section(_reach(plan, words)))

@@ -24,7 +24,7 @@ def overview(
     """Return one page of what must be seen of a plan; `kind` names the view to its buttons."""
     every = pages(plan)
     seen = every[page - 1]
-    blocks = warnings(seen.warnings, words)
+    blocks = warnings(plan, seen.warnings, words)
     if page == 1:
         risk = f"{RISKS[plan.risk.value]} {words(f'chat.risk.{plan.risk.value}')}"
         blocks.append(section(f"*{shown(plan.title, 300)}*  ·  {risk}"))
@@ -39,12 +39,15 @@ def overview(
     return blocks
 
 
-def warnings(warned: Sequence[Warned], words: Words) -> list[Block]:
-    """Return what must be read first, whole."""
+def warnings(plan: Plan, warned: Sequence[Warned], words: Words) -> list[Block]:
+    """Return what must be read first, whole; what holds for every target does not name them twice."""
     blocks: list[Block] = []
+    targets = {touch.id for touch in plan.touches}
     for one in warned:
         text = "\u26a0\ufe0f " + words.whole(one.message)
-        if one.others:
+        if one.others and len(one.others) + 1 == len(targets) and targets.issuperset(one.others):
+            text += f"\n{words('chat.plan.same_for_all', count=len(targets))}"
+        elif one.others:
             also = ", ".join(code(other, WHOLE) for other in one.others)
             text += f"\n{words('chat.plan.same_for')} {also}"
         blocks += sections(text)
