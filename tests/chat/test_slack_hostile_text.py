@@ -209,7 +209,10 @@ def test_s7_the_line_of_a_notification_is_dead_text(kind: str) -> None:
 
 def test_s7_approval_surfaces_show_ids_of_the_plan_and_nothing_of_the_finding() -> None:
     plan = builders.a_plan()
-    blocks = [*plan_card(plan, STANDING, name, Words()), *sum(details(plan, Words()), [])]
+    blocks = [
+        *plan_card(plan, STANDING, name, Words()),
+        *(block for page in details(plan, Words()) for block in page),
+    ]
     blocks += overview(plan, STANDING, name, Words(), kind="plan")
     said = " ".join(texts(blocks))
     assert builders.KEY_ID in said

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from twokey.chat.slack.views.blocks import (
     VIEW_TEXT,
@@ -19,7 +19,7 @@ from twokey.chat.slack.views.blocks import (
 from twokey.chat.slack.views.review import warnings
 from twokey.chat.slack.views.text import WHOLE, Words, code, shown
 from twokey.core.errors import Json
-from twokey.core.runbooks import ActionCall, CheckCall, Plan, Step, canonical
+from twokey.core.runbooks import ActionCall, CheckCall, Plan, Step, canonical, references
 from twokey.core.showings import PER_PAGE, alike, parts
 
 PAGE_BLOCKS = 80
@@ -122,19 +122,16 @@ def _with_placeholder(step: Step, name: str) -> Step:
             return {key: put(item) for key, item in value.items()}
         return value
 
-    return Step(
+    def put_into(inputs: Mapping[str, Json]) -> dict[str, Json]:
+        return {key: put(value) for key, value in inputs.items()}
+
+    return replace(
+        step,
         id=step.id.partition("[")[0],
-        phase=step.phase,
-        action=step.action,
-        effect=step.effect,
-        inputs={key: put(value) for key, value in step.inputs.items()},
-        pre=step.pre,
-        verify=step.verify,
-        undo=step.undo,
-        irreversible=step.irreversible,
-        retry=step.retry,
-        timeout_s=step.timeout_s,
-        on_failure=step.on_failure,
+        inputs=put_into(step.inputs),
+        pre=tuple(replace(check, inputs=put_into(check.inputs)) for check in step.pre),
+        verify=replace(step.verify, inputs=put_into(step.verify.inputs)) if step.verify else None,
+        undo=replace(step.undo, inputs=put_into(step.undo.inputs)) if step.undo else None,
     )
 
 
@@ -195,13 +192,14 @@ def _changes(step: Step, observed: Json, words: Words) -> list[str]:
         + words("chat.plan.before_after", before=_text(observed[now]), after=_text(value))
         for name, value in step.inputs.items()
         for now in observed
-        if (now == name or now.endswith(f"_{name}")) and observed[now] != value
+        if (now == name or now.endswith(f"_{name}")) and observed[now] != value and not references(value)
     ]
 
 
 def _way_back(step: Step, words: Words) -> str:
     if isinstance(step.undo, ActionCall):
-        return words("chat.plan.undo_by", action=step.undo.action)
+        inputs = code(_resolved(_text(dict(step.undo.inputs)), words), _ALL, words.language)
+        return f"{words('chat.plan.undo_by', action=step.undo.action)} {inputs}"
     return words("chat.plan.no_way_back", reason=step.irreversible or "-")
 
 
@@ -216,7 +214,7 @@ def _guards(plan: Plan, words: Words) -> list[Block]:
     for guard in plan.guards:
         seen = plan.observed.get(f"guard:{guard.id or guard.check}")
         said = f" {code(_text(seen), _ALL, words.language)}" if seen else ""
-        lines.append(f"\u2022 {code(guard.check, 80)}{said}")
+        lines.append(f"{_check(guard, words)}{said}")
     return sections(f"*{words('chat.plan.guards')}*\n" + "\n".join(lines))
 
 

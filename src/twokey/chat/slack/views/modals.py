@@ -315,7 +315,8 @@ def _modal(
 
 
 def _typed(plan: Plan, words: Words) -> Block:
-    hint = words.plain("chat.modal.typed_hint", 500)
+    is_named = bool(_PARAM.search(plan.approval.typed_confirmation))
+    hint = "" if is_named else words.plain("chat.modal.typed_hint", 500)
     return ask(_what_to_type(plan, words), line("typed", most=200), "typed", hint=hint)
 
 

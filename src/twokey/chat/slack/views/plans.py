@@ -12,7 +12,7 @@ from twokey.chat.slack.views.review import (
     RISKS,
     account_of,
     approvals_of,
-    touch_line,
+    touch_lines,
     touched,
     warnings,
 )
@@ -83,7 +83,7 @@ def plan_card(
 
 def targets(plan: Plan, words: Words, most: int = SHOWN_TARGETS) -> str:
     """Return the exact ids that would be touched, and how many more there are."""
-    lines = [touch_line(touch, words) for touch in plan.touches[:most]]
+    lines = touch_lines(plan.touches[:most], words)
     left = len(plan.touches) - most
     if left > 0:
         lines.append(words("chat.more_lines", count=left))

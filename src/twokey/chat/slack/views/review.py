@@ -75,10 +75,14 @@ def touch_kind(kind: str, words: Words) -> str:
     return words(known) if words.has(known) else shown(kind, 40)
 
 
-def touch_line(touch: Touch, words: Words) -> str:
-    """Return the exact id of one thing that would be touched, as the cloud itself gave it."""
-    named = f" ({shown(touch.name, WHOLE)})" if touch.name and touch.name != touch.id else ""
-    return f"\u2022 {touch_kind(touch.kind, words)} {code(touch.id, WHOLE, words.language)}{named}"
+def touch_lines(touches: Sequence[Touch], words: Words) -> list[str]:
+    """Return the exact ids of what would be touched, as the cloud itself gave them: a line for each kind."""
+    by_kind: dict[str, list[str]] = {}
+    for touch in touches:
+        named = f" ({shown(touch.name, WHOLE)})" if touch.name and touch.name != touch.id else ""
+        there = by_kind.setdefault(touch_kind(touch.kind, words), [])
+        there.append(code(touch.id, WHOLE, words.language) + named)
+    return [f"\u2022 {kind} {', '.join(ids)}" for kind, ids in by_kind.items()]
 
 
 def account_of(plan: Plan) -> str:
@@ -114,11 +118,16 @@ def page_buttons(action: str, page: int, count: int, words: Words) -> list[Block
 
 def _essentials(plan: Plan, words: Words) -> list[tuple[str, str]]:
     return [
-        (words("chat.plan.where"), f"{shown(plan.provider, 20).upper()} {account_of(plan)}"),
+        (words("chat.plan.where"), f"{_cloud(plan, words)} {account_of(plan)}"),
         (words("chat.plan.touches"), touched(plan, words)),
         (words("chat.plan.undo"), words(f"chat.reversible.{plan.reversible}")),
         (words("chat.plan.for"), shown(plan.incident_id, 40)),
     ]
+
+
+def _cloud(plan: Plan, words: Words) -> str:
+    known = f"chat.cloud.{plan.provider}"
+    return words(known) if words.has(known) else shown(plan.provider, 40)
 
 
 def _targets(plan: Plan, touches: Sequence[Touch], page: int, words: Words) -> list[Block]:
@@ -131,7 +140,7 @@ def _targets(plan: Plan, touches: Sequence[Touch], page: int, words: Words) -> l
         if len(plan.touches) > PER_PAGE
         else words("chat.plan.targets")
     )
-    return sections("\n".join([f"*{title}*", *(touch_line(touch, words) for touch in touches)]))
+    return sections("\n".join([f"*{title}*", *touch_lines(touches, words)]))
 
 
 def _extent(plan: Plan, status: ApprovalStatus, name: Names, words: Words, kind: str) -> Block:
