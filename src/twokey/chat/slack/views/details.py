@@ -119,7 +119,7 @@ def _with_placeholder(step: Step, name: str) -> Step:
         if isinstance(value, list):
             return [put(item) for item in value]
         if isinstance(value, dict):
-            return {key: put(item) for key, item in value.items()}
+            return {key.replace(thing, holder): put(item) for key, item in value.items()}
         return value
 
     def put_into(inputs: Mapping[str, Json]) -> dict[str, Json]:
