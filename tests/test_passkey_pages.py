@@ -81,6 +81,7 @@ def path_of(address: str) -> str:
 
 
 def to_sign(world: Signing, plan: Plan, name: str = "ben") -> str:
+    world.sees(name, plan)
     return path_of(world.containment.signing_link(plan.id, world.who(name)))
 
 

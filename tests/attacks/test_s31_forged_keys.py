@@ -49,6 +49,7 @@ class Signing(World):
 
     def link(self, name: str, plan: Plan) -> str:
         """Let a person ask for a link, and return its secret."""
+        self.sees(name, plan)
         address = self.containment.signing_link(plan.id, self.who(name))
         assert address.startswith(f"{URL}/passkey/sign/")
         return address.rpartition("/")[2]
@@ -312,6 +313,7 @@ def test_s31_the_next_key_waits_for_a_passkey_too_where_codes_are_enough() -> No
     world.rosters.change("d-ben", passkeys=(device.passkey,))
     world.incident()
     plan = world.proposes("ana")
+    world.sees("ben", plan)
     token = world.containment.signing_link(plan.id, world.who("ben")).rpartition("/")[2]
     request, _, _ = world.containment.to_sign(token)
     challenge = signing_challenge(plan.id, plan.digest, "d-ben", request.nonce)

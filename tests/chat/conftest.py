@@ -37,6 +37,7 @@ from twokey.testing.clocks import SystemClock
 from twokey.testing.clouds import MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp
+from twokey.testing.showings import shown_whole
 from twokey.web import mounted
 
 
@@ -220,8 +221,8 @@ class World:
         from twokey.testing.people import identity
 
         who = identity(self.people["ana"].id, self.slack.team_id)
-        plan = self.containment.preview("INC-1", runbooks.LEAKED_KEY, who)
-        return self.containment.propose(plan, who, code="000007")
+        preview = self.containment.preview("INC-1", runbooks.LEAKED_KEY, who)
+        return self.containment.propose(shown_whole(self.containment, preview, who), who, code="000007")
 
     def wake(self) -> None:
         if self.sender is not None:

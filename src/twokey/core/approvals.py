@@ -10,6 +10,7 @@ from twokey.core.errors import Message, Refused, message
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatAccount, Person, Role, Roster
 from twokey.core.runbooks import Plan, PlanState, Risk, digest_of
+from twokey.core.showings import pages
 from twokey.core.younger import younger
 
 CRITICAL_EXPIRES_S = 15 * 60.0
@@ -31,6 +32,7 @@ class Approval:
     at: datetime
     step_up: str = ""  # the identity of the code that was given
     account: ChatAccount | None = None
+    showing: str = younger("")  # the view in which the plan was shown to them
     # What a passkey signed, in hexadecimal digits: credential, nonce, client_data, authenticator_data, signature.
     assertion: Mapping[str, str] = younger(default_factory=dict, hash=False)
 
@@ -53,6 +55,9 @@ class Showing:
     person_id: str
     digest: str
     at: datetime
+    view: str = ""  # the chat's own name of the view
+    opened: tuple[int, ...] = ()  # which of its pages they had before them
+    details: bool = False  # whether they opened all steps and documents too
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,32 @@ def approval_status(
     if len(people) < needed:
         missing.append(message("standing.more_keys", missing=needed - len(people), needed=needed))
     return ApprovalStatus(people, needed, tuple(missing))
+
+
+def shown_as(plan: Plan) -> str:
+    """Return under which name a plan is shown: its id, and as long as it is a preview only, its digest."""
+    return plan.id or f"preview:{plan.digest}"
+
+
+def require_shown(plan: Plan, person: Person, showings: Iterable[Showing], view: str) -> Showing:
+    """Return the showing in which this person saw this plan whole, in the view they answer from, or refuse.
+
+    A view of "" is any of theirs: who does not answer from one, cannot mix one up with another.
+    """
+    theirs = [
+        one
+        for one in showings
+        if (one.person_id, one.plan_id, one.digest) == (person.id, shown_as(plan), plan.digest)
+        and view in ("", one.view)
+    ]
+    if not theirs:
+        raise Refused("refused.not_shown", person=person.name, plan=plan.short)
+    best = max(theirs, key=lambda one: (len(one.opened), one.at))
+    count = len(pages(plan))
+    missing = [str(page) for page in range(1, count + 1) if page not in best.opened]
+    if missing:
+        raise Refused("refused.not_shown_whole", plan=plan.short, missing=", ".join(missing), pages=count)
+    return best
 
 
 def require_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:

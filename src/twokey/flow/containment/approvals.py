@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from twokey.core.approvals import Approval, StepUpUse, approval_id, needs_signature
+from twokey.core.approvals import Approval, Showing, StepUpUse, approval_id, needs_signature
 from twokey.core.errors import Conflict, Refused
 from twokey.core.passkeys import is_signed
 from twokey.core.people import Person
@@ -25,7 +25,14 @@ class Given:
 
 
 def add_approval(
-    tx: Transaction, plan: Plan, caller: Caller, *, role: str, now: datetime, given: Given | None = None
+    tx: Transaction,
+    plan: Plan,
+    caller: Caller,
+    *,
+    role: str,
+    now: datetime,
+    given: Given | None = None,
+    showing: Showing | None = None,
 ) -> Approval:
     """Keep one person's yes to exactly this plan; a second one of the same person is refused by the store."""
     person, account, given = caller.person, caller.account, given or Given()
@@ -39,6 +46,7 @@ def add_approval(
         now,
         given.used,
         account,
+        showing.id if showing else "",
         given.assertion,
     )
     try:

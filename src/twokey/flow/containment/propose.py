@@ -12,6 +12,7 @@ from twokey.core.people import system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
 from twokey.flow.containment.approvals import add_approval, use_required_code
+from twokey.flow.containment.showings import showing_data, showing_of
 from twokey.flow.execution.journal import journal_of
 from twokey.flow.execution.outcomes import end_unanswered
 from twokey.flow.lookup import incident_by_id, plan_by_id
@@ -22,10 +23,11 @@ from twokey.ports import StepUp, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a proposer gives beside the preview: why, and a code where the plan asks for one."""
+    """What a proposer gives beside the preview: why, a code where the plan asks for one, and the view it was in."""
 
     reason: str
     code: str
+    view: str = ""
 
 
 def propose_plan(
@@ -37,7 +39,8 @@ def propose_plan(
     """
     incident = incident_for(tx, plan)
     require_no_duplicate(tx, plan, now)
-    stored = as_proposed(tx, plan, caller.person, now)
+    showing = showing_of(tx, plan, caller.person, given.view)
+    stored = replace(as_proposed(tx, plan, caller.person, now), why=given.reason.strip()[:2000])
     is_key = proposer_counts(stored) and not needs_signature(stored)
     is_key = is_key and (bool(given.code) or not stored.proposer_code)
     second = (
@@ -49,12 +52,16 @@ def propose_plan(
         "proposed",
         incident_id=incident.id,
         plan_id=stored.id,
-        data=proposal_data(stored, given.reason, caller.roster, is_key=is_key),
+        data={
+            **proposal_data(stored, given.reason, caller.roster, is_key=is_key),
+            **showing_data(showing),
+        },
     )
     if is_key:
-        add_approval(tx, stored, caller, role="proposer", now=now, given=second)
+        add_approval(tx, stored, caller, role="proposer", now=now, given=second, showing=showing)
     owe_expiry(tx, stored)
     outbox.redraw_plan(tx, stored, now)
+    outbox.send_file(tx, stored, now)
     proposed = message("containment.proposed", person=caller.person.name, title=plan.title, plan=stored.short)
     outbox.tell_thread(tx, entry, proposed, plan_id=stored.id)
     outbox.redraw_card(tx, incident, now)

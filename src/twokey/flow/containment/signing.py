@@ -79,5 +79,5 @@ def sign_plan(
     assertion = {name: str(given.assertion.get(name, "")) for name in SIGNED_FIELDS} | {
         "nonce": request.nonce
     }
-    confirmation = Confirmation(request.digest, given.typed, "", assertion)
+    confirmation = Confirmation(request.digest, given.typed, code="", assertion=assertion)
     return approve_plan(tx, planner, step_up, passkeys, plan.id, caller, confirmation, now)

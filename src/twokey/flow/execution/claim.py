@@ -106,7 +106,7 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
         if plan.undo_of:
             with run.store.read() as look:
                 undone, journal = run_undone(look, plan)
-            fresh = planner.undo_plan(undone, journal)
+            fresh = planner.observe_undo_again(plan, undone, journal)
         else:
             runbook = library.runbook(plan.runbook_id)
             with run.store.read() as look:
