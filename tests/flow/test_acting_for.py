@@ -54,7 +54,7 @@ def test_every_call_of_a_run_is_made_in_its_name_and_no_call_of_a_preview(
     assert heard
     assert set(heard) == {None}
     heard.clear()
-    world.works_on()
+    world.works()
     assert world.plan(plan).state.value == "done"
     (started,) = [entry for entry in world.trail(plan) if entry.action == "run.started"]
     assert set(heard) == {ActingFor(plan.id, "INC-1", started.seq, started.hash)}
