@@ -61,7 +61,10 @@ CONFIRMED = {
 # ... these decide whether it may run ...
 DECIDING = {"digest": "0" * 64, "requester": "d-cho", "break_glass_by": "d-ana", "state": PlanState.PROPOSED}
 # ... and these are only shown: the run does what was confirmed, whatever they say.
-SHOWN = {"notes", "reason", "requested_at", "expires_at", "break_glass_reason", "confirm_by", "confirmed_by"}
+SHOWN = {
+    *("notes", "reason", "requested_at", "expires_at", "break_glass_reason"),
+    *("confirm_by", "confirmed_by", "asking_until"),
+}
 
 
 def test_every_field_of_a_plan_is_in_one_of_the_three_groups():
@@ -118,6 +121,7 @@ def test_what_is_only_shown_does_not_change_what_is_done(world, plan, name):
         "reason": None,
         "requested_at": plan.requested_at + timedelta(days=1),
         "expires_at": None,
+        "asking_until": plan.expires_at,
         "confirm_by": plan.requested_at,
     }
     world.tampers(replace(plan, **{name: shown.get(name, "d-zoe")}))
