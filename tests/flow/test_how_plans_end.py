@@ -1,5 +1,7 @@
 """One no ends a plan, time ends a plan, and old buttons answer for ever: DESIGN §5, rules 5 to 7."""
 
+from dataclasses import replace
+
 import pytest
 
 from twokey.core.errors import Refused, RetryAfter
@@ -241,7 +243,9 @@ def test_an_approved_plan_does_not_run_when_the_incident_is_cancelled_meanwhile(
     world.incident()
     plan = world.proposes("ana")
     world.approves("ben", plan)
-    world.response.change_state("INC-1", State.CANCELLED, world.who("cho"), reason)
+    with refused("refused.plan_on_its_way"):  # a plan on its way is rejected first
+        world.response.change_state("INC-1", State.CANCELLED, world.who("cho"), reason)
+    world.tampers(replace(world.incidents()[0], state=State.CANCELLED, cancel_reason=reason))
     world.works()
     assert world.plan(plan).state is PlanState.VOIDED
     assert world.cloud.effects == []

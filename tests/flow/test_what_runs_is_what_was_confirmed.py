@@ -63,8 +63,8 @@ CONFIRMED = {
 DECIDING = {"digest": "0" * 64, "requester": "d-cho", "break_glass_by": "d-ana", "state": PlanState.PROPOSED}
 # ... and these are only shown: the run does what was confirmed, whatever they say.
 SHOWN = {
-    *("notes", "reason", "requested_at", "expires_at", "break_glass_reason", "confirm_by", "confirmed_by"),
-    "why",
+    *("notes", "reason", "requested_at", "expires_at", "break_glass_reason"),
+    *("confirm_by", "confirmed_by", "asking_until", "why"),
 }
 # ... and this one can only make it more: whether the proposer's key counts with a code only.
 STRICTER = {"proposer_code"}
@@ -124,6 +124,7 @@ def test_what_is_only_shown_does_not_change_what_is_done(world, plan, name):
         "reason": None,
         "requested_at": plan.requested_at + timedelta(days=1),
         "expires_at": None,
+        "asking_until": plan.expires_at,
         "confirm_by": plan.requested_at,
     }
     world.tampers(replace(plan, **{name: shown.get(name, "d-zoe")}))

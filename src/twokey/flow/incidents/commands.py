@@ -236,11 +236,11 @@ class Response:
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
             after, notice = change(before, caller.person)
-            require_plans_allow(tx, before, after, caller.person, self.clock.now())
             if not after.is_open:
                 for plan in tx.find(Plan, incident_id=before.id):
                     if plan.break_glass_by and not plan.confirmed_by:
                         raise Refused("refused.confirmation_owed", incident=before.id, plan=plan.short)
+            require_plans_allow(tx, before, after, caller.person, self.clock.now())
             if notice is None:
                 tx.append(caller.actor, f"{action}.again", incident_id=before.id)
                 return before
