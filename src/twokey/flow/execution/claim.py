@@ -83,7 +83,13 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
         "run.resumed" if earlier else "run.started",
         incident_id=plan.incident_id,
         plan_id=plan.id,
-        data={"attempt": fence, "unknown": [row.step_id for row in left_open], "digest": plan.digest},
+        data={
+            "attempt": fence,
+            "unknown": [row.step_id for row in left_open],
+            "digest": plan.digest,
+            "account": plan.target.account,
+            "contains": is_counted(plan),
+        },
     )
     if not earlier:
         outbox.tell_thread(tx, entry, message("execution.started", plan=plan.short, title=plan.title))
