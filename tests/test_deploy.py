@@ -13,6 +13,7 @@ import typer
 from twokey import settings
 from twokey.cli import app as commands
 from twokey.providers.aws.module import AwsModule
+from twokey.providers.aws.permissions import ASSUMES
 from twokey.providers.azure.module import AzureModule
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -169,3 +170,9 @@ def test_no_file_holds_a_secret_or_a_path_of_somebodys_machine(path: Path) -> No
 )
 def test_a_json_file_is_json(path: Path) -> None:
     assert json.loads(path.read_text())
+
+
+def test_the_responder_role_trusts_the_process_with_all_that_it_does_to_assume_it() -> None:
+    template = (DEPLOY / "aws" / "responder-role.yaml").read_text()
+    (allowed,) = re.findall(r"^ +Action: \[(sts:.+)\]$", template, re.MULTILINE)
+    assert tuple(allowed.split(", ")) == ASSUMES

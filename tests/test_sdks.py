@@ -25,7 +25,7 @@ from twokey.chat.slack.options import Flows
 
 async def built():
     app = wiring.build(settings.load())
-    flows = Flows(app.intake, app.response, app.containment, app.review)
+    flows = Flows(app.intake, app.response, app.containment, app.review, app.watch)
     bot = slack_bot(flows, slack_options(app.settings), store=app.hooked, clock=app.clock, rosters=app.rosters)
     routes = [route.path for route in web_door(app, bot, dict).routes]
     runbooks = [book.id for book in wiring.build_library(app.settings).approved()]

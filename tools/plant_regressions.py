@@ -65,6 +65,17 @@ MISTAKES = (
         ("tests/faults/test_r01_killed_while_receiving.py",),
     ),
     Mistake(
+        "a confirmed write is skipped by one",
+        (
+            (
+                "src/twokey/flow/containment/skip.py",
+                '    if decision != "skip" or question.step is None or not question.step.effect.is_write:\n',
+                "    if question.plan.id:\n",
+            ),
+        ),
+        ("tests/attacks/test_s24_skipped_by_one.py",),
+    ),
+    Mistake(
         "<!channel> is not escaped for Slack",
         (
             (
@@ -74,6 +85,17 @@ MISTAKES = (
             ),
         ),
         ("tests/attacks/test_s07_hostile_text.py",),
+    ),
+    Mistake(
+        "a forged undo: it is believed, and not derived from its run",
+        (
+            (
+                "src/twokey/flow/execution/claim.py",
+                "            fresh = planner.undo_plan(undone, journal)\n",
+                "            fresh = planner._observed(replace(plan, observed={}, touches=(), blast={}), {})\n",
+            ),
+        ),
+        ("tests/attacks/test_s30_forged_undo.py",),
     ),
 )
 

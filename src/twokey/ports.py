@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event as Stop
@@ -18,7 +19,7 @@ from twokey.core.jobs import Job
 from twokey.core.people import Actor, Roster
 from twokey.core.postmortems import Postmortem, Record
 from twokey.core.responsibility import Verdict
-from twokey.core.runbooks import CheckResult, Effect, Preview, Runbook, Target
+from twokey.core.runbooks import CheckResult, Effect, Preview, Reversibility, Risk, Runbook, Target
 from twokey.core.signals import RawNotification, Signal
 
 
@@ -219,14 +220,39 @@ class Cursors(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ActingFor:
+    """The run on whose behalf a cloud is called, and the audit entry that it began with: a cloud's log names both."""
+
+    plan_id: str
+    incident_id: str
+    seq: int
+    hash: str
+
+
+ACTING_FOR: ContextVar[ActingFor | None] = ContextVar("ACTING_FOR", default=None)
+"""Set by the executor for as long as it runs a plan, and by nobody else; None while plans are made and looked at.
+
+A variable and not a parameter: every read that a run makes would have to hand it on, and forget it somewhere.
+"""
+
+
 class Action(Protocol):
     """One thing that can be done in a cloud. `inputs` maps each input to its type name; `outputs` names results."""
 
     name: str
     effect: Effect
+    reversibility: Reversibility
     permissions: tuple[str, ...]
     inputs: Mapping[str, str]
     outputs: tuple[str, ...]
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Return the least risk that a runbook may have which does this, whatever its author says.
+
+        Inputs may be `${{ }}` text, or missing, here: what is not known yet counts as the worst that it may be.
+        """
+        ...
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say from reads only what would be touched, and refuse what must never be.
@@ -448,6 +474,21 @@ class Publisher(Protocol):
 
     def publish(self, postmortem: Postmortem) -> str:
         """Put it where the team reads it, and return where that is. Twice is once."""
+        ...
+
+
+class TimeStamper(Protocol):
+    """An authority whose clock and signature are nobody's here: RFC 3161."""
+
+    def stamp(self, data: bytes) -> tuple[datetime, bytes]:
+        """Return the moment and the answer of a fresh stamp over these bytes, which was checked.
+
+        Unavailable when the authority does not answer; Refused when its answer is not its own, or for other bytes.
+        """
+        ...
+
+    def check(self, data: bytes, answer: bytes) -> datetime:
+        """Return the moment that an answer of before states for these bytes; Tampered when it does not."""
         ...
 
 

@@ -69,6 +69,10 @@ class Settings:
     clouds: tuple[str, ...] = tuple(
         module.name for module in CLOUDS
     )  # in which something is done and fetched
+    # a time stamp of somebody else's over the audit trail's head (RFC 3161)
+    tsa_url: str = ""  # empty: no stamps
+    tsa_ca: Path = Path("tsa-ca.pem")  # the certificates that its own must lead to
+    tsa_every_s: int = 3600
     # how it works
     workers: int = 4
     lease_s: float = 15.0  # how long a dead process' work waits for another hand
@@ -77,6 +81,7 @@ class Settings:
     breaker_runs: int = 20  # containments that may begin within breaker_minutes
     breaker_account_runs: int = 10  # the same in one account or subscription
     breaker_minutes: float = 5.0
+    review_after_days: int = 30  # when the owner of a containment is asked whether it is still wanted
 
     modules: tuple[CloudModule, ...] = field(default=CLOUDS, metadata=sections.NO_VARIABLE)
 
@@ -143,6 +148,12 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("TWOKEY_DATABASE_URL: sqlite:///FILE or postgresql://... is wanted")
     if settings.slack_per_second <= 0:
         faults.append("TWOKEY_SLACK_PER_SECOND: more than 0 is wanted")
+    if not 1 <= settings.review_after_days <= 366:
+        faults.append("TWOKEY_REVIEW_AFTER_DAYS: 1 to 366 is wanted")
+    if settings.tsa_url and not settings.tsa_url.startswith(("https://", "http://")):
+        faults.append("TWOKEY_TSA_URL: https://... or http://... is wanted")
+    if settings.tsa_every_s < 60:
+        faults.append("TWOKEY_TSA_EVERY_S: at least 60 is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
     for name in ("breaker_runs", "breaker_account_runs"):

@@ -77,6 +77,11 @@ def read_secrets(path: Path) -> dict[str, str]:
     return found
 
 
+def has_secret(path: Path, person_id: str) -> bool:
+    """Say whether a person has a secret already."""
+    return path.exists() and person_id in read_secrets(path)
+
+
 def new_secret(path: Path, person_id: str, *, replace: bool = False) -> str:
     """Make a person's secret, keep it in the file, and return the address that an authenticator app reads."""
     secrets = read_secrets(path) if path.exists() else {}

@@ -41,7 +41,7 @@ _KNOWN: dict[Any, list[Address]] = {}
 
 async def _read(world: Installation) -> list[Address]:
     app = wiring.build(settings.load(world.variables))
-    flows = Flows(app.intake, app.response, app.containment, app.review)
+    flows = Flows(app.intake, app.response, app.containment, app.review, app.watch)
     options = slack_options(app.settings)
     bot = slack_bot(flows, options, store=app.hooked, clock=app.clock, rosters=app.rosters)
     try:

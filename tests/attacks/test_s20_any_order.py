@@ -21,6 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.lab.trials import Proof
 from twokey.core.approvals import Approval
 from twokey.core.errors import Conflict, TwokeyError
+from twokey.core.executions import Decision
 from twokey.core.people import Role, system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.store import migrate, open_store
@@ -106,7 +107,7 @@ class Mischief(RuleBasedStateMachine):
     @rule(who=WHO, other=WHO)
     def somebody_proposes_what_another_looked_at(self, who: str, other: str) -> None:
         with self.trying():
-            plan = self.world.containment.propose(self.world.previews(other), self.who(who))
+            plan = self.world.asks_for(who, self.world.previews(other))
             assert ACCOUNTS[who] == ACCOUNTS[other]
             self.proposed(plan, ACCOUNTS[who])
 
@@ -187,12 +188,12 @@ class Mischief(RuleBasedStateMachine):
                 assert ACCOUNTS[who] == self.requesters[plan.id]
                 self.over[plan.id] = self.world.clock.now()
             elif act == "confirm":
-                flow.confirm(plan.id, me)
+                flow.confirm(plan.id, me, code=self.world.code())
                 assert plan.id in self.alone
                 assert ACCOUNTS[who] not in self.turned[plan.id]
                 self.turned[plan.id].add(ACCOUNTS[who])
             else:
-                self.proposed(flow.propose(flow.preview_undo(plan.id, me), me), ACCOUNTS[who])
+                self.proposed(self.world.asks_for(who, flow.preview_undo(plan.id, me)), ACCOUNTS[who])
 
     @rule(who=WHO, runbook=RUNBOOKS, code=st.sampled_from(["right", "right", "000000"]))
     def somebody_breaks_the_glass(self, who: str, runbook: str, code: str) -> None:
@@ -209,7 +210,16 @@ class Mischief(RuleBasedStateMachine):
     def somebody_decides(self, who: str, which: int, decision: str) -> None:
         if plan := self.plan(which):
             with self.trying():
-                self.world.containment.decide(plan.id, self.who(who), decision)
+                flow, code = self.world.containment, self.world.code()
+                flow.decide(plan.id, self.who(who), decision, code=code)
+
+    @rule(who=WHO, which=WHICH)
+    def somebody_confirms_what_another_decided(self, who: str, which: int) -> None:
+        plan = self.plan(which)
+        for asked in self.world.containment.asked(plan.id) if plan else ():
+            with self.trying():
+                self.world.containment.confirm_decision(asked.id, self.who(who), code=self.world.code())
+                assert ACCOUNTS[who] != asked.person_id
 
     @rule(which=WHICH, person=st.sampled_from(["d-ana", "d-ben", "d-cho", "d-ghost"]))
     def somebody_writes_a_key_past_the_program(self, which: int, person: str) -> None:
@@ -294,6 +304,20 @@ class Mischief(RuleBasedStateMachine):
             assert plan.id not in self.changed
             self.counts["effects"] += 1
         self.judged = len(keys)
+
+    @invariant()
+    def no_write_is_passed_over_by_one(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        for plan in map(self.world.plan, self.plans):
+            journal = self.world.journal(plan)
+            left = [step.id for step in plan.writes if step.id in journal and journal[step.id].passed_over]
+            with self.store.read() as look:
+                decided = look.find(Decision, plan_id=plan.id)
+            behind = {
+                one.step_id: {one.person_id, one.confirmed_by} - {""} for one in decided if one.confirmed_by
+            }
+            assert all(len(behind.get(step, ())) == 2 for step in left), (left, decided)
 
     @invariant()
     def the_keys_on_record_are_the_keys_that_people_turned(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from twokey.core.errors import Json, NotFound
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import CheckResult, Effect, Preview, Target
+from twokey.core.runbooks import CheckResult, Effect, Preview, Reversibility, Risk, Target
 
 RUNBOOKS = Path(__file__).resolve().parents[1] / "fixtures" / "runbooks"
 
@@ -24,6 +24,11 @@ class DemoAction:
     inputs: Mapping[str, str]
     outputs: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
+    reversibility: Reversibility = Reversibility.REVERSIBLE
+    least: Risk = Risk.LOW
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        return self.least
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         return Preview()

@@ -25,7 +25,8 @@ def library(own_folder: Path, clouds: Mapping[str, Cloud]) -> FileLibrary:
 def _approve(library: FileLibrary, runbook_id: str = KEY) -> None:
     book = library.reading(runbook_id).runbook
     assert book is not None
-    write_line(library.folder, LockLine(book.id, book.version, book.digest, "jane.doe", "2026-01-31"))
+    for name in ("jane.doe", "joe.roe"):
+        write_line(library.folder, LockLine(book.id, book.version, book.digest, name, "2026-01-31"))
 
 
 def test_a_runbook_that_nobody_approved_cannot_be_proposed(library: FileLibrary) -> None:
@@ -183,7 +184,17 @@ def test_approving_replaces_one_line_and_keeps_the_others_in_order(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == [NAME], "nothing is left beside it"
 
 
-@pytest.mark.parametrize("by", ["jane doe", "", "jane\n# x", "#jane", "j" * 200])
+def test_the_same_person_twice_is_one_name_and_a_changed_file_begins_anew(tmp_path: Path) -> None:
+    for by in ("jane", "Jane", "jane"):
+        write_line(tmp_path, LockLine("demo.a", "1.0.0", DIGEST, by, "2026-01-31"))
+    assert not read_lock(tmp_path)["demo.a"].has_two_names
+    write_line(tmp_path, LockLine("demo.a", "1.0.0", DIGEST, "joe", "2026-02-01"))
+    assert read_lock(tmp_path)["demo.a"].names == ("jane", "joe")
+    write_line(tmp_path, LockLine("demo.a", "1.0.0", "b" * 64, "joe", "2026-02-02"))
+    assert read_lock(tmp_path)["demo.a"].names == ("joe",)
+
+
+@pytest.mark.parametrize("by", ["jane doe", "", "jane\n# x", "#jane", "jane,joe", "j" * 200])
 def test_an_approver_whose_name_would_break_the_line_is_refused(by: str, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"lock\.by_malformed"):
         write_line(tmp_path, LockLine("demo.a", "1.0.0", DIGEST, by, "2026-01-31"))

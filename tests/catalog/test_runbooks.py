@@ -56,7 +56,7 @@ def test_a_runbook_without_an_approval_block_asks_what_its_risk_asks(clouds: Map
     text = TEXTS[KEY].replace(
         '  approval:\n    typed_confirmation: "last4:${{ params.key_id }}"\n    expires_in: 10m\n', ""
     )
-    assert _load(KEY, clouds, text).approval == PROFILES[Risk.HIGH]
+    assert _load(KEY, clouds, text).approval == PROFILES[Risk.CRITICAL]
 
 
 def test_a_runbook_may_ask_for_more_than_its_risk(clouds: Mapping[str, Cloud]) -> None:
@@ -214,7 +214,7 @@ def test_an_approval_block_is_as_strict_as_the_risk_or_refused(
     text = (
         TEXTS[KEY]
         .replace("risk: high", f"risk: {risk.value}")
-        .replace("break_glass: true", "break_glass: false")
+        .partition("    - id: end_sessions\n")[0]  # which alone would make it critical
     )
     text = text.replace('    typed_confirmation: "last4:${{ params.key_id }}"\n    expires_in: 10m\n', lines)
     if not block:

@@ -30,6 +30,7 @@ from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
 from twokey.flow.review.drafts import Review
+from twokey.flow.watch import Watch
 from twokey.testing import builders, runbooks
 from twokey.testing.clocks import SystemClock
 from twokey.testing.clouds import MemoryCloud
@@ -78,7 +79,9 @@ class World:
         self.containment = Containment(store, clock, rosters, self.library, planner, FixedStepUp())
         self.executor = Executor(store, clock, rosters, self.library, planner)
         review = Review(store, clock, rosters, PaperPublisher())
-        self.flows = Flows(Intake(store, clock, {}, None), self.response, self.containment, review)  # type: ignore[arg-type]
+        self.watch = Watch(store, clock, rosters, planner)
+        intake: Any = Intake(store, clock, {}, None)  # type: ignore[arg-type]
+        self.flows = Flows(intake, self.response, self.containment, review, self.watch)
         self.settings = SlackOptions(
             bot_token=self.slack.bot_token,
             team=self.slack.team_id,
@@ -213,7 +216,8 @@ class World:
         from twokey.testing.people import identity
 
         who = identity(self.people["ana"].id, self.slack.team_id)
-        return self.containment.propose(self.containment.preview("INC-1", runbooks.LEAKED_KEY, who), who)
+        plan = self.containment.preview("INC-1", runbooks.LEAKED_KEY, who)
+        return self.containment.propose(plan, who, code="000007")
 
     def wake(self) -> None:
         if self.sender is not None:

@@ -12,9 +12,11 @@ import pytest
 
 from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.cards import incident_card, incident_text, thread_message
+from twokey.chat.slack.views.inforce import in_force
 from twokey.chat.slack.views.plans import full_preview, plan_card, plan_text
 from twokey.chat.slack.views.text import Words, code, escape, fenced, plain, shown
 from twokey.core.approvals import ApprovalStatus
+from twokey.core.containments import InForce, InForceState
 from twokey.core.errors import message
 from twokey.core.runbooks import PlanState, Touch
 from twokey.core.signals import Principal, Resource
@@ -95,6 +97,19 @@ def hostile_plan(text: str) -> Any:
     )
 
 
+def hostile_containment(text: str) -> InForce:
+    return InForce(
+        *("plan-1/step", "plan-1", "INC-1", InForceState.DRIFTED, text, builders.at(0)),
+        step_id=text,
+        action=text,
+        title=text,
+        digest="d" * 64,
+        touches=(Touch("bucket", text, text),) * 3,
+        people=(text,) * 3,
+        owner=text,
+    )
+
+
 STANDING = ApprovalStatus(("d-aoi",), 2, (message("standing.lost_role", person="<!channel>"),))
 
 
@@ -121,6 +136,13 @@ def messages_of(text: str, words: Words) -> dict[str, Any]:
         "runs": lists.runs("INC-1", [replace(plan, state=PlanState.DONE)] * 10, words),
         "timeline": lists.timeline(incident, entries * 10, hostile_name, words),
         "postmortem": lists.postmortem("INC-1", text, "/twokey", words),
+        "in force": in_force([hostile_containment(text)] * 30, hostile_name, words, "/twokey"),
+        "card in force": incident_card(incident, name, words, [hostile_containment(text)] * 30),
+        "drifted": thread_message(
+            [message("watch.step_reason", step=text, what=text, why=message("watch.not_found", action=text))],
+            {},
+            words,
+        )[1],
         "whoami": lists.whoami(builders.a_person(name=text, scopes=(text,)), words),
     }
 

@@ -26,6 +26,7 @@ SOURCES = sorted((ROOT / "src/twokey/chat").rglob("*.py"))
 
 # Never take one away or rename it: a button in an old message would do nothing without a word.
 PINNED_ACTIONS = [
+    "decision_confirm",
     "glass_open",
     "incident_acknowledge",
     "incident_command",
@@ -63,6 +64,7 @@ PINNED_FORMS = [
     "contain_choose",
     "contain_params",
     "contain_propose",
+    "decision_confirm",
     "glass_break",
     "incident_note",
     "incident_role",
@@ -70,6 +72,8 @@ PINNED_FORMS = [
     "incident_status",
     "plan_approve",
     "plan_reject",
+    "run_confirm",
+    "run_skip",
     "stop_resume",
     "told",
     "wait",
@@ -184,4 +188,4 @@ def test_every_value_that_is_stored_has_words(language: str) -> None:
         assert Words(language).has(f"refused.plan_{state.value}")
 
 
-PREFIXES = {"chat.state", "chat.cancel", "chat.role", "chat.label", "chat.plan_state"}
+PREFIXES = {"chat.effect", "chat.state", "chat.cancel", "chat.role", "chat.label", "chat.plan_state"}

@@ -27,7 +27,7 @@ def contain(world: Any, name: str = "ana") -> Any:
 def propose(world: Any) -> Any:
     """Propose the leaked-key plan and return its approval card."""
     preview = contain(world)
-    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    world.people["ana"].submit(preview, {"code": "000007", "checked": ["yes"]})
     world.wake()
     return world.slack.wait_for(lambda: approval_card(world))
 
@@ -131,7 +131,7 @@ def test_a_preview_that_another_process_made_is_made_again_and_must_be_the_same(
     world.incident()
     preview = contain(world)
     world.bot.dispatcher.drafts._plans.clear()
-    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    world.people["ana"].submit(preview, {"code": "000007", "checked": ["yes"]})
     with world.store.read() as look:
         assert len(look.find(Approval)) == 1
 
@@ -141,7 +141,7 @@ def test_a_preview_that_is_not_true_any_more_is_shown_anew_and_not_proposed(worl
     preview = contain(world)
     world.bot.dispatcher.drafts._plans.clear()
     world.library.edit(runbooks.LEAKED_KEY, title="Another thing entirely")
-    world.people["ana"].submit(preview, {"checked": ["yes"]})
+    world.people["ana"].submit(preview, {"code": "000007", "checked": ["yes"]})
     again = world.modal("ana", "contain_propose")
     assert "Something changed since you looked" in as_text(again)
     with world.store.read() as look:
@@ -175,7 +175,17 @@ def test_break_glass_runs_on_one_key_and_tells_everybody(world: Any) -> None:
     world.slack.wait_for(lambda: world.slack.direct_messages(world.people["ben"]))
     assert "Break-glass" in as_text(world.slack.direct_messages(world.people["ben"])[0])
     card = world.slack.wait_for(lambda: approval_card(world))
-    world.people["ben"].click(card, "plan_confirm")
+    world.executor.execute(card.blocks[-1]["block_id"].partition(":")[2])
+    world.wake()
+    card = world.slack.wait_for(lambda: (c := approval_card(world)) and "plan_confirm" in str(c.blocks) and c)
+    ben = world.people["ben"]
+    ben.click(card, "plan_confirm")
+    outcome = world.modal("ben", "run_confirm")
+    assert "nobody else answers the phone" in as_text(outcome)
+    assert "done, and seen by a read" in as_text(outcome)
+    wrong = ben.submit(outcome, {"code": "000000"})
+    assert list(wrong.errors) == ["code"]
+    ben.submit(outcome, {"code": "333457"})
     world.wake()
     world.slack.wait_for(lambda: "Confirmed afterwards by Ben" in as_text(approval_card(world)))
 
@@ -199,8 +209,33 @@ def test_a_run_that_stops_to_ask_is_answered_with_buttons(world: Any) -> None:
 
     message = world.slack.wait_for(question)
     ben.click(message, "run_skip")
+    form = world.modal("ben", "run_skip")
+    assert "partly contained" in as_text(form)
+    assert "aws.iam.put_user_policy" in as_text(form)
+    assert list(ben.submit(form, {"code": "000000", "checked": ["yes"]}).errors) == ["code"]
+    ben.click(world.slack.wait_for(question), "run_skip")
+    ben.submit(world.modal("ben", "run_skip"), {"code": "323457", "checked": ["yes"]})
+    world.wake()
+    card = world.slack.wait_for(
+        lambda: approval_card(world) if "Ben asks to skip" in as_text(approval_card(world)) else None
+    )
+    assert world.containment.plan(plan_id).state is PlanState.ASKING
+    ben.click(card, "decision_confirm")
+    world.slack.wait_for(lambda: "another person has to confirm" in as_text(world.told("ben")[-1]))
+    cho = world.people["cho"]
+    cho.click(card, "decision_confirm")
+    shown = world.modal("cho", "decision_confirm")
+    assert "Ben asks for this" in as_text(shown)
+    assert "aws.iam.put_user_policy" in as_text(shown)
+    cho.submit(shown, {"code": "423457", "checked": ["yes"]})
     world.slack.wait_for(lambda: world.containment.plan(plan_id).state is PlanState.RUNNING)
-    world.slack.wait_for(lambda: question() is None)
+    ben.click(message, "run_skip")  # the old button tells, and takes the question away
+
+    def is_answered() -> bool:
+        (first,) = [m for m in world.thread(1) if m.ts == message.ts]
+        return all(b.get("block_id") != f"ask:{plan_id}" for b in first.blocks)
+
+    world.slack.wait_for(is_answered)
 
 
 def turned(world: Any, asked: Any) -> str:

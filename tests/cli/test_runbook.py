@@ -76,12 +76,19 @@ def test_approve_writes_one_line_and_the_list_shows_it(folder: Path) -> None:
     done = _runbook(folder, "approve", KEY, "--by", "jane.doe")
     assert done.exit_code == 0
     assert done.stdout.startswith(f"+ {KEY} 1.0.1 sha256:")
+    assert "a second person's name is missing" in done.stderr
+    half = {row["id"]: row["status"] for row in _rows(_runbook(folder, "list", "--json"))}
+    assert half == {**before, KEY: "half-approved"}
+    done = _runbook(folder, "approve", KEY, "--by", "joe.roe")
+    assert " jane.doe,joe.roe " in done.stdout
+    assert done.stderr == ""
     after = {row["id"]: row["status"] for row in _rows(_runbook(folder, "list", "--json"))}
     assert after == {**before, KEY: "approved"}
 
 
 def test_approve_again_after_a_change_shows_both_lines_and_that_the_version_is_the_same(folder: Path) -> None:
-    _runbook(folder, "approve", KEY, "--by", "jane.doe")
+    for name in ("jane.doe", "joe"):
+        _runbook(folder, "approve", KEY, "--by", name)
     path = folder / f"{KEY}.yaml"
     path.write_text(path.read_text().replace("title: Deactivate", "title: Switch off"))
     rows = {row["id"]: row["status"] for row in _rows(_runbook(folder, "list", "--json"))}

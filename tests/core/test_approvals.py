@@ -12,16 +12,22 @@ from twokey.core.approvals import (
     approval_status,
     approvals_needed,
     expires_after_s,
+    is_asking_over,
+    may_end,
     needs_typed_target,
     proposer_counts,
+    proposer_needs_code,
     require_approver,
     require_break_glass,
     require_confirmer,
+    require_decider,
     require_runnable,
+    require_still_held,
 )
 from twokey.core.errors import Refused
 from twokey.core.incidents import State
 from twokey.core.people import ChatAccount, ChatIdentity, Person, Role, Roster, identify
+from twokey.core.responsibility import Label, by_person
 from twokey.core.runbooks import ApprovalProfile, PlanState, Risk, digest_of
 from twokey.testing.builders import ACCOUNT, a_person, a_plan, a_roster, an_approval, an_incident, at
 
@@ -57,6 +63,31 @@ def test_the_proposer_and_one_approver_are_enough_below_critical(risk):
     plan = plan_of_ana(risk=risk)
     assert not approval_status(plan, keys(plan, "ana"), INCIDENT, TEAM).is_satisfied
     assert approval_status(plan, keys(plan, "ana", "ben"), INCIDENT, TEAM).is_satisfied
+
+
+def test_the_proposer_of_a_plan_that_asks_for_codes_counts_with_a_code_only():
+    plan = plan_of_ana(risk=Risk.HIGH, approval=ApprovalProfile(step_up="totp"), proposer_code=True)
+    own, other = keys(plan, "ana", "ben")
+    other = replace(other, step_up="d-ben:1")
+    status = approval_status(plan, [own, other], INCIDENT, TEAM)
+    assert (status.people, status.missing[0].code) == (("d-ben",), "standing.no_step_up")
+    assert approval_status(plan, [replace(own, step_up="d-ana:1"), other], INCIDENT, TEAM).is_satisfied
+
+
+def test_a_plan_of_before_proposers_gave_codes_keeps_the_key_it_has():
+    plan = plan_of_ana(risk=Risk.HIGH, approval=ApprovalProfile(step_up="totp"))
+    own, other = keys(plan, "ana", "ben")
+    assert approval_status(plan, [own, replace(other, step_up="d-ben:1")], INCIDENT, TEAM).is_satisfied
+
+
+def test_a_code_is_asked_of_a_proposer_whose_key_counts_and_no_other():
+    totp = ApprovalProfile(step_up="totp")
+    assert proposer_needs_code(plan_of_ana(risk=Risk.HIGH, approval=totp))
+    assert not proposer_needs_code(plan_of_ana(risk=Risk.CRITICAL, approval=totp))
+    assert not proposer_needs_code(
+        plan_of_ana(risk=Risk.HIGH, approval=replace(totp, requester_may_approve=False))
+    )
+    assert not proposer_needs_code(plan_of_ana(risk=Risk.HIGH, approval=ApprovalProfile()))
 
 
 def test_critical_needs_three_people_because_the_proposers_key_does_not_count():
@@ -463,3 +494,79 @@ def test_a_key_without_the_code_that_the_plan_asks_for_does_not_count() -> None:
     assert missing.missing[0].code == "standing.no_step_up"
     with_code = [keys[0], replace(keys[1], step_up="p-ben:1")]
     assert approval_status(plan, with_code, an_incident(), Roster(people)).is_satisfied
+
+
+# after the keys
+
+DIA = a_person("d-dia", "Dia", roles=frozenset({Role.RESPONDER}))
+
+
+@pytest.mark.parametrize("risk", list(Risk))
+def test_a_run_is_decided_by_those_who_could_turn_a_key_and_not_by_a_critical_plans_proposer(risk):
+    plan = plan_of_ana(risk=risk)
+    require_decider(BEN, plan, INCIDENT)
+    with refused("refused.not_approver"):
+        require_decider(DIA, plan, INCIDENT)
+    if risk is Risk.CRITICAL:
+        with refused("refused.proposer_decides"):
+            require_decider(ANA, plan, INCIDENT)
+    else:
+        require_decider(ANA, plan, INCIDENT)
+
+
+def test_a_plan_is_ended_by_its_proposer_and_by_those_who_could_turn_a_key():
+    plan = a_plan(requester="d-dia")
+    assert may_end(DIA, plan, INCIDENT)
+    assert may_end(BEN, plan, INCIDENT)
+    assert not may_end(DIA, plan_of_ana(), INCIDENT)
+
+
+@pytest.mark.parametrize(
+    ("until", "minute", "is_over"),
+    [
+        (at(40), 39, False),
+        (at(40), 40, True),
+        (at(40), 10, False),  # it began now
+        (at(40), 5, False),  # a clock that is a little behind
+        (at(40), 4, True),  # it would have begun in the future
+        (None, 10, True),
+    ],
+)
+def test_a_question_ends_as_its_plan_would_have(until, minute, is_over):
+    plan = plan_of_ana(state=PlanState.ASKING, asking_until=until)
+    assert expires_after_s(plan) == 30 * 60
+    assert is_asking_over(plan, at(minute)) is is_over
+    assert not is_asking_over(replace(plan, state=PlanState.RUNNING), at(minute))
+
+
+def test_keys_that_have_grown_old_still_hold_for_a_run_that_was_begun():
+    plan = plan_of_ana(state=PlanState.RUNNING)
+    given = keys(plan, "ana", "ben")
+    require_still_held(plan, given, INCIDENT, TEAM, plan.digest)
+    with refused("refused.keys_void"):
+        require_still_held(plan, given, INCIDENT, a_roster(ANA, CHO), plan.digest)
+    with refused("refused.plan_changed"):
+        require_still_held(plan, given, INCIDENT, TEAM, "0" * 64)
+    with refused("refused.incident_over"):
+        require_still_held(plan, given, replace(INCIDENT, state=State.CLOSED), TEAM, plan.digest)
+
+
+def test_a_begun_run_of_an_incident_that_is_the_providers_by_now_does_not_go_on_but_its_undo_does():
+    theirs = replace(INCIDENT, verdict=by_person(Label.PROVIDER_OUTAGE, "it is", INCIDENT.verdict))
+    plan = plan_of_ana(state=PlanState.RUNNING)
+    with refused("refused.provider_side"):
+        require_still_held(plan, keys(plan, "ana", "ben"), theirs, TEAM, plan.digest)
+    undo = plan_of_ana(state=PlanState.RUNNING, undo_of="plan-0")
+    require_still_held(undo, keys(undo, "ana", "ben"), theirs, TEAM, undo.digest)
+
+
+def test_who_led_when_they_turned_their_key_may_have_handed_over_since():
+    eve = a_person("d-eve", "Eve", roles=frozenset({Role.COMMANDER}))
+    plan = plan_of_ana(state=PlanState.RUNNING)
+    given = [*keys(plan, "ana"), an_approval(plan, "d-eve", "commander")]
+    handed_over = replace(INCIDENT, commander="d-ben")
+    with refused("refused.keys_void"):
+        require_runnable(plan, given, handed_over, a_roster(ANA, eve), plan.digest)
+    require_still_held(plan, given, handed_over, a_roster(ANA, eve), plan.digest)
+    with refused("refused.keys_void"):
+        require_still_held(plan, given, handed_over, a_roster(ANA), plan.digest)

@@ -4,7 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from twokey.core.executions import StepState, has_written, next_step, step_scope, undoable
+from twokey.core.executions import (
+    StepState,
+    dependents,
+    dependents_of_undo,
+    has_written,
+    left_undone,
+    next_step,
+    step_scope,
+    undoable,
+    verified_writes,
+)
+from twokey.core.runbooks import CheckCall
 from twokey.testing.builders import a_plan, a_step, a_step_record, an_evidence_step
 
 PLAN = a_plan(steps=(an_evidence_step(), a_step("one"), a_step("two")))
@@ -61,3 +72,50 @@ def test_the_undo_leaves_alone_what_did_not_take_effect(state):
 def test_references_see_outputs_prior_state_and_inputs():
     told = {"one": a_step_record("one", outputs={"a": 1}, prior={"b": 2}, inputs={"c": 3})}
     assert step_scope(told) == {"one": {"outputs": {"a": 1}, "prior": {"b": 2}, "inputs": {"c": 3}}}
+
+
+# who needs whom, and what is left
+
+
+def test_a_step_is_needed_by_those_that_name_it_or_use_what_it_leaves():
+    made = "${{ steps.make.outputs.id }}"
+    plan = a_plan(
+        steps=(
+            a_step("make"),
+            a_step("by_input", inputs={"unit": {"id": [made]}}),
+            a_step("by_check", inputs={}, pre=(CheckCall("x", {"id": made}),)),
+            a_step("by_sight", inputs={}, verify=CheckCall("x", {"id": f"unit {made}"})),
+            a_step("by_word", inputs={}, verify=None, needs=("make",)),
+            a_step("free", inputs={"param": "${{ params.make }}"}, verify=None),
+        )
+    )
+    assert dependents(plan, "make") == ("by_input", "by_check", "by_sight", "by_word")
+    assert dependents(plan, "by_word") == ()
+
+
+def test_a_step_of_a_list_is_needed_like_its_template_and_not_by_its_siblings():
+    itself = "${{ steps.each[2].prior.policy }}"
+    plan = a_plan(
+        steps=(
+            a_step("each[1]"),
+            a_step("each[2]", inputs={"policy": itself}),
+            a_step("after", needs=("each",)),
+        )
+    )
+    assert dependents(plan, "each[1]") == dependents(plan, "each[2]") == ("after",)
+
+
+def test_an_undo_is_needed_the_other_way_round():
+    run = a_plan(steps=(a_step("make"), a_step("use", needs=("make",)), a_step("free")))
+    undo = a_plan("undo", steps=(a_step("undo-free"), a_step("undo-use"), a_step("undo-make")))
+    assert dependents_of_undo(undo, run, "undo-use") == ("undo-make",)
+    assert dependents_of_undo(undo, run, "undo-free") == ()
+
+
+@pytest.mark.parametrize("state", list(StepState))
+def test_what_nobody_has_seen_in_force_is_left_undone(state):
+    told = journal(one=state)
+    left = [step.id for step in left_undone(PLAN, told)]
+    assert left == (["two"] if state in SETTLED else ["one", "two"])
+    seen = [step.id for step in verified_writes(PLAN, told)]
+    assert seen == (["one"] if state is StepState.VERIFIED else [])

@@ -34,6 +34,8 @@ NOT_CONFIRMED: dict[str, Any] = {
     "break_glass_reason": "because",
     "confirm_by": at(3),
     "confirmed_by": "d-zoe",
+    "proposer_code": True,
+    "asking_until": at(4),
 }
 CONFIRMED = sorted({field.name for field in fields(Plan)} - NOT_CONFIRMED.keys())
 

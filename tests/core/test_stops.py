@@ -16,7 +16,7 @@ from twokey.testing.people import person, the_team
 NOW = at(0)
 OTHER = "444455556666"
 LIMITS = Limits(within_s=300)
-RUN = Execution("plan-1", "INC-1", NOW, account=ACCOUNT, seq=10)
+RUN = Execution("plan-1", "INC-1", NOW, account=ACCOUNT, head_seq=10)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ RUN = Execution("plan-1", "INC-1", NOW, account=ACCOUNT, seq=10)
         (replace(RUN, started_at=NOW + timedelta(hours=1)), "", True),
         (replace(RUN, ended_at=NOW), ACCOUNT, True),
         (replace(RUN, is_counted=False), "", False),
-        (replace(RUN, seq=9), "", False),
+        (replace(RUN, head_seq=9), "", False),
         (replace(RUN, account=""), OTHER, True),
     ],
 )

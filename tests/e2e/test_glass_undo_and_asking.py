@@ -52,6 +52,8 @@ def test_break_glass_runs_on_one_key_is_told_to_every_approver_and_confirmed_by_
     refused = world.private(world.ben, lambda: world.ben.click(card(), "plan_confirm"))
     assert "own" in refused or "another" in refused, refused
     world.cy.click(card(), "plan_confirm")
+    outcome = world.until(lambda: world.view(world.cy, "run_confirm"))
+    assert not world.fill(world.cy, outcome).errors
     world.until(lambda: "confirmed" in world.actions())
     world.quiet()
 

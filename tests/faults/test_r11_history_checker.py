@@ -68,6 +68,8 @@ def glass(world: Installation) -> Plan:
         m for m in world.thread() if any(b.get("block_id") == f"approval:{plan.id}" for b in m.blocks)
     )
     world.cy.click(card, "plan_confirm")
+    outcome = world.until(lambda: world.view(world.cy, "run_confirm"))
+    assert not world.fill(world.cy, outcome).errors
     world.until(lambda: "confirmed" in world.actions())
     return plan
 

@@ -133,16 +133,17 @@ class Day:
 
     def acts(self) -> None:
         if plan := self.plan():
-            containment, me = self.world.containment, self.world.who(self.who())
+            name = self.who()
+            containment, me = self.world.containment, self.world.who(name)
             match self.random.choice(("refuse", "withdraw", "confirm", "undo")):
                 case "refuse":
                     containment.reject(plan.id, me, "no")
                 case "withdraw":
                     containment.withdraw(plan.id, me)
                 case "confirm":
-                    containment.confirm(plan.id, me)
+                    containment.confirm(plan.id, me, code=self.world.code())
                 case _:
-                    self.plans.append(containment.propose(containment.preview_undo(plan.id, me), me).id)
+                    self.plans.append(self.world.asks_for(name, containment.preview_undo(plan.id, me)).id)
 
     def decides(self) -> None:
         if plan := self.plan():

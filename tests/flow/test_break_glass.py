@@ -103,7 +103,7 @@ def test_the_incident_cannot_close_until_a_second_person_confirms(world):
     world.response.change_state("INC-1", State.RESOLVED, world.who("ana"))
     with refused("refused.confirmation_owed"):
         world.response.change_state("INC-1", State.CLOSED, world.who("ana"))
-    world.containment.confirm(plan.id, world.who("ben"))
+    world.confirms("ben", plan)
     assert world.response.change_state("INC-1", State.CLOSED, world.who("ana")).state is State.CLOSED
 
 
@@ -117,49 +117,52 @@ def test_cancelling_the_incident_is_no_way_around_the_confirmation(world):
 def test_the_same_person_cannot_confirm_with_any_account(world):
     world.incident()
     plan = glass(world, "ben")
+    world.works_on(1)
     for who in (world.who("ben"), identity("U-BEN-2")):
         with refused("refused.own_plan"):
-            world.containment.confirm(plan.id, who)
+            world.containment.confirm(plan.id, who, code=world.code())
     with refused("refused.not_approver"):
-        world.containment.confirm(plan.id, world.who("dia"))
-    world.containment.confirm(plan.id, world.who("ana"))
+        world.confirms("dia", plan)
+    world.confirms("ana", plan)
     with refused("refused.nothing_to_confirm"):
-        world.containment.confirm(plan.id, world.who("cho"))
+        world.confirms("cho", plan)
 
 
 def test_nothing_is_confirmed_that_had_two_keys(world):
     world.incident()
     plan = world.contains()
     with refused("refused.nothing_to_confirm"):
-        world.containment.confirm(plan.id, world.who("cho"))
+        world.confirms("cho", plan)
 
 
 @pytest.mark.parametrize("moment", ["run:claimed", "deactivate_key:after-call", "run:finish"])
-def test_a_confirmation_during_the_run_is_not_lost(world, moment):
-    """The executor writes the plan's row too: it must not write back what it read before."""
+def test_nobody_confirms_a_run_whose_outcome_is_not_known_yet(world, moment):
     world.incident()
     plan = glass(world)
 
     def ben_confirms(name):
         if name == moment:
-            world.containment.confirm(plan.id, world.who("ben"))
+            with refused("refused.run_not_over"):
+                world.confirms("ben", plan)
 
     world.stops_at(ben_confirms)
     world.works_on(1)
-    assert (world.plan(plan).state, world.plan(plan).confirmed_by) == (PlanState.DONE, "d-ben")
+    assert (world.plan(plan).state, world.plan(plan).confirmed_by) == (PlanState.DONE, "")
+    world.confirms("ben", plan)
+    assert world.plan(plan).confirmed_by == "d-ben"
 
 
-def test_a_confirmation_while_a_step_fails_is_not_lost(world):
+def test_a_run_that_stopped_to_ask_can_be_confirmed_and_the_confirmation_is_not_lost_when_it_goes_on(world):
+    """The executor writes the plan's row too: it must not write back what it read before."""
     world.incident()
     plan = glass(world)
-
-    def confirmed_and_denied():
-        world.containment.confirm(plan.id, world.who("ben"))
-        denied()
-
-    world.cloud.fault_on("apply aws.iam.put_user_policy", confirmed_and_denied)
+    world.cloud.fault_on("apply aws.iam.put_user_policy", denied)
     world.works_on(1)
-    assert (world.plan(plan).state, world.plan(plan).confirmed_by) == (PlanState.ASKING, "d-ben")
+    assert world.plan(plan).state is PlanState.ASKING
+    world.confirms("ben", plan)
+    world.containment.decide(plan.id, world.who("ben"), "retry")
+    world.works_on(1)
+    assert (world.plan(plan).state, world.plan(plan).confirmed_by) == (PlanState.DONE, "d-ben")
 
 
 def test_a_confirmation_that_is_late_is_called_for(world):
@@ -175,7 +178,8 @@ def test_a_confirmation_that_is_late_is_called_for(world):
 def test_a_confirmation_that_came_in_time_is_not_called_for(world):
     world.incident()
     plan = glass(world)
-    world.containment.confirm(plan.id, world.who("ben"))
+    world.works_on(1)
+    world.confirms("ben", plan)
     world.clock.advance(24 * 3600)
     world.works()
     assert "containment.confirmation_owed" not in world.told()

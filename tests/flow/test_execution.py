@@ -224,13 +224,34 @@ def test_trying_again_looks_first(world):
     assert world.cloud.done("aws.iam.put_user_policy") == []
 
 
-def test_a_person_may_have_the_run_go_on_without_the_step(world):
+def test_two_people_may_have_the_run_go_on_without_a_write(world):
     plan = asking(world)
-    world.containment.decide(plan.id, world.who("ben"), "skip")
+    world.skips("ben", "cho", plan)
     world.works()
     assert state(world, plan) is PlanState.DONE
     assert world.journal(plan)["deny_user"].passed_over
     assert len(world.cloud.effects) == 1
+
+
+def test_one_person_may_have_the_run_go_on_without_a_read(world):
+    plan = approved(world, export_trail={"on_failure": OnFailure.ASK})
+    world.cloud.refuse_on("apply aws.cloudtrail.export_events")
+    world.works()
+    world.containment.decide(plan.id, world.who("ben"), "skip")
+    world.works()
+    assert state(world, plan) is PlanState.DONE
+    assert world.incidents()[0].state is State.CONTAINED
+
+
+def test_a_read_that_later_steps_need_is_not_gone_on_without(world):
+    plan = approved(world, resolve={"on_failure": OnFailure.ASK})
+    world.cloud.refuse_on("apply aws.iam.get_access_key_last_used")
+    world.works()
+    with pytest.raises(Refused, match=r"refused.step_is_needed"):
+        world.containment.decide(plan.id, world.who("ben"), "skip")
+    world.containment.decide(plan.id, world.who("ben"), "retry")
+    world.works()
+    assert state(world, plan) is PlanState.DONE
 
 
 def test_a_person_may_stop_the_run(world):
@@ -256,7 +277,7 @@ def test_a_decision_counts_once_and_only_while_the_run_asks(world):
     plan = asking(world)
     with pytest.raises(Refused, match=r"refused.no_such_decision"):
         world.containment.decide(plan.id, world.who("ben"), "whatever")
-    world.containment.decide(plan.id, world.who("ben"), "skip")
+    world.skips("ben", "cho", plan)
     with pytest.raises(Refused, match=r"refused.not_asking"):
         world.containment.decide(plan.id, world.who("cho"), "stop")
 

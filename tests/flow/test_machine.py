@@ -83,15 +83,23 @@ class Machine(RuleBasedStateMachine):
             elif act == "withdraw":
                 containment.withdraw(plan.id, me)
             elif act == "confirm":
-                containment.confirm(plan.id, me)
+                self.world.containment.confirm(plan.id, me, code=self.world.code())
             else:
-                self.plans.append(containment.propose(containment.preview_undo(plan.id, me), me).id)
+                self.plans.append(self.world.asks_for(who, containment.preview_undo(plan.id, me)).id)
 
     @rule(who=PEOPLE, which=WHICH, decision=st.sampled_from(["retry", "skip", "stop"]))
     def somebody_decides(self, who, which, decision):
         if plan := self.plan(which):
             with self.trying():
-                self.world.containment.decide(plan.id, self.world.who(who), decision)
+                flow, code = self.world.containment, self.world.code()
+                flow.decide(plan.id, self.world.who(who), decision, code=code)
+
+    @rule(who=PEOPLE, which=WHICH)
+    def somebody_confirms_a_decision(self, who, which):
+        plan = self.plan(which)
+        for asked in self.world.containment.asked(plan.id) if plan else ():
+            with self.trying():
+                self.world.containment.confirm_decision(asked.id, self.world.who(who), code=self.world.code())
 
     @rule(who=PEOPLE, named=PEOPLE)
     def somebody_takes_command(self, who, named):

@@ -25,7 +25,7 @@ def test_a_critical_plan_goes_its_whole_way_and_back(world):
     plan = world.contains(QUARANTINE_ACCOUNT, "ana", "ben", "cho")
     assert plan.state is PlanState.DONE
     undo = world.containment.preview_undo(plan.id, world.who("cho"))
-    undo = world.containment.propose(undo, world.who("cho"))
+    undo = world.asks_for("cho", undo)
     world.approves("ana", undo)
     world.approves("ben", undo)
     world.works()
@@ -66,16 +66,18 @@ def test_clicks_at_the_same_moment_are_one_key_and_one_run(world, clicks_at_once
     assert len(world.cloud.effects) == 1
 
 
-def test_break_glass_and_its_confirmation_during_the_run(world):
+def test_break_glass_and_its_confirmation_after_the_run(world):
     world.incident()
     plan = world.breaks_glass("ana", world.previews("ana"))
 
     def ben_confirms(name):
         if name == "deny_user:after-call":
-            world.containment.confirm(plan.id, world.who("ben"))
+            with pytest.raises(Refused, match=r"refused.run_not_over"):
+                world.confirms("ben", plan)
 
     world.stops_at(ben_confirms)
     world.works()
+    world.confirms("ben", plan)
     assert (world.plan(plan).state, world.plan(plan).confirmed_by) == (PlanState.DONE, "d-ben")
     assert world.cloud.state.keys[KEY_ID].status == "Inactive"
 

@@ -53,7 +53,7 @@ def redrawn(world, kind, name):
 
 def test_a_proposal_and_both_keys(world):
     world.incident()
-    plan = world.containment.propose(world.previews("ana"), world.who("ana"), reason="seen in the wild")
+    plan = world.asks_for("ana", world.previews("ana"), reason="seen in the wild")
     entry = stands(
         world,
         "proposed",
@@ -66,18 +66,27 @@ def test_a_proposal_and_both_keys(world):
         proposer_counts=True,
         expires_at=plan.expires_at.isoformat(),
         undo_of="",
+        roster="r" * 64,
         reason="seen in the wild",
     )
     said = ("containment.proposed", {"person": "Ana", "title": plan.title, "plan": plan.short})
     assert told_about(world, entry) == (plan.id, [said])
     (first,) = world.keys(plan)
     assert (first.role, first.person_id, first.at) == ("proposer", "d-ana", world.clock.now())
-    assert (first.account.user, first.digest, first.step_up) == ("U-ANA", plan.digest, "")
+    assert (first.account.user, first.digest, first.step_up) == ("U-ANA", plan.digest, "totp:d-ana:000017")
     assert redrawn(world, NoticeKind.APPROVAL, plan.id).plan_id == plan.id
 
     stand = world.approves("ben", plan)
     entry = stands(
-        world, "approved", "d-ben", on=plan.id, digest=plan.digest, role="approver", keys=2, needed=2
+        world,
+        "approved",
+        "d-ben",
+        on=plan.id,
+        digest=plan.digest,
+        role="approver",
+        keys=2,
+        needed=2,
+        roster="r" * 64,
     )
     said = ("containment.approved", {"person": "Ben", "plan": plan.short, "keys": "2", "needed": "2"})
     assert told_about(world, entry) == (plan.id, [said])
@@ -172,7 +181,7 @@ def test_every_refusal_stands_on_record_with_all_that_it_said(world):
             {"person": "Dia", "scope": ACCOUNT},
         ),
         (
-            lambda: flow.confirm(plan.id, world.who("ben")),
+            lambda: flow.confirm(plan.id, world.who("ben"), code=world.code()),
             "confirmation",
             "nothing_to_confirm",
             "d-ben",

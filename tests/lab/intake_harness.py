@@ -71,7 +71,7 @@ class IntakeHarness:
         )
         self.response = Response(self.store, self.clock, self.rosters)
         unreachable: Any = _Unreachable()
-        handle = job_handlers(self.intake, unreachable, unreachable, unreachable)
+        handle = job_handlers(self.intake, unreachable, unreachable, unreachable, unreachable)
         on_dead_letter = dead_letter_handler(self.intake, unreachable, self.store)
         self.engine = EmbeddedEngine(queue or memory.jobs(), handle, on_dead_letter, self.clock, workers=1)
 

@@ -20,6 +20,7 @@ from twokey.flow.containment import Containment
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
+from twokey.flow.watch import Watch
 from twokey.testing import builders
 from twokey.testing.clocks import SettableClock
 from twokey.testing.memory import MemoryStore
@@ -54,6 +55,7 @@ class OutboxHarness:
         rosters, nothing = FixedRosters(), Planner({}, {})
         self.response = Response(self.store, self.clock, rosters)
         containment = Containment(self.store, self.clock, rosters, FixedLibrary(), nothing, FixedStepUp())
+        watch = Watch(self.store, self.clock, rosters, nothing)
         intake: Any = Intake(self.store, self.clock, {}, None)  # type: ignore[arg-type]
         self.options = SlackOptions(
             bot_token=slack.bot_token,
@@ -65,7 +67,7 @@ class OutboxHarness:
         self.supervisor = Supervisor()
         self._pools = ThreadPools(2, 1)
         self.sender = slack_sender(
-            Flows(intake, self.response, containment, None),  # type: ignore[arg-type]
+            Flows(intake, self.response, containment, None, watch),  # type: ignore[arg-type]
             self.options,
             store=self.store,
             clock=self.clock,

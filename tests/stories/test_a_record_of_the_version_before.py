@@ -98,7 +98,7 @@ def world(file: Path, tmp_path: Path) -> Iterator[World]:
     world.intake = Intake(store, clock, readers, shipped_rules(), "T1", "E1", authorize_source=vouch)
     review: Any = wiring.build_review(settings, store, clock, world.rosters)
     world.review = review
-    world.handle = job_handlers(world.intake, world.containment, world.executor, review)
+    world.handle = job_handlers(world.intake, world.containment, world.executor, review, world.watch)
     world.parked = dead_letter_handler(world.intake, world.executor, store)
     world.engine = EmbeddedEngine(store.jobs(), world.handle, world.parked, clock, workers=1)
     world.cloud.state.keys[OTHER_KEY] = AccessKey(OTHER_ACCOUNT, "backup-batch")
@@ -360,7 +360,7 @@ def test_the_undo_gets_its_second_key_and_takes_back_what_the_version_before_did
 
 
 def test_the_run_on_one_key_can_be_confirmed_by_a_second_person(world: World) -> None:
-    assert world.containment.confirm(ON_ONE_KEY, world.who("ben")).confirmed_by == "d-ben"
+    assert world.confirms("ben", world.plan(ON_ONE_KEY), code=CODE).confirmed_by == "d-ben"
     assert [key.role for key in every(world, Approval) if key.plan_id == ON_ONE_KEY] == [
         "break-glass",
         "confirmation",
@@ -400,7 +400,7 @@ def test_the_confirmation_that_is_owed_is_asked_for_a_day_later(world: World) ->
 
 def test_everything_that_people_were_told_or_will_be_can_be_drawn(world: World) -> None:
     review: Any = world.review
-    flows = Flows(world.intake, world.response, world.containment, review)
+    flows = Flows(world.intake, world.response, world.containment, review, world.watch)
     renderer = MessageRenderer(flows, world.rosters, SlackOptions("none", "T1", "C-INCIDENTS"))
     notices = {notice.id: notice for notice in world.notices()}
     for notice in notices.values():

@@ -73,7 +73,7 @@ def test_the_process_dies_in_the_middle_and_nothing_is_done_twice(leaked):
 def test_it_was_the_build_servers_key_after_all_and_goes_back_with_two_keys(leaked):
     plan = leaked.contains()
     undo = leaked.containment.preview_undo(plan.id, leaked.who("cho"))
-    undo = leaked.containment.propose(undo, leaked.who("cho"))
+    undo = leaked.asks_for("cho", undo)
     leaked.works()
     assert leaked.cloud.state.keys[KEY_ID].status == "Inactive"
     leaked.approves("ben", undo)
@@ -87,4 +87,4 @@ def test_nobody_is_awake_and_ana_breaks_the_glass_with_everybody_told(leaked):
     leaked.works()
     assert leaked.cloud.state.keys[KEY_ID].status == "Inactive"
     assert {n.person_id for n in leaked.notices() if n.person_id} == {"d-ben", "d-cho", "d-eve"}
-    assert leaked.containment.confirm(plan.id, leaked.who("ben")).confirmed_by == "d-ben"
+    assert leaked.confirms("ben", plan).confirmed_by == "d-ben"

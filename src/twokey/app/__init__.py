@@ -22,6 +22,8 @@ from twokey.flow.intake import Intake
 from twokey.flow.intake.cursors import StoredCursors
 from twokey.flow.planning.planner import Planner
 from twokey.flow.review.drafts import Review
+from twokey.flow.stamping import Stamping
+from twokey.flow.watch import Watch
 from twokey.ports import (
     AuthorizeSource,
     Checkpoint,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from twokey.catalog.library import FileLibrary
     from twokey.publish.redact import Disclosure
     from twokey.store import Completions, SqlStore
+    from twokey.timestamps import Rfc3161Stamper
     from twokey.web.secrets import Hide
 
 
@@ -70,6 +73,8 @@ class App:
     containment: Containment
     executor: Executor
     review: Review
+    watch: Watch
+    stamping: Stamping | None  # None where no authority is set
     engine: Engine
     sources: tuple[Source, ...]
     hide: Hide  # takes the secrets of our endpoints' addresses out of a text
@@ -106,7 +111,9 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
     containment = Containment(store, clock, rosters, library, planner, TotpStepUp(settings.totp_file))
     executor = Executor(store, clock, rosters, library, planner, checkpoint, settings.limits)
     review = replace(build_review(settings, store, clock, rosters), checkpoint=checkpoint)
-    handle = job_handlers(intake, containment, executor, review)
+    watch = Watch(store, clock, rosters, planner, timedelta(days=settings.review_after_days))
+    stamping = build_stamping(settings, store, clock)
+    handle = job_handlers(intake, containment, executor, review, watch, stamping)
     engine = build_engine(settings, record, clock, handle, dead_letter_handler(intake, executor, store))
     return App(
         settings=settings,
@@ -119,6 +126,8 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         containment=containment,
         executor=executor,
         review=review,
+        watch=watch,
+        stamping=stamping,
         engine=engine,
         sources=tuple(source for made in connected.values() for source in made.sources),
         hide=hiding(prefix for module in settings.modules for prefix in module.secret_prefixes),
@@ -191,6 +200,22 @@ def build_review(settings: Settings, record: Store, clock: Clock, rosters: Roste
         settings.templates_dir, disclosure(settings.modules), zone=settings.timezone
     )
     return Review(record, clock, rosters, PostmortemPublisher(renderer, [target]))
+
+
+def build_stamping(settings: Settings, record: Store, clock: Clock) -> Stamping | None:
+    """Make what has the trail's head stamped, where the settings name an authority."""
+    if (stamper := build_stamper(settings)) is None:
+        return None
+    return Stamping(record, clock, stamper, timedelta(seconds=settings.tsa_every_s))
+
+
+def build_stamper(settings: Settings) -> Rfc3161Stamper | None:
+    """Make what asks the authority, and checks what it gave; None where none is set."""
+    if not settings.tsa_url:
+        return None
+    from twokey.timestamps import Rfc3161Stamper
+
+    return Rfc3161Stamper(settings.tsa_url, settings.tsa_ca)
 
 
 def disclosure(modules: Iterable[CloudModule] = CLOUDS) -> Disclosure:

@@ -11,6 +11,7 @@ from twokey.app.faults import as_sentence
 from twokey.app.running import build_listening
 from twokey.core.errors import TwokeyError, Unavailable
 from twokey.core.people import Role
+from twokey.flow.stamping import last_stamp, require_stamp
 from twokey.ports import Look
 from twokey.settings import Settings, missing_to_serve
 
@@ -117,6 +118,30 @@ def _listening(settings: Settings) -> str:
     return f"{len(heard)} sources, {which}"
 
 
+def _time_stamps(settings: Settings) -> str:
+    stamper = wiring.build_stamper(settings)
+    if stamper is None:
+        return (
+            "none: whoever owns both the database and Slack's token can write the past anew (TWOKEY_TSA_URL)"
+        )
+    stamper.certificates()
+    record = wiring.open_record(settings)
+    try:
+        stamping = wiring.build_stamping(settings, record, wiring.SystemClock())
+        assert stamping is not None
+        overdue = stamping.overdue()
+        with record.read() as look:
+            last = last_stamp(look)
+            if last:
+                require_stamp(look, last, stamper)
+    finally:
+        record.close()
+    if overdue:
+        raise Unavailable("audit.stamps_overdue", since=f"{overdue:%Y-%m-%d %H:%M} UTC", url=settings.tsa_url)
+    said = f"the last one is of {last.at:%Y-%m-%d %H:%M} UTC, over entry {last.seq}" if last else "none yet"
+    return f"{said}; asked: {settings.tsa_url}"
+
+
 _OURS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("database", _database),
     ("roster", _roster),
@@ -124,4 +149,5 @@ _OURS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
     ("runbooks", _runbooks),
     ("rules", _rules),
     ("templates", _templates),
+    ("time stamps", _time_stamps),
 )

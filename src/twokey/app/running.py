@@ -16,6 +16,8 @@ from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
 from twokey.flow.intake import Intake
 from twokey.flow.intake.liveness import SourceLiveness
+from twokey.flow.roster_changes import RosterWatch
+from twokey.flow.stamping import Stamping
 from twokey.ports import Clock, Source, Store
 from twokey.settings import Settings
 
@@ -118,15 +120,23 @@ async def _bot(app: App) -> None:
         loop.add_signal_handler(number, end)
     settings = app.settings
     options = slack_options(settings)
-    flows = Flows(app.intake, app.response, app.containment, app.review)
+    flows = Flows(app.intake, app.response, app.containment, app.review, app.watch)
     bot = slack_bot(flows, options, store=app.hooked, clock=app.clock, rosters=app.rosters)
     sender = _sender(app, bot, flows, options)
     app.hooked.on_commit = sender.wake
     bot.supervisor.spawn_required(sender.run(), "sender")
+    await asyncio.to_thread(app.watch.catch_up)
     threads = BackgroundThreads(app, bot, ended)
     bot.supervisor.spawn_required(
-        _listen(build_listening(settings, app.hooked, app.clock), threads.silent), "listening"
+        _look_around(
+            RosterWatch(app.hooked, app.clock, app.rosters),
+            build_listening(settings, app.hooked, app.clock),
+            threads.silent,
+        ),
+        "listening",
     )
+    if app.stamping:
+        bot.supervisor.spawn_required(_stamp(app.stamping, threads.stampless), "stamping")
     web = web_door(app, bot, threads.readiness)
     door = bot.connect() if settings.slack_app_token else None
     bot.supervisor.watch_alive("inbox", lambda: web.state.inbox.is_alive)
@@ -163,6 +173,7 @@ class BackgroundThreads:
     def __init__(self, app: App, bot: SlackBot, ended: threading.Event) -> None:
         self._app, self._supervisor = app, bot.supervisor
         self.silent: dict[str, str] = {}  # sources of which nothing was heard for long
+        self.stampless: dict[str, str] = {}  # the trail, where no time stamp is had for long
         self.engine = threading.Thread(target=app.engine.run, args=(ended,), name="engine", daemon=True)
         self.engine.start()
         self._supervisor.watch_alive("engine", self.engine.is_alive)
@@ -173,7 +184,7 @@ class BackgroundThreads:
 
     def readiness(self) -> dict[str, str]:
         """Return what is wrong, by part."""
-        faults = {**self.silent, **self._supervisor.faults()}
+        faults = {**self.silent, **self.stampless, **self._supervisor.faults()}
         if not self.engine.is_alive() or not self._app.engine.alive():
             faults["engine"] = "has ended"
         for poller in self._pollers:
@@ -211,15 +222,33 @@ def web_door(app: App, bot: SlackBot, readiness: Callable[[], Mapping[str, str]]
     return web_app(inbox, routes, readiness=readiness, hide=app.hide)
 
 
-async def _listen(listening: SourceLiveness, silent: dict[str, str]) -> None:
-    """Look now and then whether every source still speaks; what cannot be looked at now can be in a minute."""
+async def _look_around(roster: RosterWatch, listening: SourceLiveness, silent: dict[str, str]) -> None:
+    """Look now and then whether the roster is another one and whether every source still speaks.
+
+    What cannot be looked at now can be in a minute.
+    """
     while True:
         try:
+            await asyncio.to_thread(roster.look)
             found = await asyncio.to_thread(listening.look)
             silent.clear()
             silent.update({name: f"ok, but silent since {at:%Y-%m-%dT%H:%MZ}" for name, at in found.items()})
         except TwokeyError as fault:
-            log.warning("silence could not be looked for: %s", fault)
+            log.warning("the roster or silence could not be looked at: %s", fault)
+        await asyncio.sleep(LISTEN_EVERY_S)
+
+
+async def _stamp(stamping: Stamping, stampless: dict[str, str]) -> None:
+    """Owe a time stamp whenever one is due; an authority that does not answer stops nothing and is told of."""
+    while True:
+        try:
+            await asyncio.to_thread(stamping.owe)
+            since = await asyncio.to_thread(stamping.overdue)
+            stampless.clear()
+            if since:
+                stampless["time stamps"] = f"ok, but none since {since:%Y-%m-%dT%H:%MZ}"
+        except TwokeyError as fault:
+            log.warning("whether a time stamp is due could not be looked for: %s", fault)
         await asyncio.sleep(LISTEN_EVERY_S)
 
 

@@ -39,9 +39,13 @@ class FileLibrary:
             first = where(reading.faults[0])
             raise Refused("runbook.faulty", id=runbook_id, faults=len(reading.faults), first=first)
         runbook = reading.runbook
-        if not _is_approved(runbook, self._lock()):
-            command = f"twokey runbook approve {runbook.id} --by NAME"
+        lock = self._lock()
+        command = f"twokey runbook approve {runbook.id} --by NAME"
+        if not _is_as_in(runbook, lock):
             raise Refused("runbook.not_approved", id=runbook.id, digest=runbook.digest, command=command)
+        if not _is_approved(runbook, lock):
+            by = lock[runbook.id].by
+            raise Refused("runbook.one_approved", id=runbook.id, by=by, command=command)
         return runbook
 
     def approved(self) -> list[Runbook]:
@@ -66,6 +70,10 @@ class FileLibrary:
             found.append(fault)
         return found
 
+    def notes(self) -> list[Invalid]:
+        """Return where a faultless runbook is stricter than its file says."""
+        return [note for reading in self.readings() if reading.runbook for note in reading.notes]
+
     def readings(self) -> list[ParseResult]:
         """Return every runbook file as read, with its faults."""
         return [self._read(path) for path in self._files("*.yaml")]
@@ -80,14 +88,16 @@ class FileLibrary:
         return self._read(self.folder / f"{runbook_id}.yaml")
 
     def status(self, runbook: Runbook) -> str:
-        """Say in one word where a runbook stands: approved, changed (since it was), or new."""
+        """Say in one word where a runbook stands: approved, half-approved (by one), changed (since), or new."""
         try:
             entry = read_lock(self.folder).get(runbook.id)
         except Invalid:
             return "unknown"
         if entry is None:
             return "new"
-        return "approved" if _is_approved(runbook, {runbook.id: entry}) else "changed"
+        if not _is_as_in(runbook, {runbook.id: entry}):
+            return "changed"
+        return "approved" if entry.has_two_names else "half-approved"
 
     def _files(self, pattern: str) -> list[Path]:
         return sorted(path for path in self.folder.glob(pattern) if path.is_file())
@@ -130,5 +140,10 @@ def _stamp(content: bytes, documents: Mapping[str, str | bytes]) -> str:
 
 
 def _is_approved(runbook: Runbook, lock: Mapping[str, LockLine]) -> bool:
+    """Say whether two people approved this very content."""
+    return _is_as_in(runbook, lock) and lock[runbook.id].has_two_names
+
+
+def _is_as_in(runbook: Runbook, lock: Mapping[str, LockLine]) -> bool:
     entry = lock.get(runbook.id)
     return entry is not None and (entry.digest, entry.version) == (runbook.digest, runbook.version)

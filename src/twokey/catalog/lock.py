@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twokey.core.errors import Invalid
@@ -12,15 +12,15 @@ from twokey.file_access import others_may_write
 
 NAME = "approved.lock"
 HEADER = """\
-# Runbooks that may be proposed: id, version, digest of the file and its documents, who approved it, when.
-# Written by: twokey runbook approve ID --by NAME (reviewed like code: a changed runbook needs a new line).
+# Runbooks that may be proposed: id, version, digest of the file and its documents, which two approved it, when.
+# Written by: twokey runbook approve ID --by NAME, by each (reviewed like code: a changed runbook needs a new line).
 """
 
 _LINE = re.compile(
     r"(?P<id>[a-z]+\.[a-z0-9-]+) (?P<version>[0-9]+\.[0-9]+\.[0-9]+) sha256:(?P<digest>[0-9a-f]{64})"
     r" (?P<by>[^\s#]{1,120}) (?P<date>[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))"
 )
-_BY = re.compile(r"[^\s#]{1,120}")
+_ONE = re.compile(r"[^\s#,]{1,59}")  # two of them and a comma stand where earlier versions wrote one
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,18 @@ class LockLine:
     id: str
     version: str
     digest: str
-    by: str
+    by: str  # names with commas between them
     date: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return who approved it; a name that differs in the size of its letters only is the same."""
+        return tuple({name.casefold(): name for name in self.by.split(",") if name}.values())
+
+    @property
+    def has_two_names(self) -> bool:
+        """Say whether two people approved it."""
+        return len(self.names) >= 2
 
     def __str__(self) -> str:
         return f"{self.id} {self.version} sha256:{self.digest} {self.by} {self.date}"
@@ -75,14 +85,17 @@ def parse_lock(text: str, name: str) -> dict[str, LockLine]:
 
 
 def write_line(folder: Path, entry: LockLine) -> LockLine | None:
-    """Put one approval into the lock, atomically; return the line that it replaces."""
+    """Put one person's approval into the lock, atomically; return the line that it replaces.
+
+    Beside the name of somebody else who approved the very same content, it is the second one.
+    """
+    if not _ONE.fullmatch(entry.by):
+        raise Invalid("lock.by_malformed", by=entry.by[:80])
     if not _LINE.fullmatch(str(entry)):
-        if not _BY.fullmatch(entry.by):
-            raise Invalid("lock.by_malformed", by=entry.by[:80])
         raise Invalid("lock.malformed", file=NAME, line=1, key=entry.id, text=str(entry)[:80])
     lines = read_lock(folder)
     before = lines.get(entry.id)
-    lines[entry.id] = entry
+    lines[entry.id] = _beside(before, entry)
     text = HEADER + "".join(f"{lines[name]}\n" for name in sorted(lines))
     path = folder / NAME
     beside = path.with_name(f"{NAME}.{os.getpid()}.new")
@@ -92,3 +105,11 @@ def write_line(folder: Path, entry: LockLine) -> LockLine | None:
         os.fsync(file.fileno())
     beside.replace(path)
     return before
+
+
+def _beside(before: LockLine | None, entry: LockLine) -> LockLine:
+    """Return the line with one name more, where it is about the same content and there is room for one."""
+    if before is None or (before.digest, before.version) != (entry.digest, entry.version):
+        return entry
+    others = [name for name in before.names if name.casefold() != entry.by.casefold()]
+    return replace(entry, by=",".join([*others[-1:], entry.by]))

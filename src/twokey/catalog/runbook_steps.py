@@ -16,7 +16,8 @@ STEP_ID = r"[a-z][a-z0-9_]{0,63}"
 
 _STEP = "id phase action effect"
 _STEP_OPTIONAL = (
-    "with outputs when for_each pre verify undo irreversible reason idempotency retry timeout on_failure"
+    "with outputs when for_each needs pre verify undo irreversible reason idempotency retry timeout"
+    " on_failure"
 )
 _IDEMPOTENCY = "find_by adopt_if_empty require_equal already_done_error"
 
@@ -63,6 +64,7 @@ class StepReader:
             outputs=self.outputs(found.get("outputs"), action),
             when=_plain(found.get("when"), scope),
             for_each=_plain(found.get("for_each"), scope),
+            needs=_needs(found.get("needs"), scope),
         )
         if step.id == "self":
             found["id"].fault("schema.not_matching", value="self", pattern=STEP_ID)
@@ -177,6 +179,20 @@ def _plain(part: Part | None, scope: ReferenceScope) -> str:
         return ""
     check_references(part, replace(scope.fixed(), has_item=False))
     return text
+
+
+def _needs(part: Part | None, scope: ReferenceScope) -> tuple[str, ...]:
+    """Return the earlier steps without whose effect a step must not run."""
+    named = list[str]()
+    for item in part.items() if part else ():
+        step_id = item.text(STEP_ID)
+        if step_id and step_id not in scope.steps:
+            if step_id == scope.own_id or step_id in scope.later:
+                item.fault("runbook.reference_later", reference=shown(step_id), step=shown(step_id))
+            else:
+                item.unknown("runbook.reference_unknown_step", step_id, scope.steps)
+        named.append(step_id)
+    return tuple(named)
 
 
 def _irreversible(part: Part | None, reason: Part | None) -> str:

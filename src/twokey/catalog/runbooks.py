@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from twokey.catalog.approval_profiles import read_approval
+from twokey.catalog.least_risk import is_final, least_risks
 from twokey.catalog.references import INCIDENT_FACTS, ReferenceScope
 from twokey.catalog.registry import Registry
 from twokey.catalog.runbook_calls import CallReader
@@ -17,7 +18,7 @@ from twokey.catalog.runbook_steps import StepReader
 from twokey.catalog.schema import Part, shown, top
 from twokey.catalog.strict_yaml import dotted, load
 from twokey.core.errors import Invalid, Json
-from twokey.core.runbooks import CheckCall, Param, Risk, Runbook, Step, canonical
+from twokey.core.runbooks import CheckCall, Param, Risk, Runbook, Step, canonical, highest
 from twokey.ports import Cloud
 
 API_VERSION = "twokey.dev/v1"
@@ -43,11 +44,15 @@ _MAY_REFER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParseResult:
-    """A runbook file as read: the runbook when nothing was wrong, else every fault."""
+    """A runbook file as read: the runbook when nothing was wrong, else every fault.
+
+    Notes are no faults: where the runbook that was read is stricter than the file says.
+    """
 
     name: str
     runbook: Runbook | None
     faults: tuple[Invalid, ...]
+    notes: tuple[Invalid, ...] = ()
 
 
 def load_runbook(text: str | bytes, name: str, folder: Path, clouds: Mapping[str, Cloud]) -> Runbook:
@@ -66,9 +71,10 @@ def read_runbook(text: str | bytes, name: str, folder: Path, clouds: Mapping[str
         return ParseResult(name, None, (error,))
     faults: list[Invalid] = []
     whole = top(doc, faults)
-    runbook = _Reader(whole, Registry(clouds), folder).runbook()
+    reader = _Reader(whole, Registry(clouds), folder)
+    runbook = reader.runbook()
     faults.sort(key=lambda fault: int(fault.message.params["line"]))
-    return ParseResult(name, None if faults else runbook, tuple(faults))
+    return ParseResult(name, None if faults else runbook, tuple(faults), tuple(reader.notes))
 
 
 class _Reader:
@@ -78,6 +84,7 @@ class _Reader:
         self.whole = whole
         self.registry = registry
         self.folder = folder
+        self.notes: list[Invalid] = []
 
     def runbook(self) -> Runbook:
         _refuse_anywhere(self.whole)
@@ -114,7 +121,7 @@ class _Reader:
 
     def spec(self, meta: Mapping[str, str | tuple[str, ...]], spec: dict[str, Part]) -> Runbook:
         provider = self.provider(meta, spec.get("provider"))
-        risk = spec["risk"].one_of(Risk) if "risk" in spec else Risk.CRITICAL
+        declared = spec["risk"].one_of(Risk) if "risk" in spec else Risk.CRITICAL
         reversible = spec["reversible"].choice("full", "partial", "none") if "reversible" in spec else "none"
         params = (
             tuple(self.param(name, p) for name, p in spec["params"].entries()) if "params" in spec else ()
@@ -133,7 +140,10 @@ class _Reader:
                 undo["order"].choice("reverse")
             if "requires" in undo:
                 undo["requires"].choice("approval")
-        self.risk_fits(spec, risk, reversible, break_glass, steps)
+        risk = self.raised(spec, declared, steps)
+        self.risk_fits(spec, declared, reversible, steps)
+        if break_glass:
+            self.may_break_glass(spec["break_glass"], risk, reversible, steps)
         return Runbook(
             id=str(meta.get("id", "")),
             version=str(meta.get("version", "")),
@@ -246,25 +256,40 @@ class _Reader:
             found["max"].fault("schema.empty")
         return found["scope"].texts() if "scope" in found else tuple(limits), limits
 
+    def raised(self, spec: dict[str, Part], declared: Risk, steps: tuple[Step, ...]) -> Risk:
+        """Return the higher of what the author says and what the steps are, noting the step that raises it."""
+        least = least_risks(steps, self.registry.actions)
+        risk = highest([declared, *(own for _, own in least)])
+        if risk is not declared and "risk" in spec:
+            step = next(step.id for step, own in least if own is risk)
+            part = spec["risk"]
+            self.notes.append(part.doc.fault("runbook.risk_raised", part.path, risk=risk.value, step=step))
+        return risk
+
     def risk_fits(
-        self, spec: dict[str, Part], risk: Risk, reversible: str, break_glass: bool, steps: tuple[Step, ...]
+        self, spec: dict[str, Part], declared: Risk, reversible: str, steps: tuple[Step, ...]
     ) -> None:
-        """Note claims that the steps belie: reversible, less than critical, fit for one person."""
-        writes = [step for step in steps if step.effect.is_write]
-        organisation = next((step.id for step in writes if is_organisation_wide(step.action)), "")
-        final = next((step.id for step in writes if step.irreversible and step.phase == "contain"), "")
-        if organisation and risk is not Risk.CRITICAL and "risk" in spec:
+        """Note claims that the steps belie: reversible, less than critical."""
+        organisation = _organisation_wide(steps)
+        final = next((step.id for step in steps if is_final(step, self.registry.actions)), "")
+        if organisation and declared is not Risk.CRITICAL and "risk" in spec:
             spec["risk"].fault("runbook.risk_too_low", step=organisation)
         if reversible == "full" and final and "reversible" in spec:
             spec["reversible"].fault("runbook.not_reversible", step=final)
-        if reversible == "none" and risk is not Risk.CRITICAL and "risk" in spec:
+        if reversible == "none" and declared is not Risk.CRITICAL and "risk" in spec:
             spec["risk"].fault("runbook.irreversible_not_critical")
-        if not break_glass:
-            return
-        if risk is Risk.CRITICAL or organisation:
-            spec["break_glass"].fault("runbook.break_glass_critical")
-        elif reversible == "none":
-            spec["break_glass"].fault("runbook.break_glass_irreversible")
+
+    def may_break_glass(self, part: Part, risk: Risk, reversible: str, steps: tuple[Step, ...]) -> None:
+        """Note a way for one person alone where there is none."""
+        if reversible == "none" or any(is_final(step, self.registry.actions) for step in steps):
+            part.fault("runbook.break_glass_irreversible")
+        elif risk is Risk.CRITICAL or _organisation_wide(steps):
+            part.fault("runbook.break_glass_critical")
+
+
+def _organisation_wide(steps: Iterable[Step]) -> str:
+    """Return the first step that changes the organisation itself, "" when none does."""
+    return next((step.id for step in steps if step.effect.is_write and is_organisation_wide(step.action)), "")
 
 
 def is_organisation_wide(action: str) -> bool:

@@ -23,6 +23,9 @@ class Commands(LazyGroup):
         LazyCommand("rules", "rules:app", "Classification rules: check, test, explain."),
         LazyCommand("incidents", "incidents:app", "What the bot knows about incidents."),
         LazyCommand("stops", "stops:stops", "Where acting is stopped, by whom and why."),
+        LazyCommand(
+            "inforce", "inforce:inforce", "What is contained now, by which plan, and who answers for it."
+        ),
         LazyCommand("runbook", "runbook:app", "Containments written down: review, check, approve."),
         LazyCommand("roster", "roster:app", "The people who may act."),
         LazyCommand("postmortem", "postmortem:app", "Post-mortems: draft, revise, publish."),

@@ -74,20 +74,33 @@ def totp(
     replace: bool = typer.Option(False, "--replace", help="Make a new secret; the old one stops working."),
 ) -> None:
     """Make a person's one-time-code secret, and print once the address that their app reads."""
-    from twokey.app import build_rosters
+    from twokey.app import SystemClock, build_rosters, look_at_record
     from twokey.core.errors import NotFound
     from twokey.core.texts import nearest
+    from twokey.flow.roster_changes import note_new_secret
     from twokey.settings import load
-    from twokey.stepup import new_secret
+    from twokey.stepup import has_secret, new_secret
 
     settings = load()
     roster = build_rosters(settings).current()
-    if roster.person(person) is None:
+    found = roster.person(person)
+    if found is None:
         near = nearest(person, (p.id for p in roster.people))
         raise NotFound(
             "roster.unknown_person_near" if near else "roster.unknown_person", person=person, nearest=near
         )
-    typer.echo(new_secret(settings.totp_file, person, replace=replace))
+    try:
+        record = look_at_record(settings)
+    except NotFound:
+        record = None
+    is_another = has_secret(settings.totp_file, person)
+    made = new_secret(settings.totp_file, person, replace=replace)
+    if record is None:
+        typer.echo("No record here: it is in no trail, and nobody was told.", err=True)
+    else:
+        note_new_secret(record, SystemClock(), found, is_another=is_another)
+        record.close()
+    typer.echo(made)
     typer.echo(
         "Give this to the person alone: who has it can make their codes. It is not shown again.", err=True
     )

@@ -68,7 +68,8 @@ def show(
         typer.echo(f"  guard {guard.id}: {guard.check}")
     for step in book.steps:
         back = f"undo {step.undo.action}" if step.undo else f"irreversible: {step.irreversible}"
-        typer.echo(f"  {step.phase:<8} {step.id}: {step.action} ({step.effect.value})")
+        needs = f", needs {', '.join(step.needs)}" if step.needs else ""
+        typer.echo(f"  {step.phase:<8} {step.id}: {step.action} ({step.effect.value}){needs}")
         if step.effect.is_write:
             typer.echo(f"           verify {step.verify.check if step.verify else '-'}; {back}")
 
@@ -81,8 +82,9 @@ def check(
     if files:
         from twokey.app import declarations
         from twokey.catalog.runbooks import read_runbook
+        from twokey.core.errors import Invalid
 
-        faults: list[Invalid] = []
+        faults, notes = list[Invalid](), list[Invalid]()
         count = len(files)
         for path in files:
             try:
@@ -90,10 +92,14 @@ def check(
             except OSError as error:
                 typer.echo(f"{path}:1: {error.strerror}", err=True)
                 raise typer.Exit(2) from None
-            faults += read_runbook(content, str(path), path.parent, declarations()).faults
+            reading = read_runbook(content, str(path), path.parent, declarations())
+            faults += reading.faults
+            notes += reading.notes if reading.runbook else ()
     else:
         library = _library()
-        faults, count = library.faults(), len(library.readings())
+        faults, notes, count = library.faults(), library.notes(), len(library.readings())
+    for note in notes:
+        typer.echo(f"note: {_fault_line(note)}")
     for fault in faults:
         typer.echo(_fault_line(fault))
     if faults:
@@ -146,8 +152,8 @@ def plan(
 
 @app.command()
 def approve(runbook_id: str = typer.Argument(..., metavar="ID"), by: str = _BY) -> None:
-    """Write a runbook's digest into approved.lock, so that it may be proposed. Commit that file."""
-    from twokey.catalog.lock import LockLine, write_line
+    """Write your approval of a runbook into approved.lock; with a second person's it may be proposed."""
+    from twokey.catalog.lock import LockLine, read_lock, write_line
     from twokey.core.errors import Invalid
 
     library = _library()
@@ -160,7 +166,10 @@ def approve(runbook_id: str = typer.Argument(..., metavar="ID"), by: str = _BY) 
         raise typer.Exit(2) from None
     if before:
         typer.echo(f"- {before}")
-    typer.echo(f"+ {entry}")
+    now = read_lock(library.folder)[book.id]
+    typer.echo(f"+ {now}")
+    if not now.has_two_names:
+        typer.echo(f"a second person's name is missing: twokey runbook approve {book.id} --by NAME", err=True)
     if before and before.digest == entry.digest:
         typer.echo("the same content was approved before")
     elif before and before.version == entry.version:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from twokey.core.errors import Message, Refused, message
@@ -14,6 +14,7 @@ from twokey.core.runbooks import Plan, PlanState, Risk, digest_of
 CRITICAL_EXPIRES_S = 15 * 60.0
 OTHER_EXPIRES_S = 30 * 60.0
 CONFIRM_WITHIN_S = 24 * 3600.0
+_NEVER_BEGAN = (PlanState.VOIDED, PlanState.REFUSED, PlanState.WITHDRAWN, PlanState.EXPIRED)
 LEAP_S = 5 * 60.0  # how far a clock may go back: a longer leap would lengthen what people agreed to
 
 
@@ -75,6 +76,11 @@ def proposer_counts(plan: Plan) -> bool:
     return plan.risk is not Risk.CRITICAL and plan.approval.requester_may_approve
 
 
+def proposer_needs_code(plan: Plan) -> bool:
+    """Say whether confirming the preview counts only with a code: a session of one person is not a person."""
+    return proposer_counts(plan) and bool(plan.approval.step_up)
+
+
 def approvals_needed(plan: Plan) -> int:
     """Return the number of approvals; a runbook can ask for more than two, never for fewer."""
     return max(2, plan.approval.min_approvals)
@@ -103,13 +109,17 @@ def require_open_incident(plan: Plan, incident: Incident) -> None:
 
 
 def role_for(person: Person, plan: Plan, incident: Incident) -> str:
-    """Return the role in which a person may turn a key for another's plan; "" when in none."""
-    scope = plan.target.account
-    if person.is_(Role.APPROVER, scope):
+    """Return the role in which a person may turn a key for another's plan; "" when in none.
+
+    Whoever works an incident can take its command, so for critical only approvers count.
+    """
+    if person.is_(Role.APPROVER, plan.target.account):
         return "approver"
-    if incident.commander == person.id and person.is_(Role.COMMANDER, scope):
-        return "commander"
-    return ""
+    return "commander" if plan.risk is not Risk.CRITICAL and _commands(person, plan, incident) else ""
+
+
+def _commands(person: Person, plan: Plan, incident: Incident) -> bool:
+    return incident.commander == person.id and person.is_(Role.COMMANDER, plan.target.account)
 
 
 def require_role(person: Person, scope: str) -> None:
@@ -190,7 +200,9 @@ def approval_status(
         elif person is None:
             lost.append(message("standing.left_roster", person=approval.person_id))
         elif approval.person_id == plan.requester:
-            if proposer_counts(plan) and any(person.is_(role, plan.target.account) for role in Role):
+            if plan.proposer_code and not approval.step_up:
+                lost.append(message("standing.no_step_up", person=person.name))
+            elif proposer_counts(plan) and any(person.is_(role, plan.target.account) for role in Role):
                 proposer.add(approval.person_id)
         elif plan.approval.step_up and not approval.step_up:
             lost.append(message("standing.no_step_up", person=person.name))
@@ -207,27 +219,42 @@ def approval_status(
 
 
 def require_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:
-    """Refuse the one-person path unless the runbook allows it, the risk is not critical, the person could
-    approve, a step-up code was given and a reason is written down."""
+    """Refuse the one-person path unless the runbook allows it, the risk is not critical, the person is an
+    approver, a step-up code was given and a reason is written down."""
     if not plan.break_glass_allowed or plan.risk is Risk.CRITICAL:
         raise Refused("refused.no_break_glass", runbook=plan.runbook_id)
-    scope = plan.target.account
-    if not (person.is_(Role.APPROVER, scope) or person.is_(Role.COMMANDER, scope)):
-        raise Refused("refused.not_approver", person=person.name, scope=scope)
+    if not person.is_(Role.APPROVER, plan.target.account):
+        raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
     if not step_up:
         raise Refused("refused.step_up_wrong", person=person.name)
     if len(reason.strip()) < 10:
         raise Refused("refused.reason_missing")
 
 
+def owes_confirmation(plan: Plan) -> bool:
+    """Say whether a run on one key waits for its second person; one that never began does not."""
+    return bool(plan.break_glass_by) and not plan.confirmed_by and plan.state not in _NEVER_BEGAN
+
+
+def require_glass_settled(person: Person, unconfirmed: Iterable[Plan], now: datetime) -> None:
+    """Refuse to break glass while one's own run has no second person behind it, or anybody's is overdue."""
+    for plan in unconfirmed:
+        if plan.break_glass_by == person.id:
+            raise Refused("refused.glass_unconfirmed", person=person.name, plan=plan.short)
+        if plan.confirm_by is None or now >= plan.confirm_by:
+            raise Refused("refused.glass_overdue", plan=plan.short, incident=plan.incident_id)
+
+
 def require_confirmer(plan: Plan, person: Person, incident: Incident) -> None:
-    """Refuse a retrospective confirmation that is not owed, or is not another approver's."""
+    """Refuse a retrospective confirmation that is not owed, is not another approver's, or knows no outcome yet."""
     if not plan.break_glass_by or plan.confirmed_by:
         raise Refused("refused.nothing_to_confirm", plan=plan.short)
     if person.id == plan.break_glass_by:
         raise Refused("refused.own_plan", person=person.name)
     if not role_for(person, plan, incident):
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
+    if plan.state in (PlanState.APPROVED, PlanState.RUNNING):
+        raise Refused("refused.run_not_over", plan=plan.short)
 
 
 def require_confirmed(plan: Plan, approvals: Iterable[Approval], digest_now: str) -> None:
@@ -275,3 +302,45 @@ def require_runnable(
     if not status.is_satisfied:
         # The first reason is the one that says who: that keys are missing now only follows from it.
         raise Refused("refused.keys_void", plan=plan.short, why=status.missing[0])
+
+
+def may_end(person: Person, plan: Plan, incident: Incident) -> bool:
+    """Say whether a person's no ends a plan: its proposer's, a commander's whatever the risk, and an approver's."""
+    return (
+        person.id == plan.requester
+        or bool(role_for(person, plan, incident))
+        or _commands(person, plan, incident)
+    )
+
+
+def require_decider(person: Person, plan: Plan, incident: Incident) -> None:
+    """Refuse who may not say how a run goes on: it is an act with a key, and a critical plan's proposer has none."""
+    if not role_for(person, plan, incident):
+        raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)
+    if plan.risk is Risk.CRITICAL and person.id == plan.requester:
+        raise Refused("refused.proposer_decides", person=person.name, plan=plan.short)
+
+
+def is_asking_over(plan: Plan, now: datetime) -> bool:
+    """Say whether a run has asked for too long: as long as its plan would wait for keys, after which it only stops.
+
+    A question without an end was over before it began, and so was one that a clock which went back began later.
+    """
+    until = plan.asking_until
+    if plan.state is not PlanState.ASKING:
+        return False
+    return until is None or now >= until or _is_ahead(until - timedelta(seconds=expires_after_s(plan)), now)
+
+
+def require_still_held(
+    plan: Plan, approvals: Iterable[Approval], incident: Incident, roster: Roster, digest_now: str
+) -> None:
+    """Refuse a run that has written to go on writing unless its keys would hold now, whatever their age.
+
+    Who led the incident when they turned their key may have handed it over since: that takes no key away.
+    """
+    given = tuple(approvals)
+    leader = next((one.person_id for one in given if one.role == "commander"), incident.commander)
+    require_runnable(plan, given, replace(incident, commander=leader), roster, digest_now)
+    if not plan.undo_of and not incident.verdict.is_contained_by_us:
+        raise Refused("refused.provider_side", incident=incident.id, label=incident.verdict.label.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,13 +38,15 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class TimeStamp:
-    """An RFC 3161 time stamp over one head of the trail, as the authority gave it."""
+    """An RFC 3161 time stamp over one head of the trail, as the authority gave it, or why it gave none."""
 
     id: str
     seq: int
     hash: str
-    at: datetime
-    token: bytes = b""
+    at: datetime  # by the authority's clock; of one that was not given, by ours
+    token: bytes = b""  # the authority's whole answer, DER; empty where it gave none
+    statement: str = ""  # the very text that it is over
+    fault: str = ""
 
 
 def content(entry: AuditEntry) -> dict[str, Json]:
@@ -67,6 +70,29 @@ def seal(entry: AuditEntry, previous: str) -> AuditEntry:
     """Chain an entry to the one before it."""
     chained = replace(entry, previous=previous)
     return replace(chained, hash=hashlib.sha256(canonical(content(chained))).hexdigest())
+
+
+def leaf(incident_id: str, hashes: Iterable[str]) -> str:
+    """Return what a stamp's statement holds of one incident: it commits to every entry of it and shows none."""
+    return hashlib.sha256(canonical({"entries": list(hashes), "incident": incident_id})).hexdigest()
+
+
+def statement(head: tuple[int, str], leaves: Iterable[str]) -> str:
+    """Return the text that is stamped: the trail's head, and a leaf for each incident that has grown.
+
+    The head alone would prove an incident only to somebody who is given every entry of every other one.
+    """
+    said = {"head": {"hash": head[1], "seq": head[0]}, "incidents": sorted(leaves)}
+    return canonical(said).decode()
+
+
+def head_of(stamped: str) -> tuple[int, str]:
+    """Return the head that a stamped text states; Tampered when it is not such a text."""
+    try:
+        head = json.loads(stamped)["head"]
+        return int(head["seq"]), str(head["hash"])
+    except (ValueError, KeyError, TypeError):
+        raise Tampered("audit.stamp_unreadable") from None
 
 
 def is_head(digest: str, posted: str) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from twokey.core.errors import Json, Message
-from twokey.core.runbooks import Plan, Step
+from twokey.core.people import ChatAccount
+from twokey.core.runbooks import Plan, Step, references
 from twokey.core.younger import younger
 
 
@@ -83,12 +86,16 @@ class Execution:
     ended_at: datetime | None = None
     account: str = younger("")  # where it acts
     is_counted: bool = younger(True)  # by the breaker: it writes, and takes nothing back
-    seq: int = younger(0)  # the last audit entry before it began
+    head_seq: int = younger(0)  # the audit entry that it began with
+    head: str = younger("")  # and its hash: the cloud's own log names both
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What people decided about a step at which a run stopped, or what one of them asks another to confirm."""
+    """What one person asks about a step at which a run stopped, and who confirmed exactly that; it counts once.
+
+    `digest` and `fence` say of which plan and which stop it speaks: once the run has gone on, it is about nothing.
+    """
 
     id: str
     plan_id: str
@@ -96,6 +103,19 @@ class Decision:
     decision: str
     person_id: str
     at: datetime
+    digest: str = ""
+    fence: int = 0
+    step_up: str = ""  # the identity of the code that was given
+    account: ChatAccount | None = None
+    confirmed_by: str = ""  # person id
+    confirmed_at: datetime | None = None
+    confirmed_step_up: str = ""
+
+
+def kept_digest(record: StepRecord) -> str:
+    """Return SHA-256 over what is kept of a step for its undo: the trail says it, so that a row can be held to it."""
+    kept = [record.inputs, record.prior, record.outputs]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=dict).encode()).hexdigest()
 
 
 def record_id(plan_id: str, step_id: str) -> str:
@@ -122,6 +142,47 @@ def has_written(plan: Plan, journal: Mapping[str, StepRecord]) -> bool:
     return any(
         record.key and record.state not in untouched and step_id not in reads
         for step_id, record in journal.items()
+    )
+
+
+def dependents(plan: Plan, step_id: str) -> tuple[str, ...]:
+    """Return the later steps that need a step: they name it in `needs`, or refer to what it leaves."""
+    own, ids = _template(step_id), [step.id for step in plan.steps]
+    later = plan.steps[ids.index(step_id) + 1 :]
+    return tuple(step.id for step in later if own != _template(step.id) and own in _needed(step))
+
+
+def dependents_of_undo(undo: Plan, undone: Plan, step_id: str) -> tuple[str, ...]:
+    """Return the later steps of an undo that presuppose one of its steps: the other way round than in the run."""
+    own, ids = step_id.removeprefix("undo-"), [step.id for step in undo.steps]
+    later = undo.steps[ids.index(step_id) + 1 :]
+    return tuple(step.id for step in later if own in dependents(undone, step.id.removeprefix("undo-")))
+
+
+def _needed(step: Step) -> set[str]:
+    calls = [step.inputs, *(check.inputs for check in step.pre)]
+    if step.verify:
+        calls.append(step.verify.inputs)
+    paths = [path.split(".") for call in calls for path in references(dict(call))]
+    return {*step.needs, *(_template(path[1]) for path in paths if path[0] == "steps" and len(path) > 1)}
+
+
+def _template(step_id: str) -> str:
+    """Return the id that a step has in the runbook: one of a list has its number behind it in the plan."""
+    return step_id.partition("[")[0]
+
+
+def verified_writes(plan: Plan, journal: Mapping[str, StepRecord]) -> tuple[Step, ...]:
+    """Return the writes whose effect a read showed."""
+    return tuple(
+        step for step in plan.writes if step.id in journal and journal[step.id].state is StepState.VERIFIED
+    )
+
+
+def left_undone(plan: Plan, journal: Mapping[str, StepRecord]) -> tuple[Step, ...]:
+    """Return the writes whose effect nobody has seen, and which nothing said are not needed."""
+    return tuple(
+        step for step in plan.writes if step.id not in journal or not journal[step.id].state.is_settled
     )
 
 

@@ -20,6 +20,7 @@ class State(StrEnum):
     TRIAGE = "triage"
     INVESTIGATING = "investigating"
     CONTAINED = "contained"
+    PARTLY_CONTAINED = "partly-contained"  # something of what people agreed to is not in force
     MONITORING = "monitoring"
     RESOLVED = "resolved"
     POSTMORTEM = "postmortem"
@@ -108,13 +109,23 @@ class Incident:
         """Say whether people may still act on it."""
         return self.state not in (State.CLOSED, State.CANCELLED)
 
+    @property
+    def is_worked_on(self) -> bool:
+        """Say whether people are at it: it is neither resolved nor over."""
+        return self.is_open and self.state not in (State.RESOLVED, State.POSTMORTEM)
+
 
 # Which states may follow which. Provider incidents may skip `contained`: nothing of theirs is ours to contain.
 MOVES: Mapping[State, tuple[State, ...]] = {
     State.TRIAGE: (State.INVESTIGATING, State.MONITORING, State.RESOLVED, State.CANCELLED),
-    State.INVESTIGATING: (State.CONTAINED, State.MONITORING, State.RESOLVED, State.CANCELLED),
-    State.CONTAINED: (State.INVESTIGATING, State.MONITORING, State.RESOLVED),
-    State.MONITORING: (State.INVESTIGATING, State.CONTAINED, State.RESOLVED),
+    State.INVESTIGATING: (
+        *(State.CONTAINED, State.PARTLY_CONTAINED, State.MONITORING),
+        *(State.RESOLVED, State.CANCELLED),
+    ),
+    State.CONTAINED: (State.INVESTIGATING, State.PARTLY_CONTAINED, State.MONITORING, State.RESOLVED),
+    # Only a run that left nothing out makes it contained from here.
+    State.PARTLY_CONTAINED: (State.INVESTIGATING, State.MONITORING, State.RESOLVED),
+    State.MONITORING: (State.INVESTIGATING, State.CONTAINED, State.PARTLY_CONTAINED, State.RESOLVED),
     State.RESOLVED: (State.INVESTIGATING, State.POSTMORTEM, State.CLOSED),
     State.POSTMORTEM: (State.CLOSED,),
     State.CLOSED: (),
@@ -148,6 +159,16 @@ def require_legal_move(incident: Incident, to: State, reason: str = "") -> None:
         )
     if to is State.CANCELLED and reason not in CANCEL_REASONS:
         raise Refused("refused.cancel_reason", legal=", ".join(CANCEL_REASONS))
+
+
+def reopened(incident: Incident) -> Incident:
+    """Return an incident whose containment does not hold any more: open again, however it was ended.
+
+    No person can do this to one that is closed: it is no move, and only a look at the cloud does it.
+    """
+    if incident.state in (State.TRIAGE, State.INVESTIGATING):
+        return incident
+    return replace(incident, state=State.INVESTIGATING)
 
 
 def group_of(signal: Signal, label: Label) -> str:

@@ -17,6 +17,8 @@ class JobKind(StrEnum):
     CONFIRM = "confirm"  # one break-glass run that still owes its second person
     DRAFT = "draft"  # one post-mortem
     PUBLISH = "publish"  # one post-mortem that a person told to publish: finished here after a crash
+    WATCH = "watch"  # one look at what a plan contains, and the reminder of its review
+    STAMP = "stamp"  # one time stamp over the audit trail's head
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +70,10 @@ def draft_job(incident_id: str, after: int = 0) -> Job:
         payload={"incident_id": incident_id, "after": str(after)},
         lock=f"draft:{incident_id}",
     )
+
+
+def watch_job(plan_id: str, look: int, not_before: datetime) -> Job:
+    """Name the next look at what a plan contains; `look` is the one that is owed, an older one is stale."""
+    payload = {"plan_id": plan_id, "look": str(look)}
+    # No lock: a look that waits for a cloud must not hold up a run.
+    return Job(f"watch:{plan_id}:{look}", JobKind.WATCH, payload, not_before=not_before)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from twokey.core.errors import Refused
+from twokey.core.errors import Json, Refused
 
 
 class Role(StrEnum):
@@ -101,7 +101,7 @@ class RosterSeen:
     id: str
     digest: str
     at: datetime
-    people: Mapping[str, str] = field(default_factory=dict)  # person id -> what they may do, in words
+    people: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)  # person id -> what they may do
 
 
 def identify(identity: ChatIdentity, roster: Roster) -> Person:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from twokey.core.audit import AuditEntry
 from twokey.core.errors import Json, Message, message
-from twokey.core.executions import StepRecord, StepState
+from twokey.core.executions import StepRecord, StepState, left_undone
 from twokey.core.incidents import Incident, State, Times
 from twokey.core.responsibility import Origin
 from twokey.core.runbooks import Plan, PlanState, Step
@@ -214,7 +214,7 @@ def _required(record: Record) -> tuple[str, ...]:
     required = ["detected", "notified", "resolved"]
     if record.incident.verdict.origin is not Origin.PROVIDER:
         required.insert(2, "acked")
-    if any(has_contained(kept) for kept in record.containments):
+    if any(has_contained(kept) and not _is_partial(kept) for kept in record.containments):
         required.insert(-1, "contained")
     return tuple(required)
 
@@ -239,6 +239,11 @@ def has_contained(kept: ContainmentRecord) -> bool:
     return not kept.plan.undo_of and any(
         row.step_id in writes and row.state is StepState.VERIFIED for row in kept.journal
     )
+
+
+def _is_partial(kept: ContainmentRecord) -> bool:
+    """Say whether a write of a run is not in force: then nobody has to say when the incident was contained."""
+    return bool(left_undone(kept.plan, {row.step_id: row for row in kept.journal}))
 
 
 def missing_evidence(kept: ContainmentRecord) -> tuple[tuple[Step, str], ...]:

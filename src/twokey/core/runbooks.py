@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import cast
@@ -13,7 +13,7 @@ from typing import cast
 import rfc8785
 
 from twokey.core.errors import Invalid, Json, Message
-from twokey.core.younger import written_fields
+from twokey.core.younger import written_fields, younger
 
 
 class Risk(StrEnum):
@@ -23,6 +23,19 @@ class Risk(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
+
+
+def highest(risks: Iterable[Risk]) -> Risk:
+    """Return the highest of some risks, low when there is none."""
+    return max(risks, key=tuple(Risk).index, default=Risk.LOW)
+
+
+class Reversibility(StrEnum):
+    """Whether what an action did can be taken back."""
+
+    REVERSIBLE = "reversible"
+    ONLY_IF_UNCHANGED = "restores_only_if_unchanged"  # somebody else's change since stands in the way
+    IRREVERSIBLE = "irreversible"
 
 
 class Effect(StrEnum):
@@ -107,6 +120,7 @@ class Step:
     retry: Retry = field(default_factory=Retry)
     timeout_s: float = 60.0
     on_failure: OnFailure = OnFailure.STOP
+    needs: tuple[str, ...] = younger(())  # ids of earlier steps without whose effect this one must not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +132,13 @@ class ApprovalProfile:
     expires_in_s: float = 1800.0
     typed_confirmation: str = ""  # template of what the approver types
     step_up: str = ""  # "" | totp
+
+
+def as_strict_as(risk: Risk, profile: ApprovalProfile) -> ApprovalProfile:
+    """Return a profile that asks for a code where the risk does; how many, and whose, follows from the risk alone."""
+    if profile.step_up or risk not in (Risk.HIGH, Risk.CRITICAL):
+        return profile
+    return replace(profile, step_up="totp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +261,9 @@ class Plan:
     break_glass_reason: str = ""
     confirm_by: datetime | None = None  # a second person owes a confirmation until then
     confirmed_by: str = ""
+    proposer_code: bool = younger(False)  # proposing it counts only with a code: so since plans say it
+    # While it asks; afterwards it can only be stopped.
+    asking_until: datetime | None = younger(None)  # noqa: RUF009 (it makes a field)
 
     @property
     def short(self) -> str:
@@ -267,6 +291,8 @@ _NOT_CONFIRMED = frozenset(
         "break_glass_reason",
         "confirm_by",
         "confirmed_by",
+        "proposer_code",
+        "asking_until",
     ]
 )
 

@@ -86,7 +86,7 @@ def begun(
     since = now - timedelta(seconds=limits.within_s)
     return sum(
         run.is_counted
-        and run.seq >= counts_from
+        and run.head_seq >= counts_from
         and run.started_at > since
         and (not account or not run.account or stop_id(run.account) == stop_id(account))
         for run in executions

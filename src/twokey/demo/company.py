@@ -57,7 +57,7 @@ class Company:
                 {
                     "Effect": "Allow",
                     "Principal": {"AWS": f"arn:aws:iam::{TOOLS}:root"},
-                    "Action": ["sts:AssumeRole", "sts:TagSession"],
+                    "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"],
                     "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
                 }
             ],

@@ -55,7 +55,7 @@ class Story:
         self.ben = slack.add_user("ben", user_id="U0BEN", email="ben@shop.example")
         self.channel = slack.add_channel("incidents", members=[self.ana, self.ben])
         self.security = slack.add_channel("security-incidents", is_private=True, members=[self.ana, self.ben])
-        self.authenticator = Authenticator()
+        self.authenticator, self.anas = Authenticator(), Authenticator()
         self.bot = Bot(folder, self._variables())
 
     def tell(self, language: str) -> Observed:
@@ -234,7 +234,9 @@ class Story:
         view = self._ask(incident, runbook, params, self.security, "contain_propose")
         if not known:  # one of them is enough to read
             self.teller.slack(f"Ana's preview of {runbook}", self._shown(view))
-        self._submit(self.ana, view)
+        delivery = self._submit(self.ana, view, code=self.anas.code())
+        if delivery.errors:
+            raise RuntimeError(f"the proposal was refused: {delivery.errors}")
         self._wait(lambda: len(self._plan_cards(incident)) > known)
         return self._plan_cards(incident)[-1]
 
@@ -367,7 +369,7 @@ class Story:
         roster = self.folder / "roster.yaml"
         roster.write_text(_ROSTER.format(team=team, ana=self.ana.id, ben=self.ben.id))
         totp = self.folder / "totp.yaml"
-        totp.write_text(f"p-ben: {self.authenticator.secret}\n")
+        totp.write_text(f"p-ana: {self.anas.secret}\np-ben: {self.authenticator.secret}\n")
         totp.chmod(0o600)
         return {
             "TWOKEY_DATABASE_URL": f"sqlite:///{self.folder}/twokey.db",
@@ -401,6 +403,7 @@ people:
     slack: [{{team: {team}, user: {ana}}}]
     roles: [responder]
     scopes: ["*"]
+    step_up: totp
   - id: p-ben
     name: Ben
     slack: [{{team: {team}, user: {ben}}}]

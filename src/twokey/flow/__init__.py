@@ -8,7 +8,9 @@
 6. `reject`, `withdraw` and `expire` end it without a run; `break_glass` runs it on one approval, `confirm` owed.
 7. `Executor.execute` claims the run (`claim.claim`), if the approvals hold and nothing changed since.
 8. Each step is intended on record, done, and read back (`journal.Run`); `outcomes.finish` ends the run,
-   and where a step fails the runbook or a person (`Containment.decide`) says how to go on.
-9. `Review.draft` makes the post-mortem from the record alone; `revise` and `publish` are a person's.
-10. Between all these stand jobs, which `handlers.job_handlers` hands out, and messages, which `outbox` owes.
+   and where a step fails the runbook or a person (`Containment.decide`) says how to go on; without a write only two do.
+9. What a run has done stands in the register (`register.keep_register`) until an undo takes it out; `Watch.look` asks
+   the cloud again and again whether it still holds, and opens the incident when it does not.
+10. `Review.draft` makes the post-mortem from the record alone; `revise` and `publish` are a person's.
+11. Between all these stand jobs, which `handlers.job_handlers` hands out, and messages, which `outbox` owes.
 """

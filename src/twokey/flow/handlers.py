@@ -13,6 +13,8 @@ from twokey.flow import outbox
 from twokey.flow.containment import Containment
 from twokey.flow.execution.run import Executor
 from twokey.flow.intake import Intake
+from twokey.flow.stamping import Stamping
+from twokey.flow.watch import Watch
 from twokey.ports import DeadLetterHandler, JobHandler, Store
 
 
@@ -25,7 +27,12 @@ class Reviewing(Protocol):
 
 
 def job_handlers(
-    intake: Intake, containment: Containment, executor: Executor, review: Reviewing
+    intake: Intake,
+    containment: Containment,
+    executor: Executor,
+    review: Reviewing,
+    watch: Watch,
+    stamping: Stamping | None = None,
 ) -> JobHandler:
     """Return what does a job, whatever its kind; a kind that is missing here would never be done."""
 
@@ -43,6 +50,11 @@ def job_handlers(
                 containment.remind_confirmation(job.payload["plan_id"])
             case JobKind.DRAFT | JobKind.PUBLISH:
                 review.run(job)
+            case JobKind.WATCH:
+                watch.look(job.payload["plan_id"], job.payload.get("look", ""))
+            case JobKind.STAMP:
+                if stamping is not None:  # one that was owed before stamps were turned off is not
+                    stamping.run(job)
 
     return handle
 

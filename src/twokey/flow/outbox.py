@@ -89,28 +89,29 @@ def tell_duty(tx: Transaction, name: str, notice: Message, now: datetime, *, els
 
 
 def tell_security(tx: Transaction, name: str, notice: Message, now: datetime) -> None:
-    """Owe whoever reads about security a message of its own in their channel; once a name."""
+    """Owe whoever minds security a message in their channel; once a name."""
     _tell_once(tx, name, notice, now, {"security": "yes"})
-
-
-def _tell_once(tx: Transaction, name: str, notice: Message, now: datetime, where: Mapping[str, str]) -> None:
-    notice_id = f"duty:{name}"
-    if tx.get(Notice, notice_id) is None:
-        tx.put(
-            Notice(
-                notice_id,
-                NoticeKind.DUTY,
-                now,
-                messages=(notice,),
-                order=tx.next_number("notice"),
-                context=where,
-            )
-        )
 
 
 def is_duty_told(look: Snapshot, name: str) -> bool:
     """Say whether this was told, or is owed."""
     return look.get(Notice, f"duty:{name}") is not None
+
+
+def _tell_once(
+    tx: Transaction, name: str, notice: Message, now: datetime, context: Mapping[str, str]
+) -> None:
+    if not is_duty_told(tx, name):
+        tx.put(
+            Notice(
+                f"duty:{name}",
+                NoticeKind.DUTY,
+                now,
+                messages=(notice,),
+                order=tx.next_number("notice"),
+                context=context,
+            )
+        )
 
 
 def _redraw(tx: Transaction, fresh: Notice) -> None:

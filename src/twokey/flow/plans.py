@@ -11,20 +11,21 @@ from twokey.core.approvals import (
     approvals_needed,
     expires_after_s,
     is_out_of_time,
-    proposer_counts,
+    proposer_needs_code,
     require_open_incident,
     require_role,
 )
 from twokey.core.errors import Json, Message, Refused
 from twokey.core.incidents import Incident
 from twokey.core.jobs import Job, JobKind
-from twokey.core.people import Actor, Person
+from twokey.core.people import Actor, Person, Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.flow import outbox
 from twokey.flow.lookup import incident_by_id
+from twokey.flow.register import keep_register
 from twokey.ports import Snapshot, Transaction
 
-_LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
+LIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
 
 
 def require_own_preview(plan: Plan, person: Person) -> None:
@@ -43,7 +44,7 @@ def incident_for(look: Snapshot, plan: Plan) -> Incident:
 
 def require_no_duplicate(look: Snapshot, plan: Plan, now: datetime) -> None:
     """Refuse a plan of which an equal one is on its way."""
-    for other in look.find(Plan, incident_id=plan.incident_id, state=_LIVE):
+    for other in look.find(Plan, incident_id=plan.incident_id, state=LIVE):
         if other.digest == plan.digest and not is_out_of_time(other, now):
             raise Refused("refused.same_plan_waiting", plan=other.short, title=other.title)
 
@@ -59,19 +60,21 @@ def as_proposed(look: Snapshot, plan: Plan, person: Person, now: datetime) -> Pl
         requested_at=now,
         expires_at=now + timedelta(seconds=expires_after_s(plan)),
         state=PlanState.PROPOSED,
+        proposer_code=proposer_needs_code(plan),
     )
 
 
-def proposal_data(plan: Plan, reason: str) -> dict[str, Json]:
+def proposal_data(plan: Plan, reason: str, roster: Roster, *, is_key: bool) -> dict[str, Json]:
     """Return what the trail says about a stored plan: enough to tell from the trail alone whether it may run."""
     return {
         "runbook": plan.runbook_id,
         "digest": plan.digest,
         "risk": plan.risk.value,
         "needed": approvals_needed(plan),
-        "proposer_counts": proposer_counts(plan),
+        "proposer_counts": is_key,
         "expires_at": plan.expires_at.isoformat() if plan.expires_at else "",
         "undo_of": plan.undo_of,
+        "roster": roster.digest,
         "reason": reason[:2000],
     }
 
@@ -88,6 +91,7 @@ def move(
 ) -> None:
     """Keep a plan as it is from now on: the row, the audit entry, what the thread is told, the card drawn anew."""
     tx.put(plan)
+    keep_register(tx, plan, now)
     entry = tx.append(actor, action, incident_id=plan.incident_id, plan_id=plan.id, data=data or {})
     outbox.tell_thread(tx, entry, *messages, broadcast=broadcast, plan_id=plan.id)
     outbox.redraw_plan(tx, plan, now)
@@ -102,6 +106,12 @@ def owe_run(tx: Transaction, plan: Plan, again: str = "", not_before: datetime |
 def owe_expiry(tx: Transaction, plan: Plan) -> None:
     """Owe the end of a plan that nobody answers."""
     tx.enqueue(Job(f"expire:{plan.id}", JobKind.EXPIRE, {"plan_id": plan.id}, not_before=plan.expires_at))
+
+
+def owe_end_of_asking(tx: Transaction, plan: Plan) -> None:
+    """Owe the end of a run that asks and that nobody answers; each question has its own."""
+    name = f"asking:{plan.id}:{tx.head()[0]}"
+    tx.enqueue(Job(name, JobKind.EXPIRE, {"plan_id": plan.id}, not_before=plan.asking_until))
 
 
 def owe_confirmation(tx: Transaction, plan: Plan) -> None:

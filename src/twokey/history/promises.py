@@ -36,8 +36,10 @@ _OVER = (*_NO, "failed", "run.done")
 _OWES_MESSAGE = frozenset(
     [
         "proposed", "approved", "glass.broken", "confirmed", "refused", "withdrawn", "expired", "voided", "failed",
-        "run.continued", "run.held", "run.started", "run.done", "step.failed",
+        "decision.asked", "run.continued", "run.held", "run.started", "run.done", "step.failed",
         "acknowledged", "assigned", "noted", "severity.changed", "moved", "time.corrected",
+        "containment.drifted", "containment.unseen", "containment.back", "containment.review_due",
+        "containment.owned", "containment.review_set",
         "postmortem.drafted", "postmortem.revised", "postmortem.published",
     ]
 )  # fmt: skip

@@ -28,7 +28,11 @@ def timeline(entries: Iterable[AuditEntry], words: PageWords) -> tuple[list[Time
     """
 
     def run_of(entry: AuditEntry) -> object:
-        is_repeated = entry.action in ("joined", "reminded") and entry.actor.id.startswith("system:")
+        is_repeated = entry.action in (
+            "joined",
+            "reminded",
+            "containment.seen",
+        ) and entry.actor.id.startswith("system:")
         return (entry.actor.id, entry.action) if is_repeated else entry.seq
 
     rows: list[TimelineRow] = []

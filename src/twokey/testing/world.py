@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from twokey.core.approvals import Approval, ApprovalStatus
 from twokey.core.audit import AuditEntry
+from twokey.core.containments import InForce
 from twokey.core.errors import Invalid, Json
 from twokey.core.executions import StepRecord
 from twokey.core.incidents import Incident
@@ -27,13 +28,16 @@ from twokey.flow.handlers import dead_letter_handler, job_handlers
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Checkpoint, Store
+from twokey.flow.stamping import Stamping
+from twokey.flow.watch import Watch
+from twokey.ports import Checkpoint, Store, TimeStamper
 from twokey.testing import runbooks
 from twokey.testing.builders import a_verdict, answered
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import ACCOUNT, KEY_ID, QUARANTINE, MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp, identity
+from twokey.testing.stamps import RememberingStamper
 
 CONFIG: Mapping[str, Json] = {
     "aws": {
@@ -94,6 +98,7 @@ class World:
         clock: SettableClock | None = None,
         checkpoint: Checkpoint | None = None,
         limits: Limits | None = None,
+        stamper: TimeStamper | None = None,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -105,6 +110,7 @@ class World:
         self.limits = limits or Limits()
         self.signals = Signals()
         self.review = NoReview()
+        self.stamper: TimeStamper = stamper or RememberingStamper(self.clock)
         self.passed: list[str] = []  # checkpoints, in the order in which they were passed
         self._checkpoint = checkpoint
         self._codes = 0
@@ -128,7 +134,11 @@ class World:
             self._at_checkpoint,
             self.limits,
         )
-        self.handle = job_handlers(self.intake, self.containment, self.executor, self.review)
+        self.watch = Watch(self.store, self.clock, self.rosters, self.planner)
+        self.stamping = Stamping(self.store, self.clock, self.stamper, timedelta(hours=1))
+        self.handle = job_handlers(
+            self.intake, self.containment, self.executor, self.review, self.watch, self.stamping
+        )
         self.parked = dead_letter_handler(self.intake, self.executor, self.store)
         self.engine = EmbeddedEngine(self.queue, self.handle, self.parked, self.clock, workers=1)
 
@@ -218,7 +228,11 @@ class World:
         self, name: str, runbook: str = runbooks.LEAKED_KEY, incident: str = "", **given: Json
     ) -> Plan:
         """Let a person look at a plan and propose it."""
-        return self.containment.propose(self.previews(name, runbook, incident, **given), self.who(name))
+        return self.asks_for(name, self.previews(name, runbook, incident, **given))
+
+    def asks_for(self, name: str, plan: Plan, **given: str) -> Plan:
+        """Let a person propose what they have previewed, with a code."""
+        return self.containment.propose(plan, self.who(name), **{"code": self.code(), **given})
 
     def approves(self, name: str, plan: Plan, **typed: str) -> ApprovalStatus:
         """Let a person turn a key, having typed what is asked for, or what `digest`, `typed`, `code` say."""
@@ -230,6 +244,16 @@ class World:
         reason = "nobody else is awake and the key is in use"
         said = {"code": self.code(), "reason": reason, "typed": plan.typed_target, **given}
         return self.containment.break_glass(plan, self.who(name), **said)
+
+    def confirms(self, name: str, plan: Plan, **given: str) -> Plan:
+        """Let a second person stand behind a run that one person began alone."""
+        return self.containment.confirm(plan.id, self.who(name), **{"code": self.code(), **given})
+
+    def skips(self, asker: str, confirmer: str, plan: Plan) -> Plan:
+        """Let one person ask that the write at which a run stopped is passed over, and another confirm it."""
+        self.containment.decide(plan.id, self.who(asker), "skip", code=self.code())
+        (asked,) = self.containment.asked(plan.id)
+        return self.containment.confirm_decision(asked.id, self.who(confirmer), code=self.code())
 
     def contains(self, runbook: str = runbooks.LEAKED_KEY, *people: str) -> Plan:
         """Let a plan be proposed, get its keys and run to its end: ana's and ben's, if none are named."""
@@ -278,6 +302,10 @@ class World:
     def actions(self, plan: Plan | None = None) -> list[str]:
         """Return what happened, in the audit trail's words."""
         return [entry.action for entry in self.trail(plan)]
+
+    def contained(self, which: str = "") -> list[InForce]:
+        """Return what is contained now."""
+        return self.watch.contained(which)
 
     def notices(self) -> list[Notice]:
         """Return everything that people were told or will be."""

@@ -39,10 +39,10 @@ WRITES = (
     "CreatePolicy",
     "CreateOrganizationalUnit",
 )
-SECRETS = {name: Authenticator().secret for name in ("p-ben", "p-cy", "p-dee", "p-eve")}
+SECRETS = {name: Authenticator().secret for name in ("p-ana", "p-ben", "p-cy", "p-dee", "p-eve")}
 ROSTER = """\
 people:
-  - {{id: p-ana, name: Ana, slack: [{{team: {team}, user: U0ANA}}, {{team: {team}, user: U0ANA2}}], roles: [approver], scopes: ["*"]}}
+  - {{id: p-ana, name: Ana, slack: [{{team: {team}, user: U0ANA}}, {{team: {team}, user: U0ANA2}}], roles: [approver], scopes: ["*"], step_up: totp}}
   - {{id: p-ben, name: Ben, slack: [{{team: {team}, user: U0BEN}}], roles: [responder, commander, approver], scopes: ["*"], step_up: totp}}
   - {{id: p-cy, name: Cy, slack: [{{team: {team}, user: U0CY}}], roles: [approver], scopes: ["*"], step_up: totp}}
   - {{id: p-dee, name: Dee, slack: [{{team: {team}, user: U0DEE}}], roles: [approver], scopes: ["*"], step_up: totp}}

@@ -268,7 +268,8 @@ class TestDetachPolicy(ActionContract):
 class TestMoveAccount(ActionContract):
     @pytest.fixture
     def scene(self, aws: Any, organization: Any) -> Scene:
-        unit, _ = made(aws, organization)
+        unit, policy = made(aws, organization)
+        aws.admin("organizations").attach_policy(PolicyId=policy, TargetId=unit)
         inputs = {
             "account_id": organization.account,
             "source_parent_id": organization.workloads,

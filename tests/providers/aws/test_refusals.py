@@ -475,6 +475,28 @@ def test_no_second_account_is_moved_into_the_unit(aws: Any, organization: Any, m
     assert refused(move, aws.target(organization.account), inputs) == "aws.org.unit_not_empty"
 
 
+def test_an_account_is_not_moved_into_a_unit_without_our_policy(
+    aws: Any, organization: Any, made: Any
+) -> None:
+    """It would leave its own guardrails behind and stand behind none: a policy of somebody else is not ours."""
+    org = aws.admin("organizations")
+    (theirs,) = [
+        p["Id"]
+        for p in org.list_policies(Filter="SERVICE_CONTROL_POLICY")["Policies"]
+        if p["Name"] == "no-leave"
+    ]
+    org.attach_policy(PolicyId=theirs, TargetId=made[0])
+    move, target = aws.cloud.actions["aws.organizations.move_account"], aws.target(organization.account)
+    inputs = moving(organization, made, organization.account)
+    with pytest.raises(Refused) as caught:
+        move.apply(target, inputs, "plan-1/move")
+    assert caught.value.message.code == "aws.org.unit_has_no_policy"
+    assert org.list_parents(ChildId=organization.account)["Parents"][0]["Id"] == organization.workloads
+    org.attach_policy(PolicyId=made[1], TargetId=made[0])
+    move.apply(target, inputs, "plan-1/move")
+    assert org.list_parents(ChildId=organization.account)["Parents"][0]["Id"] == made[0]
+
+
 @pytest.mark.parametrize("destination", ["root", "quarantine"])
 def test_twokey_moves_accounts_only_in_and_out_of_its_own_units(
     aws: Any, organization: Any, destination: str
@@ -498,6 +520,7 @@ def test_an_account_that_lived_under_the_root_may_go_back_there(
         SourceParentId=organization.workloads,
         DestinationParentId=organization.root,
     )
+    org.attach_policy(PolicyId=made[1], TargetId=made[0])
     move, target = aws.cloud.actions["aws.organizations.move_account"], aws.target(organization.account)
     there = moving(organization, made, organization.account, organization.root)
     prior = move.capture(target, there)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +16,12 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from twokey.core.errors import Invalid, NotFound, Refused, TwokeyError, Unavailable
 from twokey.core.executions import Found
+from twokey.ports import ACTING_FOR, ActingFor
 from twokey.providers.aws import faults
+from twokey.providers.aws.module import AwsModule
 from twokey.providers.aws.options import AwsOptions
 from twokey.providers.aws.session import AwsSession
+from twokey.providers.aws.wiring import options_of
 from twokey.testing.clocks import SettableClock
 
 CANARY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYCANARYKEY"
@@ -65,10 +71,93 @@ def test_a_role_is_assumed_once_for_all_services_and_regions(aws: Any) -> None:
 def test_credentials_are_taken_anew_before_they_expire(aws: Any) -> None:
     """botocore refreshes 15 minutes ahead; a role chain lasts an hour at most."""
     aws.session.call("iam", "list_users", aws.victim)
-    credentials = aws.session._credentials[aws.victim]
+    (credentials,) = aws.session._credentials.values()
     credentials._expiry_time -= timedelta(minutes=50)
     aws.session.call("iam", "list_users", aws.victim)
     assert aws.session.made.count("sts:AssumeRole") == 2
+
+
+@contextmanager
+def acting_for(plan_id: str, incident_id: str = "INC-12") -> Iterator[None]:
+    before = ACTING_FOR.set(ActingFor(plan_id, incident_id, 345, "0123456789abcdef" * 4))
+    yield
+    ACTING_FOR.reset(before)
+
+
+def assumed(session: Any) -> list[tuple[str, str]]:
+    bodies = [params["body"] for name, params in session.bodies if name == "sts:AssumeRole"]
+    return [(body["RoleSessionName"], body.get("SourceIdentity", "")) for body in bodies]
+
+
+def test_a_runs_calls_carry_its_plan_and_the_entry_that_it_began_with(aws: Any) -> None:
+    aws.session.call("iam", "list_users", aws.victim)
+    with acting_for("plan-0123456789abcdef0123"):
+        aws.session.call("iam", "list_users", aws.victim)
+        aws.session.call("s3", "list_buckets", aws.victim)
+        arn = aws.session.call("sts", "get_caller_identity", aws.victim)["Arn"]
+    aws.session.call("iam", "list_users", aws.victim)
+    name = "twokey-INC-12-345-0123456789abcdef01234567"
+    assert assumed(aws.session) == [("twokey-plan", "twokey-plan"), (name, "plan-0123456789abcdef0123")]
+    assert arn.endswith(f"/TwokeyResponder/{name}")
+
+
+def test_no_run_calls_in_the_session_of_another(aws: Any) -> None:
+    plans = [f"plan-{number:020x}" for number in range(3)]
+    for number, plan in enumerate(plans):
+        with acting_for(plan, f"INC-{number}"):
+            aws.session.call("iam", "list_users", aws.victim)
+    with acting_for(plans[0], "INC-0"):
+        aws.session.call("iam", "list_users", aws.victim)
+    assert [source for _, source in assumed(aws.session)] == plans
+
+
+def test_credentials_that_are_renewed_still_say_for_whom_they_were_taken(aws: Any) -> None:
+    """botocore renews them whenever it likes: also when another run, or none, has the thread."""
+    with acting_for("plan-0123456789abcdef0123"):
+        client = aws.session.client("iam", aws.victim)
+    (credentials,) = aws.session._credentials.values()
+    client.list_users()
+    credentials._expiry_time -= timedelta(minutes=50)
+    with acting_for("plan-of-another-run", "INC-13"):
+        client.list_users()
+    assert assumed(aws.session) == [assumed(aws.session)[0]] * 2
+
+
+def test_what_sts_takes_for_no_name_is_made_one(aws: Any) -> None:
+    with acting_for("plan/with a space" + "x" * 80, "INC-1\u00e9/.."):
+        aws.session.call("iam", "list_users", aws.victim)
+    ((name, source),) = assumed(aws.session)
+    assert name == "twokey-INC-1--..-345-0123456789abcdef01234567"
+    assert source == ("plan-with-a-space" + "x" * 80)[:64]
+
+
+def test_the_source_identity_can_be_turned_off_and_the_doctor_says_so(aws: Any, moto_url: str) -> None:
+    options = replace(aws.options, source_identity=False)
+    session = type(aws.session)(options, SettableClock())
+    with acting_for("plan-0123456789abcdef0123"):
+        session.call("iam", "list_users", aws.victim)
+    assert assumed(session) == [("twokey-INC-12-345-0123456789abcdef01234567", "")]
+    told = {}
+    for value in ("on", "off"):
+        module, faults = AwsModule().read({"TWOKEY_AWS_SOURCE_IDENTITY": value})
+        assert not faults
+        assert options_of(module.settings).source_identity is (value == "on")
+        looks = module.looks(SettableClock(), is_configured=True)
+        told[value] = next(look.look() for look in looks if look.part == "calls to AWS")
+    assert "names the plan" in told["on"]
+    assert "TWOKEY_AWS_SOURCE_IDENTITY is off" in told["off"]
+
+
+def test_a_trust_of_before_is_told_with_what_mends_it() -> None:
+    says = f"User: {CANARY} is not authorized to perform: sts:SetSourceIdentity on resource: role"
+    response: Any = {
+        "Error": {"Code": "AccessDenied", "Message": says},
+        "ResponseMetadata": {"HTTPStatusCode": 403},
+    }
+    error = faults.translated(ClientError(response, "AssumeRole"), action="iam:GetUser", account="2")
+    assert isinstance(error, Refused)
+    assert error.message.code == "aws.source_identity_refused"
+    assert CANARY not in str(error)
 
 
 def test_clients_are_cached_and_bounded(moto_url: str) -> None:

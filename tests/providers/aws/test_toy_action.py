@@ -142,6 +142,7 @@ class Copy:
             ("tools/compile_words.py",),
             ("-m", "twokey", "permissions", "aws", "--out", "deploy/aws/iam"),
             ("-m", "twokey", "runbook", "approve", RUNBOOK, "--by", "somebody"),
+            ("-m", "twokey", "runbook", "approve", RUNBOOK, "--by", "somebody.else"),
         ):
             done = self.run(*command)
             assert done.returncode == 0, done.stdout + done.stderr

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.toy_cloud.stratus.api import StratusApi
 from twokey.core.errors import Json, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import CheckResult, Effect, Preview, Target, Touch
+from twokey.core.runbooks import CheckResult, Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.ports import Action, Check
 
 PROJECT_ID = r"prj-[a-z]{3,20}"
@@ -21,12 +21,17 @@ class SetTokenState:
 
     name = "stratus.tokens.set_state"
     effect = Effect.MODIFY
+    reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = ("tokens.get", "tokens.update")
     inputs: Mapping[str, str] = INPUTS
     outputs: tuple[str, ...] = ("state",)
 
     def __init__(self, api: StratusApi) -> None:
         self.api = api
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count freezing as low; what opens, or is not known yet, as high."""
+        return Risk.LOW if inputs.get("state") == "frozen" else Risk.HIGH
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Name the token and its state now; refuse a state that there is not."""

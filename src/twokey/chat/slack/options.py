@@ -9,6 +9,7 @@ from twokey.flow.containment import Containment
 from twokey.flow.incidents.commands import Response
 from twokey.flow.intake import Intake
 from twokey.flow.review.drafts import Review
+from twokey.flow.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,4 @@ class Flows:
     response: Response
     containment: Containment
     review: Review
+    watch: Watch

@@ -9,6 +9,7 @@ from twokey.core.errors import Conflict, Refused
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan
 from twokey.flow.refusals import Caller, require_tries_left
+from twokey.flow.roster_changes import note_roster
 from twokey.ports import StepUp, Transaction
 
 
@@ -17,6 +18,7 @@ def add_approval(
 ) -> Approval:
     """Keep one person's yes to exactly this plan; a second one of the same person is refused by the store."""
     person, account = caller.person, caller.account
+    note_roster(tx, caller.roster, now)
     approval = Approval(
         approval_id(plan.id, person.id), plan.id, plan.digest, person.id, role, now, used, account
     )
@@ -33,6 +35,11 @@ def use_required_code(
     """Return the identity of the code that was given, used up; "" where the runbook asks for none."""
     if plan.approval.step_up != "totp":
         return ""
+    return use_given_code(tx, step_up, person, code=code, now=now)
+
+
+def use_given_code(tx: Transaction, step_up: StepUp, person: Person, *, code: str, now: datetime) -> str:
+    """Return the identity of the code that was given, used up, or refuse a wrong one."""
     require_tries_left(tx, person, now)
     used = step_up.verify(person.id, code, now)
     if not used:

@@ -20,7 +20,9 @@ from twokey.core.people import Person
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow.containment.approvals import add_approval, use_required_code
 from twokey.flow.execution.stops import require_not_stopped
+from twokey.flow.execution.undone import require_undo_follows
 from twokey.flow.lookup import incident_by_id, plan_by_id
+from twokey.flow.planning.planner import Planner
 from twokey.flow.plans import move, owe_run
 from twokey.flow.refusals import Caller
 from twokey.ports import Snapshot, StepUp, Transaction
@@ -36,7 +38,13 @@ class Confirmation:
 
 
 def approve_plan(
-    tx: Transaction, step_up: StepUp, plan_id: str, caller: Caller, given: Confirmation, now: datetime
+    tx: Transaction,
+    planner: Planner,
+    step_up: StepUp,
+    plan_id: str,
+    caller: Caller,
+    given: Confirmation,
+    now: datetime,
 ) -> ApprovalStatus:
     """Keep an approval of exactly the plan that was shown, and owe the run once there are enough."""
     person, plan = caller.person, plan_by_id(tx, plan_id)
@@ -46,6 +54,7 @@ def approve_plan(
         plan, person, incident, approvals, digest=given.digest, typed=given.typed, now=now
     )
     require_not_stopped(tx, plan)
+    require_undo_follows(tx, planner, plan)
     used = use_required_code(tx, step_up, plan, person, code=given.code, now=now)
     approvals.append(add_approval(tx, plan, caller, role=role, now=now, used=used))
     status = approval_status(plan, approvals, incident, caller.roster)
@@ -54,7 +63,7 @@ def approve_plan(
         plan = replace(plan, state=PlanState.APPROVED)
         owe_run(tx, plan)
     approved = message("containment.approved", person=person.name, plan=plan.short, **count)
-    data: dict[str, Json] = {"digest": plan.digest, "role": role, **count}
+    data: dict[str, Json] = {"digest": plan.digest, "role": role, **count, "roster": caller.roster.digest}
     move(tx, plan, caller.actor, "approved", approved, now=now, data=data)
     return status
 

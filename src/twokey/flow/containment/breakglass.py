@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from twokey.core.approvals import CONFIRM_WITHIN_S, is_typed, require_break_glass, require_confirmer
-from twokey.core.errors import Refused, message
+from twokey.core.approvals import (
+    CONFIRM_WITHIN_S,
+    is_typed,
+    owes_confirmation,
+    proposer_counts,
+    require_break_glass,
+    require_confirmer,
+    require_glass_settled,
+)
+from twokey.core.errors import Json, Refused, message
+from twokey.core.executions import StepRecord
 from twokey.core.people import Person, Role, system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
-from twokey.flow.containment.approvals import add_approval, use_code
+from twokey.flow.containment.approvals import add_approval, use_code, use_given_code
+from twokey.flow.execution.journal import journal_of
 from twokey.flow.execution.stops import require_may_begin
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.plans import (
@@ -55,7 +65,7 @@ def run_on_one_approval(
     )
     tx.add(stored)
     add_approval(tx, stored, caller, role="break-glass", now=now, used=used)
-    data = proposal_data(stored, stored.break_glass_reason)
+    data = proposal_data(stored, stored.break_glass_reason, caller.roster, is_key=proposer_counts(stored))
     entry = tx.append(caller.actor, "glass.broken", incident_id=incident.id, plan_id=stored.id, data=data)
     broken = message(
         "containment.glass_broken",
@@ -82,20 +92,42 @@ def _require_sole_approval(
     require_own_preview(plan, person)
     if not is_typed(plan, given.typed):
         raise Refused("refused.typed_wrong", typed=given.typed.strip()[:80], plan=plan.short)
+    require_glass_settled(person, unconfirmed(look), now)
     require_tries_left(look, person, now)
     used = step_up.verify(person.id, given.code, now) or ""
     require_break_glass(plan, person, step_up=used, reason=given.reason)
     return used
 
 
-def confirm_run(tx: Transaction, plan_id: str, caller: Caller, now: datetime) -> Plan:
-    """Keep the second person's yes to a run that is over, if it is one that is owed."""
-    person, plan = caller.person, plan_by_id(tx, plan_id)
-    require_confirmer(plan, person, incident_by_id(tx, plan.incident_id))
+def unconfirmed(look: Snapshot) -> list[Plan]:
+    """Return every run on one key that waits for its second person."""
+    began = tuple(state for state in PlanState if state is not PlanState.PROPOSED)
+    found, seen = list[Plan](), 0
+    while page := look.find(Plan, state=began, skip=seen):
+        found += [plan for plan in page if owes_confirmation(plan)]
+        seen += len(page)
+    return found
+
+
+def confirmable(look: Snapshot, plan_id: str, caller: Caller) -> tuple[Plan, list[StepRecord]]:
+    """Return a run that this person could confirm now, and what came of each of its steps."""
+    plan = plan_by_id(look, plan_id)
+    require_confirmer(plan, caller.person, incident_by_id(look, plan.incident_id))
+    return plan, list(journal_of(look, plan.id).values())
+
+
+def confirm_run(
+    tx: Transaction, step_up: StepUp, plan_id: str, caller: Caller, code: str, now: datetime
+) -> Plan:
+    """Keep the second person's yes to a run whose outcome they saw, if it is one that is owed."""
+    person = caller.person
+    plan, _ = confirmable(tx, plan_id, caller)
+    used = use_given_code(tx, step_up, person, code=code, now=now)
     confirmed = replace(plan, confirmed_by=person.id)
-    add_approval(tx, plan, caller, role="confirmation", now=now)
+    add_approval(tx, plan, caller, role="confirmation", now=now, used=used)
     yes = message("containment.confirmed", person=person.name, plan=plan.short)
-    move(tx, confirmed, caller.actor, "confirmed", yes, now=now)
+    data: dict[str, Json] = {"roster": caller.roster.digest, "state": plan.state.value}
+    move(tx, confirmed, caller.actor, "confirmed", yes, now=now, data=data)
     return confirmed
 
 

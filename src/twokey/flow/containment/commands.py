@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from twokey.core.approvals import Approval, ApprovalStatus, approval_status, require_role, require_waiting
-from twokey.core.errors import Json, Refused
+from twokey.core.errors import Json, NotFound, Refused
+from twokey.core.executions import Decision, StepRecord
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatIdentity, Person, Roster, identify
 from twokey.core.runbooks import Plan, PlanState, Runbook
@@ -15,14 +16,23 @@ from twokey.flow.containment.approve import Confirmation, approve_plan, could_ap
 from twokey.flow.containment.breakglass import (
     BreakGlass,
     confirm_run,
+    confirmable,
     remind_of_confirmation,
     run_on_one_approval,
 )
-from twokey.flow.containment.propose import end_plan, expire_plan, propose_plan
+from twokey.flow.containment.propose import Proposal, end_plan, expire_plan, propose_plan
+from twokey.flow.containment.skip import (
+    Skipped,
+    asked_of,
+    confirm_skip,
+    decide_run,
+    decision_by_id,
+    to_confirm,
+    to_skip,
+)
 from twokey.flow.containment.stops import Stops
 from twokey.flow.containment.suggestions import best_first
-from twokey.flow.execution.decisions import decide_run
-from twokey.flow.execution.journal import journal_of
+from twokey.flow.execution.undone import run_undone
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.flow.plans import require_own_preview
@@ -85,16 +95,16 @@ class Containment:
             if plan.state not in (PlanState.DONE, PlanState.FAILED):
                 raise Refused("refused.not_undoable", plan=plan.short, state=plan.state.value)
             with self.store.read() as look:
-                journal = journal_of(look, plan.id)
-            return replace(self.planner.undo_plan(plan, journal), requester=caller.person.id)
+                undone, journal = run_undone(look, replace(plan, undo_of=plan.id))
+            return replace(self.planner.undo_plan(undone, journal), requester=caller.person.id)
 
-    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "") -> Plan:
+    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "", code: str = "") -> Plan:
         """Store a previewed plan and ask for its approvals; confirming the preview may be the first."""
         with on_record(self, "proposal.refused", who, incident_id=plan.incident_id) as caller:
             require_own_preview(plan, caller.person)
             now = self.clock.now()
             with self.store.change() as tx:
-                return propose_plan(tx, plan, caller, reason, now)
+                return propose_plan(tx, self.step_up, plan, caller, Proposal(reason, code), now)
 
     def review(self, plan_id: str, who: ChatIdentity) -> tuple[Plan, Person]:
         """Show a plan that waits for approvals to somebody we know; a button of one that is over is put on record."""
@@ -112,7 +122,7 @@ class Containment:
             on_record(self, "approval.refused", who, plan_id=plan_id) as caller,
             self.store.change() as tx,
         ):
-            return approve_plan(tx, self.step_up, plan_id, caller, given, now)
+            return approve_plan(tx, self.planner, self.step_up, plan_id, caller, given, now)
 
     def rejectable(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Show a plan that a no can still stop to somebody we know; a no that comes too late is put on record."""
@@ -156,25 +166,67 @@ class Containment:
         ):
             return run_on_one_approval(tx, self.step_up, plan, caller, given, now)
 
-    def confirm(self, plan_id: str, who: ChatIdentity) -> Plan:
-        """Be the second person behind a plan that ran on one approval."""
+    def confirmable(self, plan_id: str, who: ChatIdentity) -> tuple[Plan, list[StepRecord]]:
+        """Show a run on one approval, with what came of it, to somebody who could confirm it now."""
+        with (
+            on_record(self, "confirmation.refused", who, plan_id=plan_id) as caller,
+            self.store.read() as look,
+        ):
+            return confirmable(look, plan_id, caller)
+
+    def confirm(self, plan_id: str, who: ChatIdentity, *, code: str) -> Plan:
+        """Be the second person behind a plan that ran on one approval: with a code, having seen the outcome."""
         now = self.clock.now()
         with (
             on_record(self, "confirmation.refused", who, plan_id=plan_id) as caller,
             self.store.change() as tx,
         ):
-            return confirm_run(tx, plan_id, caller, now)
+            return confirm_run(tx, self.step_up, plan_id, caller, code, now)
 
     def remind_confirmation(self, plan_id: str) -> None:
         """Tell the thread that a run on one approval has not been confirmed in time."""
         with self.store.change() as tx:
             remind_of_confirmation(tx, plan_id)
 
-    def decide(self, plan_id: str, who: ChatIdentity, decision: str) -> Plan:
-        """Answer a run that stopped to ask: retry the step, skip it, or stop the run."""
+    def decide(self, plan_id: str, who: ChatIdentity, decision: str, *, code: str = "") -> Plan:
+        """Answer a run that stopped to ask: retry the step, skip it, or stop the run; a write is skipped by two."""
         now = self.clock.now()
         with on_record(self, "decision.refused", who, plan_id=plan_id) as caller, self.store.change() as tx:
-            return decide_run(tx, plan_id, caller, decision, now)
+            return decide_run(tx, self.step_up, plan_id, caller, decision, code, now)
+
+    def confirm_decision(self, decision_id: str, who: ChatIdentity, *, code: str = "") -> Plan:
+        """Be the second person behind a write that is passed over."""
+        now = self.clock.now()
+        with (
+            on_record(self, "decision.refused", who, plan_id=self._decided_plan(decision_id)) as caller,
+            self.store.change() as tx,
+        ):
+            return confirm_skip(tx, self.step_up, decision_id, caller, code, now)
+
+    def skipping(self, plan_id: str, who: ChatIdentity) -> Skipped:
+        """Show what would be passed over to somebody who may ask for it."""
+        now = self.clock.now()
+        with on_record(self, "decision.refused", who, plan_id=plan_id) as caller, self.store.read() as look:
+            return to_skip(look, plan_id, caller, now)
+
+    def confirming(self, decision_id: str, who: ChatIdentity) -> tuple[Skipped, Decision]:
+        """Show what another asked to pass over to somebody who may confirm it."""
+        now = self.clock.now()
+        with (
+            on_record(self, "decision.refused", who, plan_id=self._decided_plan(decision_id)) as caller,
+            self.store.read() as look,
+        ):
+            return to_confirm(look, decision_id, caller, now)
+
+    def asked(self, plan_id: str) -> list[Decision]:
+        """Return what waits for a second person at the stop where a run stands."""
+        try:
+            roster = self.rosters.current()
+        except Refused:  # a card must be drawn all the same
+            roster = Roster()
+        now = self.clock.now()
+        with self.store.read() as look:
+            return asked_of(look, plan_by_id(look, plan_id), roster, now)
 
     def plan(self, plan_id: str) -> Plan:
         """Return a stored plan by its id."""
@@ -200,6 +252,13 @@ class Containment:
         with self.store.read() as look:
             waiting = look.find(Plan, state=PlanState.PROPOSED)
             return [plan for plan in waiting if could_approve(look, plan, person, now)]
+
+    def _decided_plan(self, decision_id: str) -> str:
+        try:
+            with self.store.read() as look:
+                return decision_by_id(look, decision_id).plan_id
+        except NotFound:  # it is refused, and put on record, where the request is served
+            return ""
 
     def _open_incident(self, incident_id: str) -> Incident:
         with self.store.read() as look:

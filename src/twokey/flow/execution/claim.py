@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from twokey.core.approvals import Approval, require_confirmed, require_runnable
-from twokey.core.errors import RetryAfter, TwokeyError, Unavailable, message
+from twokey.core.approvals import Approval, require_confirmed, require_runnable, require_still_held
+from twokey.core.errors import Refused, RetryAfter, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
 from twokey.core.people import Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.core.stops import Limits, is_counted
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
-from twokey.flow.execution.outcomes import end, void
+from twokey.flow.execution.outcomes import ask_in_run, end, stop_run, void
 from twokey.flow.execution.stops import is_held_back, was_held_back
+from twokey.flow.execution.undone import run_undone
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Clock, Library, Rosters, Store, Transaction
@@ -45,7 +46,7 @@ def claim(store: Store, clock: Clock, rosters: Rosters, limits: Limits, plan_id:
         try:
             incident = incident_by_id(tx, plan.incident_id)
             if has_begun:
-                # Who may stand behind it was settled before the first write; what it is must still be so.
+                # What is on its way is found out by reads first; before it writes again, all is asked again.
                 require_confirmed(plan, approvals, digest_of(plan))
             elif isinstance(roster, TwokeyError):
                 raise roster
@@ -57,22 +58,17 @@ def claim(store: Store, clock: Clock, rosters: Rosters, limits: Limits, plan_id:
             return None
         if is_held_back(tx, plan, limits, clock.now()):
             return None
-        return _acquire(tx, store, clock, plan)
+        return replace(_acquire(tx, store, clock, plan, roster), is_resumed=has_begun)
 
 
-def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
+def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan, roster: Roster | TwokeyError) -> Run:
     """Raise the fence, so that an earlier worker writes nothing more; what it left open counts as unknown."""
     earlier, now = tx.get(Execution, plan.id), clock.now()
     fence = earlier.fence + 1 if earlier else 1
     begins = Execution(
-        plan.id,
-        plan.incident_id,
-        now,
-        account=plan.target.account,
-        is_counted=is_counted(plan),
-        seq=tx.head()[0],
+        plan.id, plan.incident_id, now, account=plan.target.account, is_counted=is_counted(plan)
     )
-    tx.put(replace(earlier, fence=fence) if earlier else begins)
+    execution = replace(earlier, fence=fence) if earlier else begins
     left_open = [row for row in journal_of(tx, plan.id).values() if row.state is StepState.STARTED]
     for row in left_open:
         tx.put(replace(row, state=StepState.UNKNOWN, fence=fence))
@@ -89,12 +85,16 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan) -> Run:
             "digest": plan.digest,
             "account": plan.target.account,
             "contains": is_counted(plan),
+            "roster": roster.digest if isinstance(roster, Roster) else "",
         },
     )
+    if not execution.head:
+        execution = replace(execution, head_seq=entry.seq, head=entry.hash)
+    tx.put(execution)
     if not earlier:
         outbox.tell_thread(tx, entry, message("execution.started", plan=plan.short, title=plan.title))
     outbox.redraw_plan(tx, running, now)
-    return Run(store, clock, running, fence)
+    return Run(store, clock, running, fence, (execution.head_seq, execution.head))
 
 
 def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
@@ -102,7 +102,9 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
     plan = run.plan
     try:
         if plan.undo_of:
-            fresh = planner.observe_undo_again(plan)
+            with run.store.read() as look:
+                undone, journal = run_undone(look, plan)
+            fresh = planner.undo_plan(undone, journal)
         else:
             runbook = library.runbook(plan.runbook_id)
             with run.store.read() as look:
@@ -133,6 +135,31 @@ def require_guards_hold(run: Run, planner: Planner) -> None:
     changed = [name for name, now in seen.items() if run.plan.observed.get(name) != now]
     if changed:
         void(run, message("execution.observed_differs", what=", ".join(changed)))
+
+
+def require_may_go_on(run: Run, planner: Planner, library: Library, rosters: Rosters) -> None:
+    """Ask again before a run that was taken up after its first write writes more: keys, incident, runbook, guards.
+
+    What is no more so ends it. A roster that cannot be read says nothing about anybody: then people are asked.
+    What its own writes have changed is not compared with what was confirmed.
+    """
+    try:
+        roster = rosters.current()
+    except TwokeyError as fault:
+        ask_in_run(run, fault.message)
+    with run.store.read() as look:
+        plan = run.held(look)
+        approvals = look.find(Approval, plan_id=plan.id)
+        incident = incident_by_id(look, plan.incident_id)
+    try:
+        require_still_held(plan, approvals, incident, roster, digest_of(plan))
+        if not plan.undo_of and library.runbook(plan.runbook_id).digest != plan.runbook_digest:
+            raise Refused("refused.runbook_differs", runbook=plan.runbook_id, plan=plan.short)
+        planner.ask_guards(plan)
+    except Unavailable:
+        raise
+    except TwokeyError as refusal:
+        stop_run(run, refusal.message)
 
 
 def _difference(before: Plan, after: Plan) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from twokey.core.errors import Json, LostLease
-from twokey.core.executions import Execution, StepRecord, StepState, record_id
+from twokey.core.executions import Execution, StepRecord, StepState, kept_digest, record_id
 from twokey.core.people import system
 from twokey.core.runbooks import Plan, PlanState, Step
 from twokey.flow import outbox
@@ -30,6 +30,8 @@ class Run:
     clock: Clock
     plan: Plan
     fence: int
+    head: tuple[int, str]  # the entry that the run began with
+    is_resumed: bool = False  # it had written before this worker took it up
     checkpoint: Checkpoint = no_checkpoint
 
     def now(self) -> datetime:
@@ -65,7 +67,7 @@ class Run:
                 action,
                 incident_id=plan.incident_id,
                 plan_id=plan.id,
-                data={"step": row.step_id, **data},
+                data={"step": row.step_id, **data, **_kept(row, action)},
             )
             outbox.redraw_plan(tx, plan, self.now())
             self.checkpoint(around(row.step_id, Around.BEFORE_RECORD))
@@ -78,3 +80,8 @@ class Run:
         if not is_ours or plan is None or plan.state is not PlanState.RUNNING:
             raise LostLease("execution.lost_lease", plan=self.plan.short)
         return plan
+
+
+def _kept(row: StepRecord, action: str) -> dict[str, Json]:
+    """Return what holds a row to the trail where an undo will be made from it."""
+    return {"kept": kept_digest(row)} if action in ("step.done", "step.found_done") else {}

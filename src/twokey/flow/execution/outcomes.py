@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NoReturn
 
-from twokey.core.errors import Message, RetryAfter, Unavailable, message
-from twokey.core.executions import Execution, StepRecord, StepState, record_id
-from twokey.core.incidents import State
+from twokey.core.approvals import expires_after_s, is_asking_over
+from twokey.core.errors import Json, Message, RetryAfter, Unavailable, message
+from twokey.core.executions import (
+    Execution,
+    StepRecord,
+    StepState,
+    left_undone,
+    record_id,
+    verified_writes,
+)
+from twokey.core.people import Actor
 from twokey.core.runbooks import OnFailure, Plan, PlanState, Step
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
-from twokey.flow.lookup import incident_by_id
-from twokey.flow.plans import move
+from twokey.flow.execution.remains import dependents_in, mark_contained, what_stands
+from twokey.flow.plans import move, owe_end_of_asking
 from twokey.ports import Clock, Store, Transaction
 
 _TRIES = 5  # at least, where the cloud does not answer
@@ -50,8 +59,10 @@ def give_up(run: Run, step: Step, reason: Message) -> bool:
         # was answered but not seen to work stays done: what it changed must be in the undo.
         stays = row.state in (StepState.UNKNOWN, StepState.DONE)
         state = row.state if stays else StepState.FAILED
-        goes_on = step.on_failure is OnFailure.CONTINUE and state is not StepState.UNKNOWN
-        asks = step.on_failure is OnFailure.ASK or state is StepState.UNKNOWN
+        may_be_missing = step.on_failure is OnFailure.CONTINUE and not dependents_in(tx, plan, step)
+        goes_on = may_be_missing and state is not StepState.UNKNOWN
+        # What later steps need is never passed over, whatever the runbook says about its failure.
+        asks = step.on_failure in (OnFailure.ASK, OnFailure.CONTINUE) or state is StepState.UNKNOWN
         tx.put(replace(row, state=state, error=reason, passed_over=goes_on, ended_at=now))
         data = {"step": step.id, "code": reason.code, **reason.params}
         if goes_on:
@@ -61,9 +72,8 @@ def give_up(run: Run, step: Step, reason: Message) -> bool:
             )
             outbox.tell_thread(tx, entry, passed_over, reason, plan_id=plan.id)
         elif asks:
-            asking = replace(plan, state=PlanState.ASKING, reason=reason)
             question = message("execution.step_asks", step=step.id, action=step.action)
-            move(tx, asking, EXECUTOR, "step.failed", question, reason, now=now, data=data)
+            ask(tx, plan, "step.failed", question, reason, now=now, data=data)
         else:
             ended = replace(plan, state=PlanState.FAILED, reason=reason)
             why = [message("execution.step_failed", step=step.id, action=step.action), reason]
@@ -81,11 +91,70 @@ def park_run(store: Store, clock: Clock, plan_id: str, fault: str) -> None:
         plan = tx.get(Plan, plan_id)
         if plan and plan.state in (PlanState.APPROVED, PlanState.RUNNING):
             why = message("execution.parked", fault=fault[:200])
-            asking = replace(plan, state=PlanState.ASKING, reason=why)
-            move(tx, asking, EXECUTOR, "run.parked", why, now=clock.now(), data=data)
+            ask(tx, plan, "run.parked", why, now=clock.now(), data=data)
         else:
             incident_id = plan.incident_id if plan else ""
             tx.append(EXECUTOR, "run.parked", incident_id=incident_id, plan_id=plan_id, data=data)
+
+
+def ask(
+    tx: Transaction,
+    plan: Plan,
+    action: str,
+    *said: Message,
+    now: datetime,
+    data: Mapping[str, Json],
+    broadcast: bool = False,
+) -> None:
+    """Stop a run and ask people, for as long as its plan would have waited for its keys."""
+    until = now + timedelta(seconds=expires_after_s(plan))
+    asking = replace(plan, state=PlanState.ASKING, reason=said[-1], asking_until=until)
+    move(tx, asking, EXECUTOR, action, *said, now=now, data=data, broadcast=broadcast)
+    owe_end_of_asking(tx, asking)
+
+
+def end_unanswered(tx: Transaction, plan: Plan, now: datetime) -> None:
+    """End a run that asked and that nobody answered; what it left out needs a plan of its own."""
+    if plan.asking_until and now < plan.asking_until:
+        # Asked too early, by a clock that is ahead, or about a question that was answered since.
+        raise RetryAfter((plan.asking_until - now).total_seconds(), plan=plan.short)
+    if is_asking_over(plan, now):
+        why = message("execution.asking_ended", plan=plan.short)
+        stop(tx, plan, why, now=now)
+
+
+def stop(
+    tx: Transaction,
+    plan: Plan,
+    why: Message,
+    *,
+    now: datetime,
+    actor: Actor = EXECUTOR,
+    data: Mapping[str, Json] | None = None,
+) -> Plan:
+    """End a run in the middle, and say loudly what it did and what it did not."""
+    stands = what_stands(plan, journal_of(tx, plan.id))
+    ended = message("execution.failed", plan=plan.short, title=plan.title)
+    failed = replace(plan, state=PlanState.FAILED, reason=why, asking_until=None)
+    mark_contained(tx, failed, now)
+    data = data or {"code": why.code, **why.params}
+    move(tx, failed, actor, "failed", ended, why, stands, now=now, data=data, broadcast=True)
+    _close(tx, plan, now)
+    return failed
+
+
+def stop_run(run: Run, why: Message) -> NoReturn:
+    """End a run that may not write any more, for what is so now."""
+    with run.store.change() as tx:
+        stop(tx, run.held(tx), why, now=run.now())
+    raise RunOver
+
+
+def ask_in_run(run: Run, why: Message) -> NoReturn:
+    """Stop a run and ask people, because nobody can tell whether it may go on."""
+    with run.store.change() as tx:
+        ask(tx, run.held(tx), "run.parked", why, now=run.now(), data={"code": why.code, **why.params})
+    raise RunOver
 
 
 def void(run: Run, why: Message) -> NoReturn:
@@ -109,31 +178,23 @@ def finish(run: Run) -> None:
     now = run.now()
     with run.store.change() as tx:
         plan = run.held(tx)
-        incident = incident_by_id(tx, plan.incident_id)
         _close(tx, plan, now)
         journal = journal_of(tx, plan.id)
-        rows = [(step, journal[step.id]) for step in plan.writes if step.id in journal]
-        verified = [step for step, row in rows if row.state is StepState.VERIFIED]
-        if plan.undo_of:
-            for step in verified:
-                undone = tx.get(StepRecord, record_id(plan.undo_of, step.id.removeprefix("undo-")))
-                if undone:
-                    tx.put(replace(undone, state=StepState.UNDONE))
-        elif verified:
-            is_early = incident.state in (State.TRIAGE, State.INVESTIGATING)
-            incident = replace(
-                incident,
-                state=State.CONTAINED if is_early else incident.state,
-                times=replace(incident.times, contained=incident.times.contained or now),
-            )
-            tx.put(incident)
+        left = left_undone(plan, journal)
+        for step in verified_writes(plan, journal) if plan.undo_of else ():
+            undone = tx.get(StepRecord, record_id(plan.undo_of, step.id.removeprefix("undo-")))
+            if undone:
+                tx.put(replace(undone, state=StepState.UNDONE))
+        incident = mark_contained(tx, plan, now)
         code = "execution.undone" if plan.undo_of else "execution.done"
-        outcome = [message(code, plan=plan.short, title=plan.title)]
+        outcome = [message(f"{code}_partly" if left else code, plan=plan.short, title=plan.title)]
         without = [step.id for step in plan.steps if step.id in journal and journal[step.id].passed_over]
         if without:
             outcome.append(message("execution.done_without", steps=", ".join(without)))
-        done = replace(plan, state=PlanState.DONE)
-        move(tx, done, EXECUTOR, "run.done", *outcome, now=now, broadcast=True)
+        stands = what_stands(plan, journal) if left else None
+        done = replace(plan, state=PlanState.DONE, reason=stands)
+        said = [*outcome, stands] if stands else outcome
+        move(tx, done, EXECUTOR, "run.done", *said, now=now, broadcast=True)
         outbox.redraw_card(tx, incident, now)
 
 

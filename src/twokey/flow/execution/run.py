@@ -12,12 +12,22 @@ from twokey.core.executions import Found, StepRecord, StepState, has_written, ne
 from twokey.core.runbooks import CheckCall, CheckResult, Effect, Step, resolve
 from twokey.core.stops import Limits
 from twokey.flow.crashpoints import Around, At, around
-from twokey.flow.execution.claim import claim, require_guards_hold, require_unchanged
+from twokey.flow.execution.claim import claim, require_guards_hold, require_may_go_on, require_unchanged
 from twokey.flow.execution.journal import Run
 from twokey.flow.execution.outcomes import RunOver, finish, give_up, park_run, try_later
 from twokey.flow.execution.stops import require_going_on
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Action, Checkpoint, Clock, Library, Rosters, Store, no_checkpoint
+from twokey.ports import (
+    ACTING_FOR,
+    ActingFor,
+    Action,
+    Checkpoint,
+    Clock,
+    Library,
+    Rosters,
+    Store,
+    no_checkpoint,
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ class Executor:
             return
         run = replace(claimed, checkpoint=self.checkpoint)
         self.checkpoint(At.CLAIMED)
+        acting = ACTING_FOR.set(ActingFor(run.plan.id, run.plan.incident_id, *run.head))
         try:
             if not has_written(run.plan, run.journal()):
                 require_unchanged(run, self.planner, self.library)
@@ -51,6 +62,8 @@ class Executor:
             self.checkpoint(At.FINISHED)
         except (LostLease, RunOver):
             return  # another worker has the run now and will end it, or it was ended and says why
+        finally:
+            ACTING_FOR.reset(acting)
 
     def park(self, plan_id: str, fault: str) -> None:
         """Stop a run that the engine gave up on, and ask a person."""
@@ -102,6 +115,8 @@ class Executor:
         journal = run.journal()
         if not has_written(run.plan, journal):
             require_guards_hold(run, self.planner)
+        elif run.is_resumed:
+            require_may_go_on(run, self.planner, self.library, self.rosters)
         for check in step.pre:
             result = self._ask(run, check)
             if not result.holds and check.or_skip:
@@ -119,7 +134,8 @@ class Executor:
             prior=prior or self._action(run, step).capture(run.plan.target, inputs),
             attempt=earlier.attempt + 1 if earlier else 1,
         )
-        run.write(row, "step.started", {"action": step.action, "inputs": inputs, "attempt": row.attempt})
+        intent: dict[str, Json] = {"action": step.action, "inputs": inputs, "attempt": row.attempt}
+        run.write(row, "step.started", {**intent, "prior": dict(row.prior)})
         return row
 
     def _act(self, run: Run, step: Step, row: StepRecord) -> StepRecord:
@@ -143,11 +159,13 @@ class Executor:
             done = replace(row, state=StepState.DONE, outputs=outputs, ended_at=run.now())
             run.write(done, "step.found_done", {"outputs": dict(outputs), "attempt": row.attempt + 1})
             return done
+        require_may_go_on(run, self.planner, self.library, self.rosters)
         again = replace(row, state=StepState.STARTED, attempt=row.attempt + 1)
         intent: dict[str, Json] = {
             "action": step.action,
             "inputs": dict(row.inputs),
             "attempt": again.attempt,
+            "prior": dict(row.prior),
         }
         run.write(again, "step.started", intent)
         return self._act(run, step, again)

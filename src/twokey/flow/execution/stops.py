@@ -13,7 +13,7 @@ from twokey.core.runbooks import Plan, PlanState, Step
 from twokey.core.stops import Limits, Stop, StopKind, begun, holds_back, is_counted, stop_id
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run
-from twokey.flow.execution.outcomes import RunOver
+from twokey.flow.execution.outcomes import RunOver, ask
 from twokey.flow.plans import move, owe_run
 from twokey.ports import Snapshot, Transaction
 
@@ -90,9 +90,8 @@ def require_going_on(run: Run, step: Step) -> None:
         why = message(
             "execution.parked_by_stop", where=stop.where, reason=stop.reason, step=step.id, audit=stop.seq
         )
-        asking = replace(plan, state=PlanState.ASKING, reason=why)
         data: dict[str, Json] = {"step": step.id, "where": stop.where, "stop": stop.seq}
-        move(tx, asking, EXECUTOR, "run.parked", why, now=run.now(), data=data, broadcast=True)
+        ask(tx, plan, "run.parked", why, now=run.now(), data=data, broadcast=True)
     raise RunOver
 
 

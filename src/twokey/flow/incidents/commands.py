@@ -23,6 +23,7 @@ from twokey.core.runbooks import Plan
 from twokey.core.signals import RawNotification, RawState
 from twokey.core.texts import nearest
 from twokey.flow import outbox
+from twokey.flow.incidents.alive import require_plans_allow
 from twokey.flow.incidents.verdicts import Version, versions
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.refusals import on_record
@@ -34,6 +35,7 @@ _OPEN = (
     State.TRIAGE,
     State.INVESTIGATING,
     State.CONTAINED,
+    State.PARTLY_CONTAINED,
     State.MONITORING,
     State.RESOLVED,
     State.POSTMORTEM,
@@ -234,6 +236,7 @@ class Response:
             if not before.is_open:
                 raise Refused("refused.incident_over", incident=before.id, state=before.state.value)
             after, notice = change(before, caller.person)
+            require_plans_allow(tx, before, after, caller.person, self.clock.now())
             if not after.is_open:
                 for plan in tx.find(Plan, incident_id=before.id):
                     if plan.break_glass_by and not plan.confirmed_by:

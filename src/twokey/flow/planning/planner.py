@@ -17,7 +17,9 @@ from twokey.core.runbooks import (
     Runbook,
     Step,
     Target,
+    as_strict_as,
     digest_of,
+    highest,
     resolve,
 )
 from twokey.flow.planning.expand import expand_steps, filled_in
@@ -77,17 +79,26 @@ class Planner:
         )
 
     def undo_plan(self, plan: Plan, journal: Mapping[str, StepRecord]) -> Plan:
-        """Make the plan that takes a plan's effects back, last first, from what was kept before each."""
+        """Make the plan that takes a plan's effects back, and look at the cloud for it."""
+        return self._observed(self.undo_steps(plan, journal), {})
+
+    def undo_steps(self, plan: Plan, journal: Mapping[str, StepRecord]) -> Plan:
+        """Return what takes a plan's effects back, last first, from what was kept before each; nothing is read."""
         scope: dict[str, Json] = {"steps": cast("Json", step_scope(journal))}
         done = undoable(plan, journal)
         if not done:
             raise Refused("refused.nothing_to_undo", plan=plan.short)
         steps = tuple(self._undo_step(plan, step, scope) for step in done)
-        undo = replace(
+        actions = self.cloud(plan.provider).actions
+        # What opens a door again may be more than what closed it.
+        risk = highest([plan.risk, *(actions[step.action].least_risk(step.inputs) for step in steps)])
+        return replace(
             plan,
             id="",
             title=plan.title,
             steps=steps,
+            risk=risk,
+            approval=as_strict_as(risk, plan.approval),
             guards=(),
             observed={},
             touches=(),
@@ -103,15 +114,10 @@ class Planner:
             reason=None,
             state=PlanState.PROPOSED,
         )
-        return self._observed(undo, {})
 
     def observe_again(self, plan: Plan, runbook: Runbook, incident: Incident) -> Plan:
         """Make the same plan from the runbook and the cloud as they are now."""
         return self.plan(runbook, incident, plan.params)
-
-    def observe_undo_again(self, plan: Plan) -> Plan:
-        """Look at the cloud again for an undo, whose steps are fixed by the journal it came from."""
-        return self._observed(replace(plan, observed={}, touches=(), blast={}, notes=()), {})
 
     def cloud(self, name: str) -> Cloud:
         """Return a configured cloud, or say that it is not."""

@@ -100,6 +100,9 @@ def translated(error: Exception, *, action: str, account: str) -> TwokeyError | 
     if isinstance(error, boto.ClientError):
         if error.operation_name == "AssumeRole":
             context["action"] = "sts:AssumeRole"
+            # Its text is looked into and not shown: the code alone does not tell a role's trust of before.
+            if "sts:SetSourceIdentity" in str(error.response.get("Error", {}).get("Message", "")):
+                return Refused("aws.source_identity_refused", account=account)
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return of_response(str(error.response.get("Error", {}).get("Code", "")), status, **context)
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.ProfileNotFound):

@@ -100,14 +100,19 @@ class AwsModule:
         return self.settings.heard_from()
 
     def looks(self, clock: Clock, *, is_configured: bool) -> Sequence[Look]:
-        """Return the one look: by what ways AWS reaches us, and whether each may speak for every account."""
-        return (Look("ways of AWS", lambda: self._ways(clock)),)
+        """Return the looks: by what ways AWS reaches us and for whom each may speak, and what our calls say of us."""
+        return (Look("ways of AWS", lambda: self._ways(clock)), Look("calls to AWS", self._calls))
 
     def policies(self) -> Mapping[str, Json]:
         """Print the IAM policies: planner and executor, for member accounts and for the organisation's own."""
         from twokey.providers.aws.permissions import declared, files
 
         return files(declared())
+
+    def _calls(self) -> str:
+        if self.settings.source_identity:
+            return "CloudTrail names the plan of every call into another account"
+        return f"CloudTrail names no plan in a session's entries: {PREFIX}SOURCE_IDENTITY is off"
 
     def _ways(self, clock: Clock) -> str:
         from twokey.providers.aws.wiring import endpoints_of

@@ -31,7 +31,8 @@ class AwsOptions:
     role_name: str = "TwokeyResponder"  # the role that is assumed in every other account
     organizations_role_name: str = ""  # another name for it in the organisation's management account
     external_id: str = field(default="", repr=False)
-    session_name: str = "twokey"
+    session_name: str = "twokey"  # what a session's name begins with
+    source_identity: bool = True  # say for which plan a role is assumed: CloudTrail has it in every entry
     session_tags: Mapping[str, str] = field(default_factory=dict)
     own_account: str = ""  # the account of our own credentials; "" asks STS once
     organizations_account: str = ""  # where Organizations is called; "" is our own account

@@ -16,6 +16,9 @@ MEMBER, ORGANIZATION, HOME = "member", "organization", "home"
 
 _READS = re.compile(r"[a-z0-9-]+:(Describe|Get|List|Lookup|Simulate|Validate)\w*")
 
+# How a role elsewhere is assumed: its trust must allow these to the process, and the process' own policy too.
+ASSUMES = ("sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession")
+
 # What the polling backstop calls, where it is turned on (TWOKEY_AWS_POLL_S).
 _POLLED = (
     "health:DescribeAffectedAccountsForOrganization",
@@ -122,7 +125,7 @@ def home_policy(parts: Iterable[Declares], role_name: str = "TwokeyResponder") -
             {
                 "Sid": "ReachOtherAccounts",
                 "Effect": "Allow",
-                "Action": "sts:AssumeRole",
+                "Action": cast("Json", list(ASSUMES)),
                 "Resource": f"arn:aws:iam::*:role/{role_name}",
             },
             _never_the_root(),

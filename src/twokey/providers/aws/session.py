@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, RLock
 from typing import Any, Protocol, cast
 
+from twokey.core.audit import SHOWN
 from twokey.core.errors import Json, NotFound, Refused
-from twokey.ports import Clock
+from twokey.ports import ACTING_FOR, Clock
 from twokey.providers.aws import faults
 from twokey.providers.aws.options import AwsOptions
 
@@ -59,8 +61,8 @@ class AwsSession:
         self._lock = RLock()
         self._base: Any = None
         self._own_account = options.own_account
-        self._clients: OrderedDict[tuple[str, str, str, bool], Any] = OrderedDict()
-        self._credentials: OrderedDict[str, Any] = OrderedDict()
+        self._clients: OrderedDict[tuple[str, str, str, bool, str], Any] = OrderedDict()
+        self._credentials: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
     def own_account(self) -> str:
         """Return the account that our own credentials belong to."""
@@ -108,7 +110,9 @@ class AwsSession:
         return self._client(service, elsewhere, region, is_write)
 
     def _client(self, service: str, account: str, region: str, is_write: bool = False) -> Any:
-        key = (service, account, region or self.options.region, is_write)
+        # A run's calls are made in sessions of its own; where no role is assumed there is nothing to name.
+        name = self._session_name() if account else ""
+        key = (service, account, region or self.options.region, is_write, name)
         with self._lock:
             client = self._clients.get(key)
             if client is None:
@@ -156,24 +160,36 @@ class AwsSession:
 
         base, session = self._session(), Session()
         session.register_component("data_loader", base.get_component("data_loader"))
-        if account not in self._credentials:
-            self._credentials[account] = DeferredRefreshableCredentials(
-                refresh_using=lambda: self._assume(account), method="sts-assume-role"
+        name, source = self._session_name(), self._source_identity()
+        key = (account, name)
+        if key not in self._credentials:
+            # Renewed, maybe by another thread, they still say for whom they were taken.
+            self._credentials[key] = DeferredRefreshableCredentials(
+                refresh_using=lambda: self._assume(account, name, source), method="sts-assume-role"
             )
             if len(self._credentials) > self.options.max_clients:
                 self._credentials.popitem(last=False)
-        self._credentials.move_to_end(account)
-        session._credentials = self._credentials[account]
+        self._credentials.move_to_end(key)
+        session._credentials = self._credentials[key]
         return session
 
-    def _assume(self, account: str) -> dict[str, str]:
+    def _session_name(self) -> str:
+        """Return what CloudTrail calls the session: of a run, with the audit entry that it began with."""
+        run, ours = ACTING_FOR.get(), self.options.session_name
+        return _named(f"{ours}-{run.incident_id}-{run.seq}-{run.hash[:SHOWN]}" if run else f"{ours}-plan")
+
+    def _source_identity(self) -> str:
+        """Return for which plan the session is; nobody who holds it can change that, nor leave it out further on."""
+        run = ACTING_FOR.get()
+        return _named(run.plan_id if run else f"{self.options.session_name}-plan")
+
+    def _assume(self, account: str, name: str, source: str) -> dict[str, str]:
         options = self.options
         if not options.role_name:
             raise Refused("aws.no_role", account=account)
-        given: dict[str, Any] = {
-            "RoleArn": self.role_arn(account),
-            "RoleSessionName": options.session_name,
-        }
+        given: dict[str, Any] = {"RoleArn": self.role_arn(account), "RoleSessionName": name}
+        if options.source_identity:
+            given["SourceIdentity"] = source
         if options.external_id:
             given["ExternalId"] = options.external_id
         if options.session_tags:
@@ -211,6 +227,11 @@ class AwsSession:
 def is_read(operation: str) -> bool:
     """Say whether an operation changes nothing, by the verb that AWS begins its name with."""
     return operation.startswith(_READING)
+
+
+def _named(text: str) -> str:
+    """Return text as STS takes it for a name: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
+    return re.sub(r"[^\w+=,.@-]", "-", text, flags=re.ASCII)[:64]
 
 
 def _action(service: str, operation: str) -> str:

@@ -26,6 +26,7 @@ class AwsSettings:
     protected_accounts: tuple[str, ...] = ()  # never contained
     external_id: Secret = Secret("")
     session_tags: tuple[str, ...] = ()  # <key>=<value>, given when the role is assumed
+    source_identity: bool = True  # the role is assumed with the plan's id as its source identity
     source_scopes: tuple[str, ...] = ()  # <source>=<account>[/<region>]+...: for whom a source may speak
     poll_s: int = 0  # seconds between two looks at AWS's own lists; 0 never looks
     poll: tuple[str, ...] = ("health", "securityhub")  # or health-organization

@@ -28,6 +28,7 @@ def options_of(settings: AwsSettings) -> AwsOptions:
         protected_accounts=settings.protected_accounts,
         external_id=settings.external_id,
         session_tags={key: value for key, _, value in tags},
+        source_identity=settings.source_identity,
         queues=tuple(queue_of(url) for url in settings.queues),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Risk, Target, Touch
 from twokey.testing.clouds.action import MemoryAction
 from twokey.testing.clouds.scripted import Inputs, Outputs
 
@@ -36,6 +36,10 @@ class UpdateAccessKey(MemoryAction):
     name = "aws.iam.update_access_key"
     inputs: Mapping[str, str] = {"user_name": "text", "access_key_id": "text", "status": "text"}
     outputs = ("status",)
+
+    def least_risk(self, inputs: Inputs) -> Risk:
+        """Count switching a key on as high."""
+        return Risk.LOW if inputs.get("status") == "Inactive" else Risk.HIGH
 
     def would(self, target: Target, inputs: Inputs) -> Preview:
         key_id = str(inputs["access_key_id"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target
 from twokey.testing.clouds.company import State
 from twokey.testing.clouds.scripted import Inputs, Outputs, ScriptedCloud
 
@@ -16,12 +16,17 @@ class MemoryAction:
 
     name = ""
     effect = Effect.MODIFY
+    reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = ()
     inputs: Mapping[str, str] = {}
     outputs: tuple[str, ...] = ()
 
     def __init__(self, cloud: ScriptedCloud) -> None:
         self.cloud = cloud
+
+    def least_risk(self, inputs: Inputs) -> Risk:
+        """Leave it to the runbook."""
+        return Risk.LOW
 
     @property
     def state(self) -> State:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from twokey.core.errors import Json
 from twokey.core.executions import Found
-from twokey.core.runbooks import Target
+from twokey.core.runbooks import Reversibility, Risk, Target
 from twokey.ports import Action
 
 
@@ -36,6 +36,20 @@ class Scene:
 
 class ActionContract:
     """The promises of ports.Action, for an action that writes."""
+
+    def test_the_action_says_how_risky_it_is_and_what_is_not_known_yet_counts_as_the_worst(
+        self, scene: Scene
+    ) -> None:
+        """The author of a runbook does not decide it."""
+        least, order = scene.action.least_risk(scene.inputs), tuple(Risk)
+        assert least in order
+        for unknown in (dict.fromkeys(scene.inputs, "${{ steps.later.outputs.value }}"), {}):
+            assert order.index(scene.action.least_risk(unknown)) >= order.index(least)
+
+    def test_an_action_that_is_taken_back_does_not_say_that_it_cannot_be(self, scene: Scene) -> None:
+        """What cannot be taken back is critical, and nobody does it alone."""
+        assert scene.action.reversibility in tuple(Reversibility)
+        assert scene.undo is None or scene.action.reversibility is not Reversibility.IRREVERSIBLE
 
     def test_the_preview_changes_nothing_and_does_not_refuse_what_is_fine(self, scene: Scene) -> None:
         """A preview is reads only: people look at it before they have decided anything."""

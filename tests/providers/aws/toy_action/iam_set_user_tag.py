@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.principals import user_refusal, user_tags
 from twokey.providers.aws.session import Calls, is_later, text
 
@@ -16,12 +16,17 @@ class SetUserTag:
 
     name = "aws.iam.set_user_tag"
     effect = Effect.MODIFY
+    reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = ("iam:ListUserTags", "iam:TagUser", "iam:UntagUser")
     inputs: Mapping[str, str] = {"user_name": "aws.iam_user_name", "tag": "text", "value": "text?"}
     outputs: tuple[str, ...] = ("user_name", "tag")
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as high: what policies grant hangs on tags."""
+        return Risk.HIGH
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Name the user, and what hangs on the tag."""

@@ -4,7 +4,7 @@ A new verb is a function and a row of `VERBS`, with its words in both languages 
 
 from __future__ import annotations
 
-from twokey.chat.slack.inbound import containment, stops
+from twokey.chat.slack.inbound import containment, inforce, stops
 from twokey.chat.slack.inbound.dispatch import Context
 from twokey.chat.slack.inbound.verbs import Command, Verb
 from twokey.chat.slack.views import lists, modals
@@ -283,6 +283,13 @@ VERBS: dict[str, Verb] = {
         Verb("stop", "stop <account|all> <reason>", stop, needs_incident=False),
         Verb("resume", "resume <account|all>", resume, needs_incident=False),
         Verb("stops", "stops", list_stops, needs_incident=False, only_looks=True),
+        Verb(
+            "inforce",
+            "inforce [incident|account] | owner <run> @user | review <run> <day>",
+            inforce.serve,
+            ("in-force",),
+            needs_incident=False,
+        ),
         Verb("audit", "audit INC-12", audit, only_looks=True),
         Verb("postmortem", "postmortem INC-12 [preview|draft|publish] [public]", postmortem, ("pm",)),
         Verb("whoami", "whoami", whoami, needs_incident=False, is_free=True, only_looks=True),

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, show
 from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.blocks import Block, actions, button, section
+from twokey.chat.slack.views.confirm import confirm as confirming
 from twokey.core.approvals import ApprovalStatus, approvals_needed
 from twokey.core.errors import Json, Message, NotFound, TwokeyError, message
 from twokey.core.runbooks import Plan, Runbook
 
 CHECKED = {"": "checked"}
+PROPOSE = {
+    "": "checked",
+    "refused.step_up_wrong": "code",
+    "refused.step_up_used": "code",
+    "refused.step_up_locked": "code",
+    "refused.step_up_not_set_up": "code",
+}
 APPROVE = {
     "": "checked",
     "refused.typed_wrong": "typed",
@@ -28,6 +36,7 @@ BREAK = {
     "refused.step_up_locked": "code",
 }
 REASON = {"": "reason"}
+CONFIRM = {"": "code"}
 _MOST_PARAMETERS = 2000
 
 
@@ -119,7 +128,13 @@ async def propose(ctx: Context, inputs: Mapping[str, str]) -> Answer:
     plan, view = await _draft(ctx)
     if view is not None:
         return view
-    await ctx.pools.quick(ctx.flows.containment.propose, plan, ctx.who, reason=inputs.get("reason", ""))
+    await ctx.pools.quick(
+        ctx.flows.containment.propose,
+        plan,
+        ctx.who,
+        reason=inputs.get("reason", ""),
+        code=inputs.get("code", "").strip(),
+    )
     return CLOSE
 
 
@@ -169,19 +184,22 @@ async def withdraw(ctx: Context, plan_id: str) -> None:
     await ctx.pools.quick(ctx.flows.containment.withdraw, plan_id, ctx.who)
 
 
-async def confirm(ctx: Context, plan_id: str) -> None:
-    """Confirm, as the second person, a run on one approval."""
-    await ctx.pools.quick(ctx.flows.containment.confirm, plan_id, ctx.who)
+async def open_confirm(ctx: Context, plan_id: str) -> None:
+    """Show what came of a run on one approval to a person who could confirm it."""
+    plan, journal = await ctx.pools.quick(ctx.flows.containment.confirmable, plan_id, ctx.who)
+    names = await ctx.pools.quick(ctx.dispatcher.renderer.names)
+    await ctx.open(confirming(plan, journal, names, ctx.words, channel=ctx.interaction.channel))
 
 
-def decide(decision: str) -> Callable[[Context, str], Awaitable[None]]:
-    """Return the handler of a button that answers a run which stopped to ask."""
-
-    async def answer(ctx: Context, plan_id: str) -> None:
-        await ctx.pools.quick(ctx.flows.containment.decide, plan_id, ctx.who, decision)
-        await ctx.dispatcher.redraw_message(ctx.interaction)
-
-    return answer
+async def confirm(ctx: Context, inputs: Mapping[str, str]) -> Answer:
+    """Confirm, as the second person and with a code, a run on one approval."""
+    await ctx.pools.quick(
+        ctx.flows.containment.confirm,
+        ctx.interaction.metadata.get("plan", ""),
+        ctx.who,
+        code=inputs.get("code", "").strip(),
+    )
+    return CLOSE
 
 
 async def open_break_glass(ctx: Context, _: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from twokey.chat.slack import payloads
-from twokey.chat.slack.inbound import commands, containment, stops
+from twokey.chat.slack.inbound import commands, containment, decisions, stops
 from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, Dispatcher
 from twokey.chat.slack.inbound.parsing import parse
 from twokey.chat.slack.inbound.threads import Threads
@@ -120,10 +120,11 @@ BUTTONS: dict[str, Press] = {
     "plan_reject": containment.open_reject,
     "plan_withdraw": containment.withdraw,
     "plan_undo": containment.undo,
-    "plan_confirm": containment.confirm,
-    "run_retry": containment.decide("retry"),
-    "run_skip": containment.decide("skip"),
-    "run_stop": containment.decide("stop"),
+    "plan_confirm": containment.open_confirm,
+    "run_retry": decisions.decide("retry"),
+    "run_skip": decisions.open_skip,
+    "run_stop": decisions.decide("stop"),
+    "decision_confirm": decisions.open_confirm,
     "glass_open": containment.open_break_glass,
     "stop_resume": stops.open_resume,
     "list_next": turn_page,
@@ -139,9 +140,7 @@ CHANGING = frozenset(
         "incident_acknowledge",
         "incident_command",
         "plan_withdraw",
-        "plan_confirm",
         "run_retry",
-        "run_skip",
         "run_stop",
     }
 )
@@ -149,11 +148,14 @@ CHANGING = frozenset(
 FORMS: dict[str, tuple[Form, Mapping[str, str]]] = {
     "contain_choose": (containment.choose, {"": "runbook"}),
     "contain_params": (containment.fill_in, {}),
-    "contain_propose": (containment.propose, containment.CHECKED),
+    "contain_propose": (containment.propose, containment.PROPOSE),
     "plan_approve": (containment.approve, containment.APPROVE),
     "plan_reject": (containment.reject, containment.REASON),
     "glass_break": (containment.break_glass, containment.BREAK),
     "stop_resume": (stops.resume, stops.RESUME),
+    "run_confirm": (containment.confirm, containment.CONFIRM),
+    "run_skip": (decisions.skip, decisions.ERRORS),
+    "decision_confirm": (decisions.confirm, decisions.ERRORS),
     "incident_note": (save_note, {"": "text"}),
     "incident_status": (save_status, {"": "state", "refused.cancel_reason": "cancel"}),
     "incident_severity": (save_severity, {"": "severity"}),

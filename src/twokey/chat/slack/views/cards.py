@@ -17,6 +17,7 @@ from twokey.chat.slack.views.blocks import (
 )
 from twokey.chat.slack.views.text import Words, code, plain, shown, when
 from twokey.core.audit import SHOWN
+from twokey.core.containments import InForce, InForceState
 from twokey.core.errors import Message
 from twokey.core.incidents import Incident, State
 from twokey.core.responsibility import Label, Origin, Verdict
@@ -35,6 +36,12 @@ MARKS = {
     Label.INFORMATIONAL: "\u26aa",
     Label.UNKNOWN: "\u2753",
 }
+IN_FORCE_MARKS = {
+    InForceState.IN_FORCE: "\U0001f512",
+    InForceState.DRIFTED: "\u26a0\ufe0f",
+    InForceState.UNSEEN: "\u2753",
+    InForceState.UNDONE: "\u21a9\ufe0f",
+}
 SHOWN_RESOURCES = 5
 
 
@@ -45,7 +52,9 @@ def incident_text(incident: Incident, words: Words) -> str:
     return f"{incident.severity.value} · {incident.id} · {label} · {title}"
 
 
-def incident_card(incident: Incident, name: Names, words: Words) -> list[Block]:
+def incident_card(
+    incident: Incident, name: Names, words: Words, in_force: Sequence[InForce] = ()
+) -> list[Block]:
     """Return the incident's card: whose side it is on first, then what, where, who, and what can be done."""
     blocks = [
         header(plain(f"{incident.severity.value} · {incident.id} · {incident.title}", 150, words.language))
@@ -60,6 +69,8 @@ def incident_card(incident: Incident, name: Names, words: Words) -> list[Block]:
     blocks += fields(_facts(incident, name, words))
     if incident.resources:
         blocks.append(section(f"*{words('chat.card.resources')}*\n{_resources(incident, words)}"))
+    if in_force:
+        blocks.append(section(f"*{words('chat.card.in_force')}*\n{_in_force(in_force, words)}"))
     blocks += _ours(incident, words)
     blocks.append(context(*_small(incident, words)))
     blocks += _buttons(incident, words)
@@ -112,6 +123,18 @@ def _resources(incident: Incident, words: Words) -> str:
         f"{code(resource.id, 260, words.language)} {shown(resource.type, 60)}".rstrip() for resource in there
     ]
     left = len(incident.resources) + incident.more_resources - len(there)
+    return "\n".join([*lines, *([words("chat.more_lines", count=left)] if left else [])])
+
+
+def _in_force(rows: Sequence[InForce], words: Words) -> str:
+    """Return a line for each containment, those that do not hold first."""
+    worst_first = sorted(rows, key=lambda row: row.state is InForceState.IN_FORCE)
+    lines = [
+        f"{IN_FORCE_MARKS[row.state]} {words(f'chat.inforce.state.{row.state.value}')}: "
+        f"{shown(row.what, 160, words.language)} · {code(row.short)}"
+        for row in worst_first[:SHOWN_RESOURCES]
+    ]
+    left = len(rows) - len(lines)
     return "\n".join([*lines, *([words("chat.more_lines", count=left)] if left else [])])
 
 

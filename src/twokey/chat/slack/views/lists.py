@@ -17,6 +17,7 @@ from twokey.core.runbooks import Plan, PlanState
 PAGE = 10
 PICKED = 5
 TIMELINE = 30
+_LEFT_OUT = ("notice.", "containment.seen")  # the export has them
 _SHOWN_DATA = frozenset(
     [
         "text",
@@ -112,7 +113,7 @@ def runs(incident_id: str, plans: Sequence[Plan], words: Words) -> list[Block]:
 def timeline(incident: Incident, entries: Sequence[AuditEntry], name: Names, words: Words) -> list[Block]:
     """Return the latest entries of an incident's audit trail, oldest first."""
     whole = entries
-    entries = [entry for entry in entries if not entry.action.startswith("notice.")]  # the export has them
+    entries = [entry for entry in entries if not entry.action.startswith(_LEFT_OUT)]
     blocks = [section(f"*{incident.id}* · {words('chat.timeline.title', count=len(entries))}")]
     if len(entries) > TIMELINE:
         blocks.append(context(words("chat.more_lines", count=len(entries) - TIMELINE)))

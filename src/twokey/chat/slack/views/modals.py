@@ -22,7 +22,7 @@ from twokey.chat.slack.views.blocks import (
 from twokey.chat.slack.views.cards import Names
 from twokey.chat.slack.views.plans import full_preview
 from twokey.chat.slack.views.text import Words, code, plain, shown
-from twokey.core.approvals import ApprovalStatus, needs_typed_target
+from twokey.core.approvals import ApprovalStatus, needs_typed_target, proposer_needs_code
 from twokey.core.errors import Message, Refused
 from twokey.core.incidents import CANCEL_REASONS, Incident, Severity, State, require_legal_move
 from twokey.core.runbooks import Param, Plan, Risk, Runbook
@@ -110,6 +110,8 @@ def preview(
     blocks.append(
         ask(words.plain("chat.modal.why"), line("reason", long=True, most=1000), "reason", optional=True)
     )
+    if proposer_needs_code(plan):
+        blocks.append(_code(words, "chat.modal.own_code_hint", optional=True))
     blocks.append(_checked(words))
     if plan.break_glass_allowed and plan.risk is not Risk.CRITICAL:
         blocks += actions(
@@ -278,12 +280,13 @@ def _typed(words: Words) -> Block:
     return ask(words.plain("chat.modal.typed"), line("typed", most=200), "typed", hint=hint)
 
 
-def _code(words: Words) -> Block:
+def _code(words: Words, hint: str = "chat.modal.code_hint", *, optional: bool = False) -> Block:
     return ask(
         words.plain("chat.modal.code"),
         line("code", most=12),
         "code",
-        hint=words.plain("chat.modal.code_hint", 500),
+        hint=words.plain(hint, 500),
+        optional=optional,
     )
 
 

@@ -218,9 +218,10 @@ def _buttons(plan: Plan, words: Words) -> list[Block]:
     elif plan.state in (PlanState.DONE, PlanState.FAILED) and not plan.undo_of and plan.reversible != "none":
         row = (made("undo", "plan_undo"),)
     owed = bool(plan.break_glass_by) and not plan.confirmed_by
+    is_known = plan.state not in (PlanState.APPROVED, PlanState.RUNNING)
     return actions(
         *row,
-        _sure(plan, words, "confirm", "plan_confirm", "primary") if owed else None,
+        made("confirm", "plan_confirm", "primary") if owed and is_known else None,
         block_id=f"approval:{plan.id}",
     )
 
@@ -229,7 +230,7 @@ def ask_buttons(plan: Plan, words: Words) -> Sequence[Block]:
     """Return what a person may answer when a run has stopped to ask."""
     return (
         _sure(plan, words, "retry", "run_retry", "primary"),
-        _sure(plan, words, "skip", "run_skip"),
+        button(words.plain("chat.button.skip_write"), "run_skip", plan.id),
         _sure(plan, words, "stop", "run_stop", "danger"),
     )
 

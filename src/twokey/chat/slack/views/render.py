@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from twokey.chat.delivery.port import parse_reference
 from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.payloads import Interaction
+from twokey.chat.slack.views import decisions
 from twokey.chat.slack.views.blocks import Block, actions, context, section
 from twokey.chat.slack.views.cards import Names, incident_card, incident_text, thread_message
-from twokey.chat.slack.views.plans import ask_buttons, plan_card, plan_text
+from twokey.chat.slack.views.inforce import next_buttons
+from twokey.chat.slack.views.plans import plan_card, plan_text
 from twokey.chat.slack.views.stops import STOPPABLE, below_header
 from twokey.chat.slack.views.text import Words
 from twokey.core.errors import NotFound, Refused
@@ -74,7 +76,7 @@ class MessageRenderer:
                 return Post(channel, text, blocks, ts=ts)
             return Post(channel, text, blocks, thread_ts=thread_ts)
         text, blocks = thread_message(notice.messages, notice.context, self._words, small_print)
-        blocks += self._question(notice)
+        blocks += self._question(notice) + next_buttons(notice, self._words)
         is_loud = notice.kind is NoticeKind.BROADCAST
         return Post(channel, text, blocks, thread_ts=thread_ts, broadcast=is_loud)
 
@@ -112,9 +114,11 @@ class MessageRenderer:
         return incident_text(incident, self._words), self.incident_card(incident, self._words)
 
     def incident_card(self, incident: Incident, words: Words) -> list[Block]:
-        """Return an incident's card in somebody's words, with what stops acting in its account."""
+        """Return an incident's card in somebody's words, with what is in force and what stops acting in its account."""
         stops = self._flows.containment.stops.over(incident.account) if incident.is_open else []
-        return below_header(incident_card(incident, self.names(), words), stops, self.names(), words)
+        rows = self._flows.watch.contained(incident.id)
+        names = self.names()
+        return below_header(incident_card(incident, names, words, rows), stops, names, words)
 
     def approval(self, plan_id: str) -> Rendered:
         """Draw a plan's card."""
@@ -125,6 +129,7 @@ class MessageRenderer:
         if plan.state in STOPPABLE:
             stops = self._flows.containment.stops.over(plan.target.account)
             blocks = below_header(blocks, stops, names, self._words)
+        blocks += decisions.waiting(plan, self._flows.containment.asked(plan_id), names, self._words)
         return plan_text(plan, self._words), blocks
 
     def message_of_button(self, interaction: Interaction) -> Rendered | None:
@@ -133,7 +138,7 @@ class MessageRenderer:
         try:
             if kind == "card":
                 return self.card_of(self._flows.response.shown(subject))
-            if kind == "approval":
+            if kind in ("approval", "asked"):
                 return self.approval(subject)
         except NotFound:
             return None
@@ -155,6 +160,7 @@ class MessageRenderer:
         words = Words(person.language or self._options.language)
         text, blocks = thread_message(notice.messages, notice.context, words, small_print)
         if notice.incident_id:
+            blocks += next_buttons(notice, words)
             blocks.append(context(words("chat.private_about", incident=notice.incident_id)))
         return Post(account.user, text, blocks)
 
@@ -167,9 +173,10 @@ class MessageRenderer:
             "ask" in m.code or "parked" in m.code for m in notice.messages
         ):
             return []
+        asked = self._flows.containment.asked(plan.id)
         return [
             section(self._words("chat.plan.asks")),
-            *actions(*ask_buttons(plan, self._words), block_id=f"ask:{plan.id}"),
+            *actions(*decisions.answers(plan, asked, self._words), block_id=f"ask:{plan.id}"),
         ]
 
 

@@ -87,9 +87,11 @@ _VALUES: Mapping[str, Mapping[str, str]] = {
     "refused.provider_side": {"label": "chat.label"},
     "refused.incident_over": {"state": "chat.state"},
     "refused.not_asking": {"state": "chat.plan_state"},
+    "containment.skip_asked": {"effect": "chat.effect"},
     "refused.not_undoable": {"state": "chat.plan_state"},
     "chat.card.cancelled_because": {"reason": "chat.cancel"},
     **{said: {"where": "stops.where"} for said in _OF_STOPS},
+    "watch.reopened": {"before": "chat.state"},
 }
 # What str(Message) looks like: the flow keeps a reason inside a reason that way.
 _MESSAGE = re.compile(r"([a-z_]+(?:\.[a-z_0-9]+)+)((?: [a-z_]+=(?:'[^']*'|\"[^\"]*\"))*)")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.policies import as_text, digest
 from twokey.providers.aws.principals import user_policy, user_refusal
 from twokey.providers.aws.session import Calls, is_later, text
@@ -17,12 +17,17 @@ class DeleteUserPolicy:
 
     name = "aws.iam.delete_user_policy"
     effect = Effect.DELETE
+    reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = ("iam:DeleteUserPolicy", "iam:GetUserPolicy")
     inputs: Mapping[str, str] = {"user_name": "aws.iam_user_name", "policy_name": "text", "sha256": "text"}
     outputs: tuple[str, ...] = ("user_name", "policy_name")
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as high: what the policy denied is open again."""
+        return Risk.HIGH
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Name the user and the policy that goes."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws import scp
 from twokey.providers.aws.policies import as_text, digest, has_same_meaning
 from twokey.providers.aws.principals import KEY_ACCOUNT, key_refusal, owner_of, user_policy, user_refusal
@@ -21,6 +21,7 @@ class PutUserPolicy:
 
     name = "aws.iam.put_user_policy"
     effect = Effect.CREATE
+    reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = (
         *KEY_ACCOUNT,
         "iam:GetAccessKeyLastUsed",
@@ -37,6 +38,10 @@ class PutUserPolicy:
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as medium: a deny stops one user, and can be taken off."""
+        return Risk.MEDIUM
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Name the user and say what the policy denies."""

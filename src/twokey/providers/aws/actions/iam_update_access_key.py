@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.principals import (
     KEY_ACCOUNT,
     KEY_READS,
@@ -25,6 +25,7 @@ class UpdateAccessKey:
 
     name = "aws.iam.update_access_key"
     effect = Effect.MODIFY
+    reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = (*KEY_ACCOUNT, *KEY_READS, "iam:UpdateAccessKey")
     inputs: Mapping[str, str] = {
         "user_name": "aws.iam_user_name",
@@ -35,6 +36,10 @@ class UpdateAccessKey:
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count switching a key on as high: it opens a door; what is not known yet counts as that."""
+        return Risk.MEDIUM if inputs.get("status") == "Inactive" else Risk.HIGH
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Name the key, its user and its status now."""

@@ -7,7 +7,7 @@ from typing import cast
 
 from twokey.core.errors import Json, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target
 from twokey.providers.aws.actions.organizations_create_organizational_unit import tag_value
 from twokey.providers.aws.organizations import CREATED_TAG, is_root, is_unit, may_attach
 from twokey.providers.aws.orgtree import READ_TREE, OrgReader
@@ -20,6 +20,7 @@ class AttachPolicy:
 
     name = "aws.organizations.attach_policy"
     effect = Effect.MODIFY
+    reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = (
         *READ_TREE,
         "organizations:AttachPolicy",
@@ -31,6 +32,10 @@ class AttachPolicy:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.org = OrgReader(calls)
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as critical, as all that changes the organisation."""
+        return Risk.CRITICAL
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Refuse any target that is already known: it must be a unit that this plan has yet to make."""

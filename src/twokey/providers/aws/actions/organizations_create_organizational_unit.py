@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import CREATED_TAG, may_create_in, named_path
 from twokey.providers.aws.orgtree import READ_TREE, OrgReader
@@ -22,6 +22,7 @@ class CreateOrganizationalUnit:
 
     name = "aws.organizations.create_organizational_unit"
     effect = Effect.CREATE
+    reversibility = Reversibility.ONLY_IF_UNCHANGED
     permissions: tuple[str, ...] = (
         *READ_TREE,
         "organizations:CreateOrganizationalUnit",
@@ -33,6 +34,10 @@ class CreateOrganizationalUnit:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.org = OrgReader(calls)
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as critical, as all that changes the organisation."""
+        return Risk.CRITICAL
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say where the unit will stand."""

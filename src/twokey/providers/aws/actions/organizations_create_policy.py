@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws import scp
 from twokey.providers.aws.actions.organizations_create_organizational_unit import tag_value
 from twokey.providers.aws.faults import error_code
@@ -21,6 +21,7 @@ class CreatePolicy:
 
     name = "aws.organizations.create_policy"
     effect = Effect.CREATE
+    reversibility = Reversibility.ONLY_IF_UNCHANGED
     permissions: tuple[str, ...] = (
         "organizations:CreatePolicy",
         "organizations:DescribePolicy",
@@ -35,6 +36,10 @@ class CreatePolicy:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.org = OrgReader(calls)
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as critical, as all that changes the organisation."""
+        return Risk.CRITICAL
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say what the policy denies, and whom it spares."""
@@ -83,8 +88,13 @@ class CreatePolicy:
         return self._outputs(inputs, str(made["Policy"]["PolicySummary"]["Id"]))
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
-        """Look for the policy with our tag."""
-        found = self._ours(inputs, key)
+        """Look for the policy with our tag; of one that others made, or changed since, nothing can be told."""
+        try:
+            found = self._ours(inputs, key)
+        except Refused as refused:
+            if refused.message.code != "aws.org.policy_name_taken":
+                raise
+            return Lookup(Found.CANNOT_TELL)
         return Lookup(Found.DONE, self._outputs(inputs, found)) if found else Lookup(Found.NOT_DONE)
 
     def _ours(self, inputs: Mapping[str, Json], key: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.organizations import OrgTree, accounts_under, is_unit, named_path, units_under
 from twokey.providers.aws.orgtree import READ_TREE, OrgReader
 from twokey.providers.aws.session import Calls, is_later, text
@@ -17,6 +17,7 @@ class DeleteOrganizationalUnit:
 
     name = "aws.organizations.delete_organizational_unit"
     effect = Effect.DELETE
+    reversibility = Reversibility.IRREVERSIBLE
     permissions: tuple[str, ...] = (*READ_TREE, "organizations:DeleteOrganizationalUnit")
     inputs: Mapping[str, str] = {"ou_id": "aws.ou_id"}
     outputs: tuple[str, ...] = ("ou_id",)
@@ -24,6 +25,10 @@ class DeleteOrganizationalUnit:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.org = OrgReader(calls)
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as critical, as all that changes the organisation."""
+        return Risk.CRITICAL
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Name the unit. That it still holds the account is no refusal yet: an earlier step moves it out."""

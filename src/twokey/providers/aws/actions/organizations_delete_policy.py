@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, NotFound, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.organizations import CREATED_TAG
 from twokey.providers.aws.orgtree import OrgReader
 from twokey.providers.aws.session import Calls, is_later, text
@@ -17,6 +17,7 @@ class DeletePolicy:
 
     name = "aws.organizations.delete_policy"
     effect = Effect.DELETE
+    reversibility = Reversibility.IRREVERSIBLE
     permissions: tuple[str, ...] = (
         "organizations:DeletePolicy",
         "organizations:DescribePolicy",
@@ -29,6 +30,10 @@ class DeletePolicy:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.org = OrgReader(calls)
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as critical, as all that changes the organisation."""
+        return Risk.CRITICAL
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Name the policy. That it is still attached is no refusal yet: an earlier step detaches it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, NotFound, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.organizations import CREATED_TAG, OrgTree, is_root, named_path
 from twokey.providers.aws.orgtree import READ_TREE, OrgReader
 from twokey.providers.aws.session import Calls, is_later, text
@@ -17,6 +17,7 @@ class DetachPolicy:
 
     name = "aws.organizations.detach_policy"
     effect = Effect.MODIFY
+    reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = (
         *READ_TREE,
         "organizations:DetachPolicy",
@@ -28,6 +29,10 @@ class DetachPolicy:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.org = OrgReader(calls)
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as critical, as all that changes the organisation."""
+        return Risk.CRITICAL
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say which unit loses which policy."""

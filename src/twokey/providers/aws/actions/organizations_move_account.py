@@ -7,9 +7,10 @@ from typing import cast
 
 from twokey.core.errors import Json, Message, NotFound, Refused, TwokeyError, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import (
+    CREATED_TAG,
     OrgTree,
     accounts_under,
     may_contain,
@@ -29,6 +30,7 @@ class MoveAccount:
 
     name = "aws.organizations.move_account"
     effect = Effect.MODIFY
+    reversibility = Reversibility.ONLY_IF_UNCHANGED
     permissions: tuple[str, ...] = (
         *READ_TREE,
         "ec2:DescribeInstances",
@@ -46,6 +48,10 @@ class MoveAccount:
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.org = OrgReader(calls)
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as critical, as all that changes the organisation."""
+        return Risk.CRITICAL
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say where the account stands, where it goes, and what it loses on the way."""
@@ -97,6 +103,9 @@ class MoveAccount:
             source = text(inputs, "source_parent_id")
             if tree.accounts.get(account) != source:
                 raise Refused("aws.org.parent_differs", account=account, expected=source)
+            # Without it the unit has fewer guardrails than where the account stands: less than no containment.
+            if not self._is_back(tree, inputs) and not self._is_behind_our_policy(destination):
+                raise Refused("aws.org.unit_has_no_policy", target=destination)
             try:
                 self.org.call(
                     "move_account",
@@ -144,6 +153,10 @@ class MoveAccount:
             tree.units.get(str(inputs.get(n))) for n in ("source_parent_id", "destination_parent_id")
         )
         return bool(source and source.created_by and not (destination and destination.created_by))
+
+    def _is_behind_our_policy(self, unit: str) -> bool:
+        """Say whether a policy of ours, which denies by how it was made, is attached to the unit itself."""
+        return any(CREATED_TAG in self.org.tags(policy) for policy in self.org.policies(unit))
 
     def _policies(self, tree: OrgTree, node: str) -> dict[str, dict[str, str]]:
         return {level: self.org.policies(level) for level in path_of(tree, node)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target
 from twokey.providers.aws.session import Calls
 
 
@@ -14,9 +14,14 @@ class Reads:
     """The parts of an action that reads: sub-classes say their name, inputs and `apply`."""
 
     effect = Effect.READ
+    reversibility = Reversibility.REVERSIBLE
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as low: nothing is changed."""
+        return Risk.LOW
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Touch nothing."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, TwokeyError, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws import policies
 from twokey.providers.aws.buckets import bucket_policy, expiring_rules, lock_out, owner_refusal
 from twokey.providers.aws.session import Calls, text
@@ -22,6 +22,7 @@ class MergeBucketPolicy:
 
     name = "aws.s3.merge_bucket_policy"
     effect = Effect.MODIFY
+    reversibility = Reversibility.ONLY_IF_UNCHANGED
     permissions: tuple[str, ...] = (
         "s3:GetBucketPolicy",
         "s3:GetLifecycleConfiguration",
@@ -34,6 +35,10 @@ class MergeBucketPolicy:
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as medium: statements are added, and can be taken out while nobody changed the policy."""
+        return Risk.MEDIUM
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say what is refused from then on, by whom, and what the policy does not stop."""

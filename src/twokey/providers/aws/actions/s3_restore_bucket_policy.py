@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, Touch
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws import policies
 from twokey.providers.aws.buckets import bucket_policy, owner_refusal
 from twokey.providers.aws.session import Calls, text
@@ -21,6 +21,7 @@ class RestoreBucketPolicy:
 
     name = "aws.s3.restore_bucket_policy"
     effect = Effect.MODIFY
+    reversibility = Reversibility.ONLY_IF_UNCHANGED
     permissions: tuple[str, ...] = (
         "s3:DeleteBucketPolicy",
         "s3:GetBucketPolicy",
@@ -33,6 +34,10 @@ class RestoreBucketPolicy:
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as high: what was denied is open again."""
+        return Risk.HIGH
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say which bucket loses its protection."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target, canonical
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, canonical
 from twokey.providers.azure import storage
 from twokey.providers.azure.session import AzureSession
 
@@ -17,6 +17,7 @@ class GetAccount:
 
     name: str = "azure.storage.get_account"
     effect: Effect = Effect.READ
+    reversibility: Reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = (storage.READ,)
     inputs: Mapping[str, str] = {"storage_account_id": "azure.storage_account_id"}
     outputs: tuple[str, ...] = (
@@ -35,6 +36,10 @@ class GetAccount:
 
     def __init__(self, session: AzureSession) -> None:
         self.session = session
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as low: nothing is changed."""
+        return Risk.LOW
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say that nothing is touched, once the id is one we may read."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json
 from twokey.core.executions import Found, Lookup
-from twokey.core.runbooks import Effect, Preview, Target
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target
 from twokey.providers.azure import storage
 from twokey.providers.azure.session import AzureSession
 
@@ -16,12 +16,17 @@ class ListPublicContainers:
 
     name: str = "azure.storage.list_public_containers"
     effect: Effect = Effect.READ
+    reversibility: Reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = (storage.READ_CONTAINERS,)
     inputs: Mapping[str, str] = {"storage_account_id": "azure.storage_account_id"}
     outputs: tuple[str, ...] = ("containers", "count", "looked_at", "is_complete")
 
     def __init__(self, session: AzureSession) -> None:
         self.session = session
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as low: nothing is changed."""
+        return Risk.LOW
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say that nothing is touched, once the id is one we may read."""

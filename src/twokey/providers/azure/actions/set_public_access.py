@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Invalid, Json, Message, TwokeyError, message
 from twokey.core.executions import Lookup
-from twokey.core.runbooks import Effect, Preview, Target, references
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, references
 from twokey.providers.azure import storage
 from twokey.providers.azure.actions.changes import Setting, preview_change
 from twokey.providers.azure.session import AzureSession
@@ -19,6 +19,7 @@ class SetPublicAccess:
 
     name: str = "azure.storage.set_public_access"
     effect: Effect = Effect.MODIFY
+    reversibility: Reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = (storage.READ, storage.WRITE, storage.READ_CONTAINERS)
     inputs: Mapping[str, str] = {
         "storage_account_id": "azure.storage_account_id",
@@ -28,6 +29,10 @@ class SetPublicAccess:
 
     def __init__(self, session: AzureSession) -> None:
         self.session = session
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count letting readers in as high; what is not known yet counts as that."""
+        return Risk.MEDIUM if inputs.get("allow") is False else Risk.HIGH
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say which account would change and what its setting is now; refuse what must never be touched."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Invalid, Json, Message, message
 from twokey.core.executions import Lookup
-from twokey.core.runbooks import Effect, Preview, Target, references
+from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, references
 from twokey.providers.azure import storage
 from twokey.providers.azure.actions.changes import Setting, preview_change
 from twokey.providers.azure.session import AzureSession
@@ -20,6 +20,7 @@ class SetPublicNetworkAccess:
 
     name: str = "azure.storage.set_public_network_access"
     effect: Effect = Effect.MODIFY
+    reversibility: Reversibility = Reversibility.REVERSIBLE
     permissions: tuple[str, ...] = (storage.READ, storage.WRITE)
     inputs: Mapping[str, str] = {
         "storage_account_id": "azure.storage_account_id",
@@ -29,6 +30,10 @@ class SetPublicNetworkAccess:
 
     def __init__(self, session: AzureSession) -> None:
         self.session = session
+
+    def least_risk(self, inputs: Mapping[str, Json]) -> Risk:
+        """Count as high either way: it lets everybody in, or cuts our own clients off."""
+        return Risk.HIGH
 
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say which account would change and who would be cut off; refuse what must never be touched."""
