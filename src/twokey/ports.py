@@ -12,11 +12,11 @@ from threading import Event as Stop
 from typing import Protocol, TypeVar
 
 from twokey.core.audit import AuditEntry
-from twokey.core.errors import Json, Message
+from twokey.core.errors import Json, Message, Refused
 from twokey.core.executions import Lookup
 from twokey.core.incidents import Incident
 from twokey.core.jobs import Job
-from twokey.core.people import Actor, Roster
+from twokey.core.people import Actor, Passkey, Roster
 from twokey.core.postmortems import Postmortem, Record
 from twokey.core.responsibility import Verdict
 from twokey.core.runbooks import CheckResult, Effect, Preview, Reversibility, Risk, Runbook, Target
@@ -463,6 +463,38 @@ class StepUp(Protocol):
     def verify(self, person_id: str, code: str, now: datetime) -> str | None:
         """Return the identity of this one code (to be used once), or None when the code is wrong."""
         ...
+
+
+class Passkeys(Protocol):
+    """Passkeys of people's own devices: what only they can sign, and anybody can verify."""
+
+    def address(self, page: str, token: str) -> str:
+        """Return the address of a page (`sign` or `add`) for one link; Refused where there are no pages."""
+        ...
+
+    def signs(self, passkey: Passkey, challenge: bytes, assertion: Mapping[str, str]) -> bool:
+        """Say whether this passkey signed this challenge, its person verified by the device."""
+        ...
+
+    def made(self, challenge: bytes, answer: Mapping[str, str]) -> Passkey:
+        """Return the passkey that a device made for a challenge; Refused when the answer is not to it."""
+        ...
+
+
+class NoPasskeys:
+    """No pages, so no signatures: what asks for one does not run."""
+
+    def address(self, page: str, token: str) -> str:
+        """Refuse."""
+        raise Refused("refused.passkeys_off")
+
+    def signs(self, passkey: Passkey, challenge: bytes, assertion: Mapping[str, str]) -> bool:
+        """Say no."""
+        return False
+
+    def made(self, challenge: bytes, answer: Mapping[str, str]) -> Passkey:
+        """Refuse."""
+        raise Refused("refused.passkeys_off")
 
 
 class Publisher(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,15 @@ from twokey.sections import Secret
 __all__ = ["Secret", "Settings", "data_folder", "load", "missing_to_serve", "variables"]
 
 _PREFIX = "TWOKEY_"
-_MOST_RUNS, _MOST_MINUTES = 1000, 24 * 60
+# At least 1, and at most this: no value turns the circuit breaker off.
+_MOST = {
+    "breaker_runs": 1000,
+    "breaker_account_runs": 1000,
+    "breaker_minutes": 24 * 60,
+    "review_after_days": 366,
+}
+# Browsers make passkeys for https only, and for this machine itself: a test, or a tunnel.
+_PUBLIC_URL = re.compile(r"https://[a-z0-9.-]+(:[0-9]+)?|http://localhost(:[0-9]+)?")
 M = TypeVar("M")
 
 
@@ -65,6 +74,7 @@ class Settings:
     # the web door
     http_host: str = "127.0.0.1"
     http_port: int = 8080
+    public_url: str = ""  # https://host of the web door as browsers see it: for passkeys
     # clouds
     clouds: tuple[str, ...] = tuple(
         module.name for module in CLOUDS
@@ -148,19 +158,17 @@ def _faults(settings: Settings) -> list[str]:
         faults.append("TWOKEY_DATABASE_URL: sqlite:///FILE or postgresql://... is wanted")
     if settings.slack_per_second <= 0:
         faults.append("TWOKEY_SLACK_PER_SECOND: more than 0 is wanted")
-    if not 1 <= settings.review_after_days <= 366:
-        faults.append("TWOKEY_REVIEW_AFTER_DAYS: 1 to 366 is wanted")
     if settings.tsa_url and not settings.tsa_url.startswith(("https://", "http://")):
         faults.append("TWOKEY_TSA_URL: https://... or http://... is wanted")
     if settings.tsa_every_s < 60:
         faults.append("TWOKEY_TSA_EVERY_S: at least 60 is wanted")
+    if settings.public_url and not _PUBLIC_URL.fullmatch(settings.public_url):
+        faults.append("TWOKEY_PUBLIC_URL: https://HOST[:PORT] without a path is wanted")
     if settings.workers < 1:
         faults.append("TWOKEY_WORKERS: at least 1 is wanted")
-    for name in ("breaker_runs", "breaker_account_runs"):
-        if not 1 <= getattr(settings, name) <= _MOST_RUNS:  # there is none that is off
-            faults.append(f"TWOKEY_{name.upper()}: 1 to {_MOST_RUNS} is wanted")
-    if not 1 <= settings.breaker_minutes <= _MOST_MINUTES:
-        faults.append(f"TWOKEY_BREAKER_MINUTES: 1 to {_MOST_MINUTES} is wanted")
+    for name, most in _MOST.items():
+        if not 1 <= getattr(settings, name) <= most:
+            faults.append(f"TWOKEY_{name.upper()}: 1 to {most} is wanted")
     return faults
 
 

@@ -372,7 +372,7 @@ def test_s38_two_workers_cannot_both_take_the_last_place(
             plan: Plan, w: World = w, start: threading.Barrier = start, began: list[bool] = began
         ) -> None:
             start.wait()
-            began.append(claim(w.store, w.clock, w.rosters, w.limits, plan.id) is not None)
+            began.append(claim(w.store, w.clock, w.rosters, w.limits, w.passkeys, plan.id) is not None)
 
         threads = [threading.Thread(target=worker, args=(plan,)) for plan in plans]
         for one in threads:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twokey.catalog.roster import FileRosters, load_roster, read_roster
 from twokey.clouds import CLOUDS
 from twokey.core.errors import Invalid, Refused
-from twokey.core.people import ChatAccount, Role
+from twokey.core.people import ChatAccount, Passkey, Role
 
 ROSTERS = Path(__file__).resolve().parents[1] / "fixtures" / "rosters"
 GOOD = (ROSTERS / "good.yaml").read_text(encoding="utf-8")
@@ -31,6 +31,42 @@ def test_people_have_ids_accounts_roles_and_scopes() -> None:
     tomas = roster.person("tomas.novak")
     assert tomas is not None
     assert not tomas.is_(Role.APPROVER, "999988887777"), "a scope is only what is written"
+
+
+_KEYS = (
+    '    passkeys:\n      - {id: "0a1b", public_key: "PUBLIC", name: phone, added: "2026-11-28"}\n'.replace(
+        "PUBLIC", "a5" * 77
+    )
+)
+
+
+def test_a_person_has_the_passkeys_that_the_file_says() -> None:
+    roster = load_roster(
+        GOOD.replace("    language: ja\n", f"    language: ja\n{_KEYS}"), "roster.yaml", SCOPES
+    )
+    mika = roster.person("mika.sato")
+    assert mika is not None
+    assert mika.passkeys == (Passkey("0a1b", "a5" * 77, "phone", "2026-11-28"),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "key"),
+    [
+        ("0a1b", "0A1B", "schema.not_matching", "people[0].passkeys[0].id"),
+        ("a5a5", "zz", "schema.not_matching", "people[0].passkeys[0].public_key"),
+        ('id: "0a1b", ', "", "schema.missing_key", "people[0].passkeys[0]"),
+        ("2026-11-28", "today", "schema.not_matching", "people[0].passkeys[0].added"),
+        ("name: phone", "secret: phone", "schema.unknown_key", "people[0].passkeys[0].secret"),
+        ("    roles: [responder, approver]\n", f"    roles: [approver]\n{_KEYS}", "roster.duplicate_passkey", "people[1].passkeys[0]"),
+    ],
+)  # fmt: skip
+def test_a_passkey_that_is_none_or_another_persons_is_refused(
+    old: str, new: str, code: str, key: str
+) -> None:
+    text = GOOD.replace("    language: ja\n", f"    language: ja\n{_KEYS}")
+    roster, faults = read_roster(text.replace(old, new, 1), "roster.yaml", SCOPES)
+    assert (code, key) in [(fault.message.code, fault.message.params["key"]) for fault in faults]
+    assert roster.people == ()
 
 
 def test_two_slack_accounts_of_one_person_are_one_person() -> None:

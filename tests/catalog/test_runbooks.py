@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -71,6 +72,13 @@ def test_a_runbook_may_ask_for_more_than_its_risk(clouds: Mapping[str, Cloud]) -
     )
 
 
+@pytest.mark.parametrize("risk", ["medium", "high"])
+def test_a_runbook_may_ask_for_signatures_whatever_its_risk(clouds: Mapping[str, Cloud], risk: str) -> None:
+    text = TEXTS[KEY].replace("    expires_in: 10m\n", "    step_up: passkey\n    expires_in: 10m\n")
+    text = text.replace("risk: high", f"risk: {risk}")
+    assert _load(KEY, clouds, text).approval.step_up == "passkey"
+
+
 def test_critical_asks_for_three_people_a_code_and_fifteen_minutes() -> None:
     critical = PROFILES[Risk.CRITICAL]
     assert (critical.min_approvals, critical.requester_may_approve) == (2, False)
@@ -130,7 +138,7 @@ def _is_no_looser(book: Runbook) -> bool:
         asked.min_approvals >= floor.min_approvals >= 2
         and (floor.requester_may_approve or not asked.requester_may_approve)
         and 0 < asked.expires_in_s <= floor.expires_in_s
-        and (asked.step_up == "totp" or not floor.step_up)
+        and (asked.step_up in ("totp", "passkey") or not floor.step_up)
         and not (book.break_glass and book.risk is Risk.CRITICAL)
         and (
             book.risk is Risk.CRITICAL
@@ -201,7 +209,7 @@ _LOOSER = st.fixed_dictionaries(
         "min_approvals": st.integers(-1, 5),
         "requester_may_approve": st.sampled_from(["true", "false", "yes"]),
         "expires_in": st.sampled_from(["0s", "1s", "10m", "15m", "16m", "30m", "31m", "1h", "365d"]),
-        "step_up": st.sampled_from(["totp", "none", "off"]),
+        "step_up": st.sampled_from(["passkey", "totp", "none", "off"]),
     },
 )
 

@@ -31,11 +31,13 @@ from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
 from twokey.flow.review.drafts import Review
 from twokey.flow.watch import Watch
+from twokey.ports import NoPasskeys, Passkeys
 from twokey.testing import builders, runbooks
 from twokey.testing.clocks import SystemClock
 from twokey.testing.clouds import MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp
+from twokey.testing.showings import shown_whole
 from twokey.web import mounted
 
 
@@ -60,6 +62,7 @@ class World:
     language: str = "en"
     options: dict[str, Any] = field(default_factory=dict)
     leads: bool = True
+    passkeys: Passkeys = field(default_factory=NoPasskeys)
 
     def __post_init__(self) -> None:
         self.store = self.store or MemoryStore(self.clock)
@@ -76,8 +79,10 @@ class World:
         planner = Planner({"aws": self.cloud}, {"aws": {"responder_role_arn": "arn:aws:iam::1:role/r"}})
         store, clock, rosters = self.store, self.clock, self.rosters
         self.response = Response(store, clock, rosters)
-        self.containment = Containment(store, clock, rosters, self.library, planner, FixedStepUp())
-        self.executor = Executor(store, clock, rosters, self.library, planner)
+        self.containment = Containment(
+            store, clock, rosters, self.library, planner, FixedStepUp(), self.passkeys
+        )
+        self.executor = Executor(store, clock, rosters, self.library, planner, passkeys=self.passkeys)
         review = Review(store, clock, rosters, PaperPublisher())
         self.watch = Watch(store, clock, rosters, planner)
         intake: Any = Intake(store, clock, {}, None)  # type: ignore[arg-type]
@@ -216,8 +221,8 @@ class World:
         from twokey.testing.people import identity
 
         who = identity(self.people["ana"].id, self.slack.team_id)
-        plan = self.containment.preview("INC-1", runbooks.LEAKED_KEY, who)
-        return self.containment.propose(plan, who, code="000007")
+        preview = self.containment.preview("INC-1", runbooks.LEAKED_KEY, who)
+        return self.containment.propose(shown_whole(self.containment, preview, who), who, code="000007")
 
     def wake(self) -> None:
         if self.sender is not None:

@@ -272,8 +272,8 @@ def test_s3_a_key_is_never_turned_on_what_was_remembered(world: Any) -> None:
     world.people["ben"].click(mine, "plan_review", plan.id)
     modal = world.modal("ben", "plan_approve")
     world.people["ben"].member.deleted = True
-    sent = world.people["ben"].submit(modal, {"typed": "MPLE", "code": "123457", "checked": ["yes"]})
-    assert "deactivated" in sent.errors["checked"]
+    sent = world.people["ben"].submit(modal, {"typed": "MPLE", "code": "123457"})
+    assert "deactivated" in sent.errors["typed"]
     assert world.containment.approval_status(plan.id).people == ("d-ana",)
 
 
@@ -290,12 +290,12 @@ def test_s2_two_accounts_of_one_person_are_one_key(world: Any) -> None:
     world.people["ana-phone"].command("/twokey", "pending", world.channel)
     assert "Nothing waits" in as_text(world.told("ana-phone")[0])
     world.wake()
-    card = world.slack.wait_for(lambda: [m for m in world.thread(1) if m.blocks[0]["type"] == "header"])[0]
+    card = world.slack.wait_for(
+        lambda: [m for m in world.thread(1) if m.blocks and m.blocks[0]["type"] == "header"]
+    )[0]
     second.click(card, "plan_review")
-    sent = second.submit(
-        world.modal("ana-phone", "plan_approve"), {"typed": "MPLE", "code": "123457", "checked": ["yes"]}
-    )
-    assert "your own plan" in sent.errors["checked"]
+    sent = second.submit(world.modal("ana-phone", "plan_approve"), {"typed": "MPLE", "code": "123457"})
+    assert "your own plan" in sent.errors["typed"]
     assert world.containment.approval_status(plan.id).people == ("d-ana",)
 
 
@@ -303,12 +303,14 @@ def test_s5_a_digest_from_another_plan_is_refused(world: Any) -> None:
     world.incident()
     plan = world.plan()
     world.wake()
-    card = world.slack.wait_for(lambda: [m for m in world.thread(1) if m.blocks[0]["type"] == "header"])[0]
+    card = world.slack.wait_for(
+        lambda: [m for m in world.thread(1) if m.blocks and m.blocks[0]["type"] == "header"]
+    )[0]
     world.people["ben"].click(card, "plan_review")
     modal = world.modal("ben", "plan_approve")
     modal.body["private_metadata"] = modal.body["private_metadata"].replace(plan.digest, "0" * 64)
-    sent = world.people["ben"].submit(modal, {"typed": "MPLE", "code": "123457", "checked": ["yes"]})
-    assert "is not the one you were shown" in sent.errors["checked"]
+    sent = world.people["ben"].submit(modal, {"typed": "MPLE", "code": "123457"})
+    assert "is not the one you were shown" in sent.errors["typed"]
 
 
 def test_acknowledgements_are_quick_while_the_cloud_is_slow(world: Any) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from twokey.chat.slack.views import lists, modals
 from twokey.chat.slack.views.cards import incident_card, incident_text, thread_message
+from twokey.chat.slack.views.details import details
 from twokey.chat.slack.views.inforce import in_force
-from twokey.chat.slack.views.plans import full_preview, plan_card, plan_text
+from twokey.chat.slack.views.plans import plan_card, plan_text
+from twokey.chat.slack.views.review import overview
 from twokey.chat.slack.views.text import Words, code, escape, fenced, plain, shown
 from twokey.core.approvals import ApprovalStatus
 from twokey.core.containments import InForce, InForceState
@@ -91,6 +93,8 @@ def hostile_plan(text: str) -> Any:
         blast={text[:30]: 3},
         reason=message("refused.guard", guard=text, why=text),
         notes=(message("refused.guard", guard=text, why=text),),
+        warnings=(message("refused.guard", guard=text, why=text),) * 12,
+        why=text,
         break_glass_by="d-aoi",
         break_glass_reason=text,
         state=PlanState.PROPOSED,
@@ -155,6 +159,8 @@ def views_of(text: str, words: Words) -> dict[str, Any]:
         "choose": modals.choose_runbook(incident, [book] * 12, "C1", words),
         "preview": modals.preview(plan, STANDING, name, {"draft": "x"}, words),
         "approve": modals.approve(plan, STANDING, name, words, viewer="d-aoi", channel="C1"),
+        "details": modals.details_of(plan, words, {"draft": "x"}),
+        "second page": modals.approve(plan, STANDING, name, words, viewer="d-aoi", channel="C1", page=2),
         "reject": modals.reject(plan, "C1", words),
         "glass": modals.break_glass(plan, {"draft": "x"}, words),
         "told": modals.alert(words, message("refused.guard", guard=text, why=text)),
@@ -225,7 +231,11 @@ def test_s7_the_line_of_a_notification_is_dead_text(kind: str) -> None:
 
 def test_s7_approval_surfaces_show_ids_of_the_plan_and_nothing_of_the_finding() -> None:
     plan = builders.a_plan()
-    blocks = [*plan_card(plan, STANDING, name, Words()), *full_preview(plan, STANDING, name, Words())]
+    blocks = [
+        *plan_card(plan, STANDING, name, Words()),
+        *(block for page in details(plan, Words()) for block in page),
+    ]
+    blocks += overview(plan, STANDING, name, Words(), kind="plan")
     said = " ".join(texts(blocks))
     assert builders.KEY_ID in said
     assert builders.a_signal().title not in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,11 @@ from typer.testing import CliRunner, Result
 
 from twokey.cli import roster, runbook
 from twokey.core.errors import NotFound, Refused
+from twokey.core.passkeys import Enrolment, fingerprint
+from twokey.core.people import system
+from twokey.store import open_store
+from twokey.testing.builders import at
+from twokey.testing.clocks import SettableClock
 
 ROOT = Path(__file__).resolve().parents[2]
 ROSTER = ROOT / "tests" / "fixtures" / "rosters" / "good.yaml"
@@ -155,6 +161,35 @@ def test_a_secret_is_shown_once_and_kept_where_only_its_owner_reads_it(tmp_path:
     assert _roster(ROSTER, "totp", "mika.sato", totp=totp).exit_code != 0
     assert _roster(ROSTER, "totp", "mika.sato", "--replace", totp=totp).exit_code == 0
     assert isinstance(_roster(ROSTER, "totp", "nobody", totp=totp).exception, NotFound)
+
+
+def test_a_confirmed_passkey_is_printed_for_whoever_keeps_the_roster_and_then_for_the_judge(
+    tmp_path: Path,
+) -> None:
+    record = f"sqlite:///{tmp_path / 'record.db'}"
+    made = Enrolment("e", "mika.sato", "confirmed", at(0), "n", None, "0a1b", "a5" * 77, "tomas.novak")
+    store = open_store(record, SettableClock())
+    with store.change() as tx:
+        tx.add(made)
+        tx.add(replace(made, id="f", state="made"))
+        tx.append(system("test"), "noted")
+    store.close()
+
+    def passkeys(path: Path, *words: str) -> Result:
+        env = {"TWOKEY_ROSTER_FILE": str(path), "TWOKEY_DATABASE_URL": record}
+        return CliRunner().invoke(roster.app, ["passkeys", *words], env=env)
+
+    done = passkeys(ROSTER)
+    first, *lines = done.stdout.splitlines()
+    assert first == f"# mika.sato: {fingerprint('a5' * 77)}, confirmed by tomas.novak"
+    assert passkeys(ROSTER, "--json").stdout == ""
+    path = tmp_path / "roster.yaml"
+    path.write_text(
+        ROSTER.read_text().replace("    language: ja\n", "\n".join(["    language: ja", *lines, ""]))
+    )
+    path.chmod(0o600)
+    assert passkeys(path).stdout == ""
+    assert _rows(passkeys(path, "--json")) == [{"person": "mika.sato", "id": "0a1b", "public_key": "a5" * 77}]
 
 
 def _rows(done: Result) -> list[dict[str, str]]:

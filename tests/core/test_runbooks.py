@@ -36,6 +36,7 @@ NOT_CONFIRMED: dict[str, Any] = {
     "confirmed_by": "d-zoe",
     "proposer_code": True,
     "asking_until": at(4),
+    "why": "it leaked",
 }
 CONFIRMED = sorted({field.name for field in fields(Plan)} - NOT_CONFIRMED.keys())
 

@@ -51,7 +51,7 @@ def test_whoever_may_not_turn_a_key_is_refused_and_told_alone_and_nothing_is_wri
     assert world.slack.view_of(world.gus) is None
 
     # One person with two accounts is one person: the second account's key is her own.
-    assert "your own plan" in world.key(world.ana2, plan_card).errors["checked"]
+    assert "your own plan" in world.key(world.ana2, plan_card).errors["typed"]
     world.ana2.close(world.slack.view_of(world.ana2))
 
     # What a person is, is read when the key is sent, not when the modal was opened.
@@ -156,7 +156,7 @@ def test_clicks_at_the_same_moment_make_one_run(shared: Any, who: str) -> None:
 
     def send(n: int) -> None:
         together.wait()
-        values = {"typed": SHOP, "code": codes[n], "checked": ["yes"]}
+        values = {"typed": SHOP, "code": codes[n]}
         asked = {block.get("block_id") for block in modals[n].blocks}
         values = {name: value for name, value in values.items() if name in asked}
         deliveries.append(people[n].submit(modals[n], values, force=True))

@@ -213,6 +213,10 @@ def a_key_for_another_plan(h: Copy) -> None:
     h.one("approved", plan=h.plan("run.done"))["data"]["digest"] = "0" * 64
 
 
+def a_key_that_should_be_a_signature(h: Copy) -> None:
+    h.one("proposed", plan=h.plan("run.done"))["data"]["step_up"] = "passkey"
+
+
 def a_key_after_its_time(h: Copy) -> None:
     plan = h.plan("run.done")
     key = h.one("approved", plan=plan)
@@ -348,6 +352,7 @@ PLANTED: dict[Callable[[Copy], None], str] = {
     a_third_key_that_is_missing: "two-people",
     another_plan_ran: "same-digest",
     a_key_for_another_plan: "same-digest",
+    a_key_that_should_be_a_signature: "signed",
     a_key_after_its_time: "in-time",
     a_key_after_a_no: "no-is-no",
     a_run_after_a_no: "no-is-no",

@@ -36,6 +36,7 @@ def test_the_trail_tells_every_step_in_order(world):
     told = [(e.action, e.data.get("step", "")) for e in world.trail(plan)]
     assert told == [
         ("proposed", ""),
+        ("shown", ""),
         ("approved", ""),
         ("run.started", ""),
         ("step.read", "resolve"),

@@ -85,7 +85,7 @@ class Machine(RuleBasedStateMachine):
             elif act == "confirm":
                 self.world.containment.confirm(plan.id, me, code=self.world.code())
             else:
-                self.plans.append(self.world.asks_for(who, containment.preview_undo(plan.id, me)).id)
+                self.plans.append(self.world.proposes_undo(who, plan).id)
 
     @rule(who=PEOPLE, which=WHICH, decision=st.sampled_from(["retry", "skip", "stop"]))
     def somebody_decides(self, who, which, decision):

@@ -24,8 +24,7 @@ def test_a_critical_plan_goes_its_whole_way_and_back(world):
     world.incident()
     plan = world.contains(QUARANTINE_ACCOUNT, "ana", "ben", "cho")
     assert plan.state is PlanState.DONE
-    undo = world.containment.preview_undo(plan.id, world.who("cho"))
-    undo = world.asks_for("cho", undo)
+    undo = world.proposes_undo("cho", plan)
     world.approves("ana", undo)
     world.approves("ben", undo)
     world.works()

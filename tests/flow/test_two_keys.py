@@ -15,6 +15,7 @@ from twokey.core.runbooks import ApprovalProfile, PlanState
 from twokey.testing.clouds import KEY_ID
 from twokey.testing.people import identity
 from twokey.testing.runbooks import PROTECT_BUCKETS, QUARANTINE_ACCOUNT, disable_leaked_key
+from twokey.testing.showings import shown_whole
 from twokey.testing.world import World
 
 
@@ -50,9 +51,8 @@ def test_the_proposer_alone_is_not_enough(world):
 def test_two_slack_accounts_of_one_person_are_one_person(world):
     world.incident()
     ben_2 = identity("U-BEN-2")
-    plan = world.containment.propose(
-        world.containment.preview("INC-1", "aws.disable-leaked-access-key", ben_2), ben_2
-    )
+    preview = world.containment.preview("INC-1", "aws.disable-leaked-access-key", ben_2)
+    plan = world.containment.propose(shown_whole(world.containment, preview, ben_2), ben_2)
     with refused("refused.own_plan"):
         world.approves("ben", plan)
     assert nothing_happened(world, plan)

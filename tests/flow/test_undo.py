@@ -16,7 +16,7 @@ def refused(code):
 
 def undoes(world, plan, *people):
     proposer, *approvers = people or ("cho", "ana")
-    undo = world.asks_for(proposer, world.containment.preview_undo(plan.id, world.who(proposer)))
+    undo = world.proposes_undo(proposer, plan)
     for name in approvers:
         world.approves(name, undo)
     world.works_on(1)
@@ -60,7 +60,7 @@ def test_an_undo_goes_last_first(world):
 def test_an_undo_needs_its_own_keys(world):
     world.incident()
     plan = world.contains()
-    undo = world.asks_for("ana", world.containment.preview_undo(plan.id, world.who("ana")))
+    undo = world.proposes_undo("ana", plan)
     assert undo.state is PlanState.PROPOSED
     assert [key.person_id for key in world.keys(undo)] == ["d-ana"]
     with refused("refused.own_plan"):
@@ -88,7 +88,7 @@ def test_an_undo_marks_what_it_took_back_and_is_not_done_twice(world):
 def test_an_undo_whose_step_was_skipped_does_not_say_that_it_was_undone(world):
     world.incident()
     plan = world.contains()
-    undo = world.asks_for("cho", world.containment.preview_undo(plan.id, world.who("cho")))
+    undo = world.proposes_undo("cho", plan)
     world.approves("ana", undo)
     world.cloud.fault_on("apply aws.iam.delete_user_policy", lambda: 1 / 0, times=8)
     world.works_on(30)
@@ -115,7 +115,7 @@ def test_an_undo_is_possible_after_the_incident_is_over(world):
 def test_an_undo_is_voided_when_the_cloud_is_not_as_it_was_shown(world):
     world.incident()
     plan = world.contains()
-    undo = world.asks_for("cho", world.containment.preview_undo(plan.id, world.who("cho")))
+    undo = world.proposes_undo("cho", plan)
     world.approves("ana", undo)
     world.cloud.state.keys[KEY_ID].status = "Active"
     effects = len(world.cloud.effects)

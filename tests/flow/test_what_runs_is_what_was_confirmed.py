@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from twokey.core.approvals import Approval
-from twokey.core.errors import Refused, Unavailable
+from twokey.core.errors import Refused, Unavailable, message
 from twokey.core.executions import Execution
 from twokey.core.people import ChatAccount, Role
 from twokey.core.runbooks import OnFailure, Plan, PlanState, Risk, Target, Touch, digest_of
@@ -56,12 +56,16 @@ CONFIRMED = {
     "blast": {"principals": 0},
     "typed_target": "0000",
     "break_glass_allowed": False,
+    "warnings": (message("aws.key.reactivates", key="AKIA", user="deploy"),),
     "undo_of": "plan-0",
 }
 # ... these decide whether it may run ...
 DECIDING = {"digest": "0" * 64, "requester": "d-cho", "break_glass_by": "d-ana", "state": PlanState.PROPOSED}
 # ... and these are only shown: the run does what was confirmed, whatever they say.
-SHOWN = {"notes", "reason", "requested_at", "expires_at", "break_glass_reason", "confirm_by", "confirmed_by"}
+SHOWN = {
+    *("notes", "reason", "requested_at", "expires_at", "break_glass_reason", "confirm_by", "confirmed_by"),
+    "why",
+}
 # ... and this one can only make it more: whether the proposer's key counts with a code only.
 STRICTER = {"proposer_code"}
 

@@ -68,6 +68,9 @@ def test_a_proposal_and_both_keys(world):
         undo_of="",
         roster="r" * 64,
         reason="seen in the wild",
+        showing=f"V-WHOLE:d-ana:preview:{plan.digest[:32]}",
+        pages_shown=[1],
+        details_shown=False,
     )
     said = ("containment.proposed", {"person": "Ana", "title": plan.title, "plan": plan.short})
     assert told_about(world, entry) == (plan.id, [said])
@@ -87,6 +90,9 @@ def test_a_proposal_and_both_keys(world):
         keys=2,
         needed=2,
         roster="r" * 64,
+        showing=f"V-WHOLE:d-ben:{plan.id}:{plan.digest[:32]}",
+        pages_shown=[1],
+        details_shown=False,
     )
     said = ("containment.approved", {"person": "Ben", "plan": plan.short, "keys": "2", "needed": "2"})
     assert told_about(world, entry) == (plan.id, [said])

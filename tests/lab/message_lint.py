@@ -26,7 +26,7 @@ from twokey.words import word
 _PAGE = Path(__file__).parents[2] / "docs/reference/audit-actions.md"
 _OF_A_PLAN = ("A plan and its keys", "A run")
 # entries about plans that were never stored, or before one is known
-_WITHOUT_A_PLAN = ("preview.refused", "proposal.refused", "run.not_needed", "break_glass.refused")
+_WITHOUT_A_PLAN = ("preview.refused", "proposal.refused", "run.not_needed", "break_glass.refused", "shown")
 
 _DOUBLES = ("cloud.", "some.")  # codes of the test doubles: nobody reads them
 _ATTACKS = ("tampered",)  # what a test writes into the store directly

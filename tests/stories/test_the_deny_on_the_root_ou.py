@@ -107,7 +107,7 @@ def test_a_unit_that_is_not_empty_any_more_does_not_get_the_deny(quarantine):
 
 def test_the_account_comes_back_with_three_keys(quarantine):
     plan = quarantine.contains(QUARANTINE_ACCOUNT, "ana", "ben", "cho")
-    undo = quarantine.asks_for("cho", quarantine.containment.preview_undo(plan.id, quarantine.who("cho")))
+    undo = quarantine.proposes_undo("cho", plan)
     quarantine.approves("ana", undo)
     assert quarantine.cloud.state.accounts[ACCOUNT] != WORKLOADS
     quarantine.approves("ben", undo)

@@ -72,8 +72,7 @@ def test_the_process_dies_in_the_middle_and_nothing_is_done_twice(leaked):
 
 def test_it_was_the_build_servers_key_after_all_and_goes_back_with_two_keys(leaked):
     plan = leaked.contains()
-    undo = leaked.containment.preview_undo(plan.id, leaked.who("cho"))
-    undo = leaked.asks_for("cho", undo)
+    undo = leaked.proposes_undo("cho", plan)
     leaked.works()
     assert leaked.cloud.state.keys[KEY_ID].status == "Inactive"
     leaked.approves("ben", undo)

@@ -26,6 +26,7 @@ from twokey.core.responsibility import Label
 from twokey.core.runbooks import Plan, PlanState, Target
 from twokey.ports import CloudModule
 from twokey.testing.contracts.actions import ActionContract, Scene
+from twokey.testing.showings import shown_whole
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -106,8 +107,10 @@ def test_a_notification_becomes_a_verified_step_with_its_audit_trail(app: App, a
     assert (incident.provider, incident.account) == ("stratus", ATLAS)
     assert (incident.verdict.label, incident.verdict.rule) == (Label.CUSTOMER_SECURITY, "stratus.sentinel")
     assert [book.id for book in app.containment.suggestions(incident.id)] == [RUNBOOK]
-    plan = app.containment.propose(app.containment.preview(incident.id, RUNBOOK, who("ana")), who("ana"))
+    preview = app.containment.preview(incident.id, RUNBOOK, who("ana"))
+    plan = app.containment.propose(shown_whole(app.containment, preview, who("ana")), who("ana"))
     assert (plan.target.account, plan.params["project_id"]) == (ATLAS, ATLAS)
+    shown_whole(app.containment, plan, who("ben"))
     approved = app.containment.approve(
         plan.id, who("ben"), digest=plan.digest, typed=plan.typed_target, code=""
     )
@@ -120,8 +123,8 @@ def test_a_notification_becomes_a_verified_step_with_its_audit_trail(app: App, a
     assert (done.state, step.state) == (PlanState.DONE, StepState.VERIFIED)
     assert dict(step.seen) == {"state": "frozen"}
     assert api.tokens == {(ATLAS, TOKEN): "frozen", (BOREAS, TOKEN): "active"}
-    assert trail[:5] == ["received", "opened", "sorted", "proposed", "approved"]
-    assert trail[5:] == ["run.started", "step.started", "step.done", "step.verified", "run.done"]
+    assert trail[:7] == ["received", "opened", "sorted", "shown", "proposed", "shown", "approved"]
+    assert trail[7:] == ["run.started", "step.started", "step.done", "step.verified", "run.done"]
     seq, _ = app.store.verify()
     assert seq == len(trail)
 
@@ -132,7 +135,8 @@ def test_approvers_of_another_project_are_refused(app: App, api: StratusApi) -> 
     with pytest.raises(Refused) as refused:
         app.containment.preview(incident.id, RUNBOOK, who("eve"))
     assert ATLAS in refused.value.message.params.values()
-    plan = app.containment.propose(app.containment.preview(incident.id, RUNBOOK, who("ana")), who("ana"))
+    preview = app.containment.preview(incident.id, RUNBOOK, who("ana"))
+    plan = app.containment.propose(shown_whole(app.containment, preview, who("ana")), who("ana"))
     with pytest.raises(Refused, match=r"refused\.not_approver") as refused:
         app.containment.approve(plan.id, who("eve"), digest=plan.digest, typed=plan.typed_target, code="")
     assert refused.value.message.params["scope"] == ATLAS

@@ -35,6 +35,8 @@ from twokey.ports import (
     DocumentReader,
     Engine,
     JobHandler,
+    NoPasskeys,
+    Passkeys,
     Rosters,
     Source,
     Store,
@@ -86,6 +88,7 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
     """Make every part. A cloud, a rule file or a template that cannot load stops the start."""
     from twokey.stepup import TotpStepUp
     from twokey.store.leading import Leader
+    from twokey.web.passkeys import PAGES
     from twokey.web.secrets import hiding
 
     clock = clock or SystemClock()
@@ -108,8 +111,10 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         cause_wait=max(module.cause_wait for module in settings.modules),
         authorize_source=source_authorization(settings),
     )
-    containment = Containment(store, clock, rosters, library, planner, TotpStepUp(settings.totp_file))
-    executor = Executor(store, clock, rosters, library, planner, checkpoint, settings.limits)
+    passkeys = build_passkeys(settings)
+    step_up = TotpStepUp(settings.totp_file)
+    containment = Containment(store, clock, rosters, library, planner, step_up, passkeys)
+    executor = Executor(store, clock, rosters, library, planner, checkpoint, settings.limits, passkeys)
     review = replace(build_review(settings, store, clock, rosters), checkpoint=checkpoint)
     watch = Watch(store, clock, rosters, planner, timedelta(days=settings.review_after_days))
     stamping = build_stamping(settings, store, clock)
@@ -130,10 +135,19 @@ def build(settings: Settings, *, clock: Clock | None = None, checkpoint: Checkpo
         stamping=stamping,
         engine=engine,
         sources=tuple(source for made in connected.values() for source in made.sources),
-        hide=hiding(prefix for module in settings.modules for prefix in module.secret_prefixes),
+        hide=hiding([PAGES, *(prefix for module in settings.modules for prefix in module.secret_prefixes)]),
         leads=Leader(settings.database_url),
         checkpoint=checkpoint,
     )
+
+
+def build_passkeys(settings: Settings) -> Passkeys:
+    """Make what verifies signatures; without a public address there are none."""
+    if not settings.public_url:
+        return NoPasskeys()
+    from twokey.passkeys import WebPasskeys
+
+    return WebPasskeys(settings.public_url)
 
 
 def open_record(settings: Settings, clock: Clock | None = None) -> SqlStore:

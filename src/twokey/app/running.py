@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from twokey.app.logs import start_logging
 from twokey.core.errors import TwokeyError
+from twokey.flow.containment import Containment
 from twokey.flow.intake import Intake
 from twokey.flow.intake.liveness import SourceLiveness
 from twokey.flow.roster_changes import RosterWatch
 from twokey.flow.stamping import Stamping
-from twokey.ports import Clock, Source, Store
+from twokey.ports import Clock, Route, Source, Store
 from twokey.settings import Settings
 
 if TYPE_CHECKING:
@@ -219,7 +220,20 @@ def web_door(app: App, bot: SlackBot, readiness: Callable[[], Mapping[str, str]]
     routes = [route for module in app.settings.modules for route in module.routes(inbox, app.clock)]
     if app.settings.slack_signing_secret:
         routes.append(slack_route(bot, app.clock))
+    if app.settings.public_url:
+        routes += passkey_pages(app.containment, app.settings)
     return web_app(inbox, routes, readiness=readiness, hide=app.hide)
+
+
+def passkey_pages(containment: Containment, settings: Settings) -> list[Route]:
+    """Return the pages on which people sign, and make passkeys."""
+    from urllib.parse import urlsplit
+
+    from twokey.app.passkey_links import Links
+    from twokey.web.passkeys import passkey_routes
+
+    host = urlsplit(settings.public_url).hostname or ""
+    return passkey_routes(Links(containment, host, settings.language), settings.public_url)
 
 
 async def _look_around(roster: RosterWatch, listening: SourceLiveness, silent: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ PROFILES = {
     ),
 }
 _ORDER = tuple(Risk)
+_STEP_UPS = ("none", "totp", "passkey")  # each asks for more than the one before
 _KEYS = "profile min_approvals requester_may_approve expires_in typed_confirmation step_up"
 
 
@@ -56,10 +57,11 @@ def _tightened(
             _looser(found["expires_in"], shown(found["expires_in"].value), risk)
         profile = replace(profile, expires_in_s=min(seconds, profile.expires_in_s) or profile.expires_in_s)
     if "step_up" in found:
-        word = found["step_up"].choice("totp", "none")
-        if word == "none" and profile.step_up:
-            _looser(found["step_up"], "none", risk)
-        profile = replace(profile, step_up="totp" if word == "totp" else profile.step_up)
+        word = found["step_up"].choice(*_STEP_UPS)
+        if _STEP_UPS.index(word) < _STEP_UPS.index(profile.step_up or "none"):
+            _looser(found["step_up"], word, risk)
+        elif word != "none":
+            profile = replace(profile, step_up=word)
     if "typed_confirmation" in found:
         part = found["typed_confirmation"]
         if isinstance(part.value, dict):

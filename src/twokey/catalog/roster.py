@@ -10,7 +10,7 @@ from pathlib import Path
 from twokey.catalog.schema import Part, shown, top, where
 from twokey.catalog.strict_yaml import MAX_BYTES, load
 from twokey.core.errors import Invalid, Refused
-from twokey.core.people import ChatAccount, Person, Role, Roster
+from twokey.core.people import ChatAccount, Passkey, Person, Role, Roster
 from twokey.core.texts import LANGUAGES
 from twokey.file_access import others_may_write
 
@@ -19,7 +19,8 @@ TEAM = r"[TE][A-Z0-9]{1,20}"
 USER = r"[UW][A-Z0-9]{1,20}"
 
 _PERSON = "id name slack roles scopes"
-_PERSON_OPTIONAL = "step_up language"
+_PERSON_OPTIONAL = "step_up language passkeys"
+_PASSKEY_ID, _PUBLIC_KEY = r"([0-9a-f]{2}){1,1023}", r"([0-9a-f]{2}){32,1024}"
 
 
 def load_roster(text: str | bytes, name: str, scopes: Iterable[str]) -> Roster:
@@ -74,16 +75,28 @@ def _person(part: Part, scope: str) -> Person:
         scopes=tuple(item.text(scope) for item in found["scopes"].items()) if "scopes" in found else (),
         has_step_up=step_up == "totp",
         language=found["language"].choice(*LANGUAGES) if "language" in found else "",
+        passkeys=tuple(_passkey(item) for item in found["passkeys"].items()) if "passkeys" in found else (),
+    )
+
+
+def _passkey(part: Part) -> Passkey:
+    found = part.fields("id public_key", "name added")
+    return Passkey(
+        id=found["id"].text(_PASSKEY_ID) if "id" in found else "",
+        public_key=found["public_key"].text(_PUBLIC_KEY) if "public_key" in found else "",
+        name=found["name"].text(r"[^\x00-\x1f]{1,80}") if "name" in found else "",
+        added=found["added"].text(r"\d{4}-\d{2}-\d{2}") if "added" in found else "",
     )
 
 
 def _note_duplicates(parts: list[Part], people: tuple[Person, ...]) -> None:
-    """Note one id for two people and one account for two people: two keys are compared by these.
+    """Note one id, one account or one passkey for two people: two keys are compared by these.
 
     Ids that differ only in the size of their letters are one id, because directories treat them so.
     """
     ids: dict[str, str] = {}
     owners: dict[ChatAccount, str] = {}
+    devices: dict[str, str] = {}
     for part, person in zip(parts, people, strict=True):
         folded = person.id.casefold()
         if person.id and folded in ids:
@@ -94,6 +107,11 @@ def _note_duplicates(parts: list[Part], people: tuple[Person, ...]) -> None:
                 place = part.at("slack", None).at(index, None)
                 place.fault("roster.duplicate_account", user=account.user, person=shown(owners[account]))
             owners[account] = person.id
+        for index, passkey in enumerate(person.passkeys):
+            if passkey.id and passkey.id in devices:
+                place = part.at("passkeys", None).at(index, None)
+                place.fault("roster.duplicate_passkey", person=shown(devices[passkey.id]))
+            devices[passkey.id] = person.id
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,9 @@ def judge(
         [], "--cloud", metavar="FILE", help="A cloud's own log; may be repeated."
     ),
     slack: Path | None = typer.Option(None, "--slack", metavar="FILE", help="The chat's own log."),
+    passkeys: Path | None = typer.Option(
+        None, "--passkeys", metavar="FILE", help="Public keys: what `twokey roster passkeys --json` wrote."
+    ),
     head: str = typer.Option("", "--head", metavar="SEQ:HASH", help="A head that was posted outside."),
     json_: bool = typer.Option(False, "--json", help="One JSON object."),
 ) -> None:
@@ -98,7 +101,7 @@ def judge(
     """
     from twokey.history.report import report
 
-    raise typer.Exit(report(trail, cloud, slack, head, as_json=json_))
+    raise typer.Exit(report(trail, cloud, slack, head, passkeys, as_json=json_))
 
 
 @app.command()

@@ -104,3 +104,41 @@ def totp(
     typer.echo(
         "Give this to the person alone: who has it can make their codes. It is not shown again.", err=True
     )
+
+
+@app.command()
+def passkeys(
+    json_: bool = typer.Option(
+        False, "--json", help="What the roster has, one JSON object a line: for `twokey audit judge`."
+    ),
+) -> None:
+    """Print the lines of passkeys that were confirmed and are not in the roster, or with --json those that are."""
+    from twokey.app import build_rosters, look_at_record
+    from twokey.core.passkeys import Enrolment, fingerprint
+    from twokey.settings import load
+
+    settings = load()
+    roster = build_rosters(settings).current()
+    known = {key.id: person for person in roster.people for key in person.passkeys}
+    if json_:
+        for person in roster.people:
+            for key in person.passkeys:
+                row = {"person": person.id, "id": key.id, "public_key": key.public_key}
+                typer.echo(json.dumps(row))
+        return
+    store = look_at_record(settings)
+    try:
+        with store.read() as look:
+            confirmed = look.find(Enrolment, state="confirmed")
+    finally:
+        store.close()
+    waiting = [one for one in confirmed if one.credential not in known]
+    for one in waiting:
+        typer.echo(f"# {one.person_id}: {fingerprint(one.public_key)}, confirmed by {one.confirmed_by}")
+        typer.echo("    passkeys:")
+        line = f'id: "{one.credential}", public_key: "{one.public_key}", added: "{one.at:%Y-%m-%d}"'
+        typer.echo(f"      - {{{line}}}")
+    typer.echo(
+        f"{len(waiting)} to add. Compare each fingerprint with its person before you do: a record can be forged.",
+        err=True,
+    )

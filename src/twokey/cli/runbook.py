@@ -145,6 +145,8 @@ def plan(
         typer.echo(
             visible(f"  {number}. {step.action} ({step.effect.value}) {json.dumps(dict(step.inputs))[:200]}")
         )
+    for warning in made.warnings:
+        typer.echo(visible(f"  warning: {say(warning)}"))
     for note in made.notes:
         typer.echo(visible(f"  note: {say(note)}"))
     typer.echo(f"digest sha256:{made.digest}")

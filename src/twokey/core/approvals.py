@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -10,6 +10,8 @@ from twokey.core.errors import Message, Refused, message
 from twokey.core.incidents import Incident
 from twokey.core.people import ChatAccount, Person, Role, Roster
 from twokey.core.runbooks import Plan, PlanState, Risk, digest_of
+from twokey.core.showings import pages
+from twokey.core.younger import younger
 
 CRITICAL_EXPIRES_S = 15 * 60.0
 OTHER_EXPIRES_S = 30 * 60.0
@@ -30,6 +32,9 @@ class Approval:
     at: datetime
     step_up: str = ""  # the identity of the code that was given
     account: ChatAccount | None = None
+    showing: str = younger("")  # the view in which the plan was shown to them
+    # What a passkey signed, in hexadecimal digits: credential, nonce, client_data, authenticator_data, signature.
+    assertion: Mapping[str, str] = younger(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,9 @@ class Showing:
     person_id: str
     digest: str
     at: datetime
+    view: str = ""  # the chat's own name of the view
+    opened: tuple[int, ...] = ()  # which of its pages they had before them
+    details: bool = False  # whether they opened all steps and documents too
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,11 @@ def proposer_counts(plan: Plan) -> bool:
 def proposer_needs_code(plan: Plan) -> bool:
     """Say whether confirming the preview counts only with a code: a session of one person is not a person."""
     return proposer_counts(plan) and bool(plan.approval.step_up)
+
+
+def needs_signature(plan: Plan) -> bool:
+    """Say whether a key of this plan is a signature: then nobody's code, and no row without one, is a key."""
+    return plan.approval.step_up == "passkey"
 
 
 def approvals_needed(plan: Plan) -> int:
@@ -199,6 +212,8 @@ def approval_status(
             lost.append(message("standing.other_proposer", person=approval.person_id))
         elif person is None:
             lost.append(message("standing.left_roster", person=approval.person_id))
+        elif needs_signature(plan) and not approval.assertion:
+            lost.append(message("standing.no_signature", person=person.name))
         elif approval.person_id == plan.requester:
             if plan.proposer_code and not approval.step_up:
                 lost.append(message("standing.no_step_up", person=person.name))
@@ -218,10 +233,36 @@ def approval_status(
     return ApprovalStatus(people, needed, tuple(missing))
 
 
+def shown_as(plan: Plan) -> str:
+    """Return under which name a plan is shown: its id, and as long as it is a preview only, its digest."""
+    return plan.id or f"preview:{plan.digest}"
+
+
+def require_shown(plan: Plan, person: Person, showings: Iterable[Showing], view: str) -> Showing:
+    """Return the showing in which this person saw this plan whole, in the view they answer from, or refuse.
+
+    A view of "" is any of theirs: who does not answer from one, cannot mix one up with another.
+    """
+    theirs = [
+        one
+        for one in showings
+        if (one.person_id, one.plan_id, one.digest) == (person.id, shown_as(plan), plan.digest)
+        and view in ("", one.view)
+    ]
+    if not theirs:
+        raise Refused("refused.not_shown", person=person.name, plan=plan.short)
+    best = max(theirs, key=lambda one: (len(one.opened), one.at))
+    count = len(pages(plan))
+    missing = [str(page) for page in range(1, count + 1) if page not in best.opened]
+    if missing:
+        raise Refused("refused.not_shown_whole", plan=plan.short, missing=", ".join(missing), pages=count)
+    return best
+
+
 def require_break_glass(plan: Plan, person: Person, *, step_up: str, reason: str) -> None:
     """Refuse the one-person path unless the runbook allows it, the risk is not critical, the person is an
     approver, a step-up code was given and a reason is written down."""
-    if not plan.break_glass_allowed or plan.risk is Risk.CRITICAL:
+    if not plan.break_glass_allowed or plan.risk is Risk.CRITICAL or needs_signature(plan):
         raise Refused("refused.no_break_glass", runbook=plan.runbook_id)
     if not person.is_(Role.APPROVER, plan.target.account):
         raise Refused("refused.not_approver", person=person.name, scope=plan.target.account)

@@ -15,6 +15,7 @@ class NoticeKind(StrEnum):
 
     CARD = "card"  # the incident's one card: posted once, then updated in place
     THREAD = "thread"  # into the incident's thread
+    FILE = "file"  # the whole plan as a file, into the thread
     APPROVAL = "approval"  # a plan's approval card in the thread: posted once, then updated in place
     BROADCAST = "broadcast"  # into the thread and the channel
     PRIVATE = "private"  # to one person only
@@ -35,8 +36,8 @@ class NoticeState(StrEnum):
 class Notice:
     """One message that is owed to people.
 
-    `id` is the stable key: `card:INC-1`, `approval:<plan>`, `thread:INC-1:<audit seq>`. A card or approval
-    notice put again while sent goes back to pending and becomes an update of the same message.
+    `id` is the stable key: `card:INC-1`, `approval:<plan>`, `file:<plan>`, `thread:INC-1:<audit seq>`. A card or
+    approval notice put again while sent goes back to pending and becomes an update of the same message.
     `sent_as` is the chat's own opaque address of the message ("" until posted).
     """
 

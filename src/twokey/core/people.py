@@ -43,6 +43,16 @@ class ChatIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Passkey:
+    """One device of a person that can sign: its public half, as the roster has it (in hexadecimal digits)."""
+
+    id: str
+    public_key: str
+    name: str = ""
+    added: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """One human being: `id` is the directory's id and the only thing that two keys are compared by."""
 
@@ -53,6 +63,7 @@ class Person:
     scopes: tuple[str, ...] = ()  # account or subscription ids this person's roles hold for; "*" is all
     has_step_up: bool = False
     language: str = ""
+    passkeys: tuple[Passkey, ...] = ()
 
     def is_(self, role: Role, scope: str) -> bool:
         """Say whether this person holds the role for that account or subscription."""

@@ -131,7 +131,7 @@ class ApprovalProfile:
     requester_may_approve: bool = True
     expires_in_s: float = 1800.0
     typed_confirmation: str = ""  # template of what the approver types
-    step_up: str = ""  # "" | totp
+    step_up: str = ""  # "" | totp | passkey
 
 
 def as_strict_as(risk: Risk, profile: ApprovalProfile) -> ApprovalProfile:
@@ -192,6 +192,8 @@ class Preview:
 
     `observed` is the state that the step depends on: it goes into the digest, so it must not hold what
     changes by itself (use counts, last-used dates): that is for `notes`, which are shown only.
+    `warnings` decide whether a yes is right: they are shown first, are never cut, and are confirmed as they stood
+    when people saw them; that they change afterwards voids nothing.
     `counts` are the blast radius by scope. A `refusal` means that the step must not run at all.
     """
 
@@ -200,6 +202,7 @@ class Preview:
     counts: Mapping[str, int] = field(default_factory=dict)
     refusal: Message | None = None
     notes: tuple[Message, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +264,8 @@ class Plan:
     break_glass_reason: str = ""
     confirm_by: datetime | None = None  # a second person owes a confirmation until then
     confirmed_by: str = ""
+    warnings: tuple[Message, ...] = younger(())  # what must be read first: confirmed as it was shown
+    why: str = younger("")  # what the proposer wrote: shown, not confirmed
     proposer_code: bool = younger(False)  # proposing it counts only with a code: so since plans say it
     # While it asks; afterwards it can only be stopped.
     asking_until: datetime | None = younger(None)  # noqa: RUF009 (it makes a field)
@@ -291,6 +296,7 @@ _NOT_CONFIRMED = frozenset(
         "break_glass_reason",
         "confirm_by",
         "confirmed_by",
+        "why",
         "proposer_code",
         "asking_until",
     ]

@@ -25,6 +25,26 @@ def redraw_plan(tx: Transaction, plan: Plan, now: datetime) -> None:
     _redraw(tx, Notice(notice_id, NoticeKind.APPROVAL, now, incident_id=plan.incident_id, plan_id=plan.id))
 
 
+def send_file(tx: Transaction, plan: Plan, now: datetime) -> None:
+    """Owe the thread the whole plan as a file, whose SHA-256 is the digest that people confirm."""
+    tx.put(
+        Notice(
+            f"file:{plan.id}",
+            NoticeKind.FILE,
+            now,
+            incident_id=plan.incident_id,
+            plan_id=plan.id,
+            order=tx.next_number("notice"),
+        )
+    )
+
+
+def file_state(look: Snapshot, plan_id: str) -> NoticeState | None:
+    """Say how far the file of a plan is on its way; a plan from before there were files has none."""
+    notice = look.get(Notice, f"file:{plan_id}")
+    return notice.state if notice else None
+
+
 def tell_thread(
     tx: Transaction,
     entry: AuditEntry,

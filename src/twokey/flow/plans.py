@@ -11,6 +11,7 @@ from twokey.core.approvals import (
     approvals_needed,
     expires_after_s,
     is_out_of_time,
+    needs_signature,
     proposer_needs_code,
     require_open_incident,
     require_role,
@@ -72,6 +73,8 @@ def proposal_data(plan: Plan, reason: str, roster: Roster, *, is_key: bool) -> d
         "risk": plan.risk.value,
         "needed": approvals_needed(plan),
         "proposer_counts": is_key,
+        # Whoever judges the trail must know which keys have to be signatures.
+        **({"step_up": plan.approval.step_up} if needs_signature(plan) else {}),
         "expires_at": plan.expires_at.isoformat() if plan.expires_at else "",
         "undo_of": plan.undo_of,
         "roster": roster.digest,

@@ -20,9 +20,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cloud", type=Path, action="append", default=[], help="a cloud's own log")
     parser.add_argument("--slack", type=Path, help="the chat's own log")
     parser.add_argument("--head", default="", help="SEQ:HASH that was posted outside")
+    parser.add_argument(
+        "--passkeys", type=Path, help="public keys: what `twokey roster passkeys --json` wrote"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     given = parser.parse_args(arguments)
-    return report(given.export, given.cloud, given.slack, given.head, as_json=given.json)
+    files = (given.export, given.cloud, given.slack)
+    return report(*files, given.head, given.passkeys, as_json=given.json)
 
 
 if __name__ == "__main__":

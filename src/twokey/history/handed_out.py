@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,6 +75,7 @@ class History:
     cloud: Sequence[CloudCall] = ()
     chat: Sequence[dict[str, Any]] | None = None  # None: nothing was posted in this history
     head: tuple[int, str] | None = None
+    passkeys: Mapping[str, Mapping[str, str]] | None = None  # person -> credential -> public key
 
     def plans(self) -> list[PlanTrail]:
         """Return the plans that are mentioned."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from twokey.history.effects import SLACK_OF_CLOCKS, effects
 from twokey.history.handed_out import Entry, History, PlanTrail, Violation, moment
+from twokey.history.signatures import signed
 from twokey.history.stops import stops
 
 PROMISES = {
@@ -16,6 +17,7 @@ PROMISES = {
     "two-people": "an effect has two people behind it, and a critical one three",
     "one-key-a-person": "one person turns one key on a plan",
     "proposer": "the proposer's key counts only where it may, and never for a critical plan",
+    "signed": "a key that must be a signature is one, by a passkey of its person, over what ran",
     "same-digest": "what was confirmed, and nothing else, is what ran",
     "in-time": "no key is turned after a plan's time is over",
     "no-is-no": "no key is turned, and nothing runs, after a plan has ended",
@@ -199,6 +201,7 @@ _RULES: tuple[Callable[[History], Iterator[Violation]], ...] = (
     chain,
     nothing_dropped,
     people,
+    signed,
     digests,
     endings,
     effects,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from twokey.history.handed_out import read
 from twokey.history.promises import PROMISES, judge
+from twokey.history.signatures import public_keys
 
 
 def report(
@@ -16,6 +18,7 @@ def report(
     cloud: Sequence[Path] = (),
     slack: Path | None = None,
     head: str = "",
+    passkeys: Path | None = None,
     *,
     as_json: bool = False,
 ) -> int:
@@ -28,6 +31,8 @@ def report(
             _lines(slack) if slack else None,
             (int(seq), digest.lower()) if head else None,
         )
+        if passkeys:
+            history = replace(history, passkeys=public_keys(_lines(passkeys)))
         broken = judge(history)
     except (OSError, ValueError, KeyError, TypeError) as fault:
         print(f"this could not be read: {type(fault).__name__}: {fault}", file=sys.stderr)

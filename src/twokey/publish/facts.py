@@ -15,8 +15,8 @@ from twokey.publish.timeline import action_items, timeline
 from twokey.publish.words import Fact, Facts, PageWords
 from twokey.words import reason_of, sides_of
 
-# The outbox' book-keeping: two entries for each message that went well bury what happened.
-_ROUTINE = ("notice.sending", "notice.sent")
+# Book-keeping: two entries for each message that went well, and one for each page looked at, bury what happened.
+_ROUTINE = ("notice.sending", "notice.sent", "shown")
 MOST_PLANS = 30
 
 

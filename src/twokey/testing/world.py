@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -10,12 +11,12 @@ from typing import Any, cast
 from twokey.core.approvals import Approval, ApprovalStatus
 from twokey.core.audit import AuditEntry
 from twokey.core.containments import InForce
-from twokey.core.errors import Invalid, Json
+from twokey.core.errors import Invalid, Json, TwokeyError
 from twokey.core.executions import StepRecord
 from twokey.core.incidents import Incident
 from twokey.core.jobs import Job
 from twokey.core.notices import Notice
-from twokey.core.people import Actor, ChatIdentity
+from twokey.core.people import Actor, ChatIdentity, identify
 from twokey.core.responsibility import Label, Verdict
 from twokey.core.runbooks import Plan, Runbook
 from twokey.core.signals import Principal, RawNotification, Resource, Signal, SignalKind, raw_id
@@ -30,13 +31,14 @@ from twokey.flow.intake import Intake
 from twokey.flow.planning.planner import Planner
 from twokey.flow.stamping import Stamping
 from twokey.flow.watch import Watch
-from twokey.ports import Checkpoint, Store, TimeStamper
+from twokey.ports import Checkpoint, NoPasskeys, Passkeys, Store, TimeStamper
 from twokey.testing import runbooks
 from twokey.testing.builders import a_verdict, answered
 from twokey.testing.clocks import SettableClock
 from twokey.testing.clouds import ACCOUNT, KEY_ID, QUARANTINE, MemoryCloud
 from twokey.testing.memory import MemoryStore
 from twokey.testing.people import FixedLibrary, FixedRosters, FixedStepUp, identity
+from twokey.testing.showings import shown_whole
 from twokey.testing.stamps import RememberingStamper
 
 CONFIG: Mapping[str, Json] = {
@@ -99,6 +101,7 @@ class World:
         checkpoint: Checkpoint | None = None,
         limits: Limits | None = None,
         stamper: TimeStamper | None = None,
+        passkeys: Passkeys | None = None,
     ) -> None:
         self.clock = clock or SettableClock()
         memory = MemoryStore(self.clock)
@@ -106,6 +109,7 @@ class World:
         self.queue = queue or cast("Queue[Any]", memory.jobs())
         self.cloud = MemoryCloud()
         self.rosters, self.step_up = FixedRosters(), FixedStepUp()
+        self.passkeys = passkeys or NoPasskeys()
         self.library = FixedLibrary(*(runbooks or _all_runbooks()))
         self.limits = limits or Limits()
         self.signals = Signals()
@@ -123,7 +127,7 @@ class World:
         self.intake = Intake(self.store, self.clock, normalisers, self.signals, "T1", "E1")
         self.response = Response(self.store, self.clock, self.rosters)
         self.containment = Containment(
-            self.store, self.clock, self.rosters, self.library, self.planner, self.step_up
+            self.store, self.clock, self.rosters, self.library, self.planner, self.step_up, self.passkeys
         )
         self.executor = Executor(
             self.store,
@@ -133,6 +137,7 @@ class World:
             self.planner,
             self._at_checkpoint,
             self.limits,
+            self.passkeys,
         )
         self.watch = Watch(self.store, self.clock, self.rosters, self.planner)
         self.stamping = Stamping(self.store, self.clock, self.stamper, timedelta(hours=1))
@@ -227,20 +232,31 @@ class World:
     def proposes(
         self, name: str, runbook: str = runbooks.LEAKED_KEY, incident: str = "", **given: Json
     ) -> Plan:
-        """Let a person look at a plan and propose it."""
+        """Let a person look at the whole of a plan and propose it."""
         return self.asks_for(name, self.previews(name, runbook, incident, **given))
 
+    def proposes_undo(self, name: str, plan: Plan) -> Plan:
+        """Let a person look at what would take a plan back and propose it."""
+        return self.asks_for(name, self.containment.preview_undo(plan.id, self.who(name)))
+
     def asks_for(self, name: str, plan: Plan, **given: str) -> Plan:
-        """Let a person propose what they have previewed, with a code."""
+        """Let a person turn every page of what they have previewed, and propose it with a code."""
+        self.sees(name, plan)
         return self.containment.propose(plan, self.who(name), **{"code": self.code(), **given})
 
+    def shows(self, name: str, plan: Plan) -> Plan:
+        """Let a person turn every page of a plan; return it."""
+        return shown_whole(self.containment, plan, self.who(name))
+
     def approves(self, name: str, plan: Plan, **typed: str) -> ApprovalStatus:
-        """Let a person turn a key, having typed what is asked for, or what `digest`, `typed`, `code` say."""
+        """Let a person see a plan and turn a key, having typed what is asked for, or what `typed` and so on say."""
+        self.sees(name, plan)
         given = {"digest": plan.digest, "typed": plan.typed_target, "code": self.code(), **typed}
         return self.containment.approve(plan.id, self.who(name), **given)
 
     def breaks_glass(self, name: str, plan: Plan, **given: str) -> Plan:
-        """Let a person run a previewed plan alone."""
+        """Let a person run a previewed plan alone, having seen it."""
+        self.sees(name, plan)
         reason = "nobody else is awake and the key is in use"
         said = {"code": self.code(), "reason": reason, "typed": plan.typed_target, **given}
         return self.containment.break_glass(plan, self.who(name), **said)
@@ -254,6 +270,13 @@ class World:
         self.containment.decide(plan.id, self.who(asker), "skip", code=self.code())
         (asked,) = self.containment.asked(plan.id)
         return self.containment.confirm_decision(asked.id, self.who(confirmer), code=self.code())
+
+    def sees(self, name: str, plan: Plan) -> None:
+        """Let a person turn every page of a plan, if they are anybody here."""
+        # whoever is nobody here is shown nothing, and asks for a key all the same
+        with suppress(TwokeyError):
+            identify(self.who(name), self.rosters.current())
+            self.shows(name, plan)
 
     def contains(self, runbook: str = runbooks.LEAKED_KEY, *people: str) -> Plan:
         """Let a plan be proposed, get its keys and run to its end: ana's and ben's, if none are named."""

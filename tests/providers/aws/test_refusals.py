@@ -276,7 +276,7 @@ def test_lifecycle_rules_that_delete_are_shown(aws: Any, bucket: str) -> None:
     )
     inputs = {"bucket": bucket, "document": protection(bucket, aws.victim)}
     preview = aws.cloud.actions["aws.s3.merge_bucket_policy"].preview(aws.target(), inputs)
-    assert [n.params["count"] for n in preview.notes if n.code == "aws.s3.lifecycle_goes_on"] == ["1"]
+    assert [n.params["count"] for n in preview.warnings if n.code == "aws.s3.lifecycle_goes_on"] == ["1"]
 
 
 # the organisation
@@ -547,7 +547,7 @@ def test_the_move_says_what_the_account_loses(aws: Any, organization: Any) -> No
     )
     assert preview.refusal is None
     assert preview.counts == {"accounts": 1}
-    notes = {note.code: note.params for note in preview.notes}
+    notes = {note.code: note.params for note in preview.warnings}
     assert notes["aws.org.policies_change"]["lost"] == "no-leave"
     assert notes["aws.org.moves"]["path"] == f"Root / Workloads / {organization.account}"
     assert notes["aws.org.moves"]["name"] == "prod"

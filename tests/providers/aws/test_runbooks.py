@@ -204,7 +204,7 @@ def test_one_account_is_quarantined_and_comes_back(aws: Any, organization: Any) 
     plan, planner = quarantine_plan(aws, organization, organization.account)
     assert plan.typed_target == organization.account
     assert plan.blast == {"accounts": 1}
-    notes = {note.code for note in plan.notes}
+    notes = {note.code for note in (*plan.warnings, *plan.notes)}
     assert {"aws.scp.denies", "aws.org.moves", "aws.org.policies_change", "aws.org.attach_to_empty"} <= notes
 
     tree, _ = go_and_come_back(aws, plan, planner, organization.world)

@@ -45,7 +45,7 @@ def test_a_preview_tells_which_containers_strangers_lose(
     arm: Arm, account: StorageAccount, block: Action, target: Target
 ) -> None:
     arm.state.page_size = 1
-    notes = {note.code: note.params for note in block.preview(target, inputs(account)).notes}
+    notes = {note.code: note.params for note in block.preview(target, inputs(account)).warnings}
     assert notes["azure.note.public_containers"]["names"] == "images, dump"
     assert "azure.note.static_website_stays" in notes
 
@@ -66,7 +66,7 @@ def test_containers_that_cannot_be_listed_do_not_hold_up_the_preview(
         access_denied("Microsoft.Storage/storageAccounts/blobServices/containers/read", "containers$", 9)
     )
     preview = block.preview(target, inputs(account))
-    assert "azure.note.containers_unknown" in [note.code for note in preview.notes]
+    assert "azure.note.containers_unknown" in [note.code for note in preview.warnings]
     assert preview.refusal is None
 
 
@@ -107,7 +107,7 @@ def test_a_setting_that_was_never_made_is_blocked_and_comes_back_as_allowed(
     account.allow_blob_public_access = None
     preview = block.preview(target, inputs(account))
     assert preview.observed == {"allow_blob_public_access": None}
-    assert "azure.note.never_set" in [note.code for note in preview.notes]
+    assert "azure.note.never_set" in [note.code for note in preview.warnings]
     assert block.capture(target, inputs(account)) == {"allow_blob_public_access": True, "was_set": False}
     block.apply(target, inputs(account), "key")
     assert account.allow_blob_public_access is False
@@ -318,7 +318,7 @@ def test_closing_the_network_and_its_undo(
 ) -> None:
     action = azure.actions[NETWORK]
     given: dict[str, Json] = {"storage_account_id": account.id, "access": "Disabled"}
-    assert [note.code for note in action.preview(target, given).notes] == ["azure.note.network_cut"]
+    assert [note.code for note in action.preview(target, given).warnings] == ["azure.note.network_cut"]
     prior = action.capture(target, given)
     action.apply(target, given, "key")
     assert account.public_network_access == "Disabled"

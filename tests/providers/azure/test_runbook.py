@@ -146,6 +146,6 @@ def test_the_run_blocks_verifies_and_the_undo_brings_access_back(
     undo = planner.undo_plan(plan, journal)
     (back,) = undo.steps
     assert back.inputs["allow"] is True
-    assert "azure.note.readers_return" in [note.code for note in undo.notes]
+    assert "azure.note.readers_return" in [note.code for note in undo.warnings]
     azure.actions[back.action].apply(undo.target, back.inputs, "undo")
     assert account.allow_blob_public_access is True

@@ -19,8 +19,8 @@ def first_of_each_lane(pending: Iterable[Notice]) -> Iterator[Notice]:
 
 def lane_of(notice: Notice) -> str:
     """Return the lane of a notice; an update is in a lane of its own."""
-    if notice.sent_as or notice.kind is NoticeKind.CARD:
-        return notice.id
+    if notice.sent_as or notice.kind in (NoticeKind.CARD, NoticeKind.FILE):
+        return notice.id  # a file that the chat does not take holds up no message
     if notice.kind is NoticeKind.PRIVATE:
         return f"person:{notice.person_id}"
     if is_in_thread(notice):
@@ -30,5 +30,5 @@ def lane_of(notice: Notice) -> str:
 
 def is_in_thread(notice: Notice) -> bool:
     """Say whether a notice is written under its incident's card."""
-    in_thread = (NoticeKind.THREAD, NoticeKind.BROADCAST, NoticeKind.APPROVAL)
+    in_thread = (NoticeKind.THREAD, NoticeKind.BROADCAST, NoticeKind.APPROVAL, NoticeKind.FILE)
     return notice.kind in in_thread and bool(notice.incident_id)

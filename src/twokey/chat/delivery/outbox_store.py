@@ -11,6 +11,7 @@ from twokey.chat.delivery.port import CallOutcome, format_reference
 from twokey.core.errors import message
 from twokey.core.notices import Notice, NoticeKind, NoticeState
 from twokey.core.people import Actor
+from twokey.core.runbooks import Plan
 from twokey.flow import outbox
 from twokey.ports import Clock, Store, Transaction
 
@@ -84,6 +85,7 @@ class OutboxStore:
                 self._log(tx, sent, "notice.sent", ts=outcome.message, channel=outcome.channel)
                 if notice.kind is NoticeKind.CARD and not notice.sent_as:
                     self._announced(tx, notice.incident_id)
+                self._say_on_card(tx, notice)
             elif outcome.is_gone or outcome.may_move:
                 # Our message was deleted, or its channel closed: post it again, and its card first.
                 tx.put(replace(now, state=NoticeState.PENDING, sent_as="", attempts=0, error=outcome.error))
@@ -157,6 +159,13 @@ class OutboxStore:
         failed = replace(notice, state=NoticeState.FAILED, error=error, attempts=0)
         tx.put(failed)
         self._log(tx, failed, "notice.failed", error=error)
+        self._say_on_card(tx, notice)
+
+    def _say_on_card(self, tx: Transaction, notice: Notice) -> None:
+        """Owe the plan's card, which says whether the whole plan stands there as a file."""
+        plan = tx.get(Plan, notice.plan_id) if notice.kind is NoticeKind.FILE else None
+        if plan is not None:
+            outbox.redraw_plan(tx, plan, self._clock.now())
 
     def _log(self, tx: Transaction, notice: Notice, action: str, **data: str) -> None:
         tx.append(

@@ -234,7 +234,7 @@ class Sender:
             self._fault = ""
             self._health.written(outcome.channel)
             return
-        if notice.kind is not NoticeKind.PRIVATE and not outcome.is_gone:
+        if notice.kind not in (NoticeKind.PRIVATE, NoticeKind.FILE) and not outcome.is_gone:
             self._health.failed(channel, outcome.error)
         if outcome.is_misconfigured:
             self._fault = outcome.error

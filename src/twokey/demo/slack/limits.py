@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ MESSAGE_BLOCKS = 50
 VIEW_BLOCKS = 100
 MESSAGE_CHARACTERS = 13_200  # undocumented; slackapi/bolt-js#2509
 UPDATE_TEXT = 4_000
+VIEW_BYTES = 250_000
 MESSAGE_ONLY: frozenset[str] = frozenset({"table", "task_card", "plan"})
 INPUT_ELEMENTS = frozenset(
     {
@@ -215,6 +217,8 @@ def check_view(view: Any) -> None:
     faults = list(_view_faults(view)) if isinstance(view, dict) else [fault("must be an object", "/view")]
     if faults:
         raise SlackError("invalid_arguments", *faults)
+    if len(json.dumps(view)) > VIEW_BYTES:
+        raise SlackError("view_too_large")
 
 
 def _view_faults(view: Json) -> Faults:

@@ -132,6 +132,19 @@ class Channel:
 
 
 @dataclass
+class StoredFile:
+    """A file that was announced, put, and then shared: each once."""
+
+    id: str
+    name: str
+    length: int
+    token: str
+    title: str = ""
+    content: bytes | None = None
+    is_shared: bool = False
+
+
+@dataclass
 class Message:
     """One message as it stands now; `edits` keeps how it stood before."""
 
@@ -153,6 +166,7 @@ class Message:
     deleted: bool = False
     reactions: dict[str, list[str]] = field(default_factory=dict)
     link_names: bool = False
+    files: list[StoredFile] = field(default_factory=list)
 
     @property
     def is_reply(self) -> bool:
@@ -189,6 +203,7 @@ class Message:
             "attachments": self.attachments,
             "thread_ts": self.thread_ts,
             "metadata": self.metadata if metadata else None,
+            "files": [{"id": file.id, "name": file.name, "title": file.title} for file in self.files],
         }
         message |= {name: value for name, value in optional.items() if value}
         if self.edited_ts:
@@ -292,6 +307,7 @@ class Workspace:
         self.channels: dict[str, Channel] = {}
         self.groups: dict[str, tuple[str, list[str]]] = {}
         self.ephemerals: list[Message] = []
+        self.files: dict[str, StoredFile] = {}
         self.views: dict[str, View] = {}
         self.stacks: dict[str, list[str]] = {}
         self.homes: dict[str, View] = {}

@@ -250,8 +250,11 @@ class FakeSlack:
                 {
                     "method": call.method,
                     "ok": bool(call.answer.get("ok")),
-                    "channel": call.answer.get("channel", call.args.get("channel", "")),
-                    "ts": call.answer.get("ts", ""),
+                    "channel": call.answer.get(
+                        "channel", call.args.get("channel") or call.args.get("channel_id", "")
+                    ),
+                    # a shared file has no time stamp of its own
+                    "ts": call.answer.get("ts") or next((f["id"] for f in call.answer.get("files", ())), ""),
                     "thread_ts": call.args.get("thread_ts", ""),
                     "error": call.error or "",
                 }

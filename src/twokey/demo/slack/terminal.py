@@ -206,10 +206,11 @@ def message_panel(message: Message, names: Names) -> RenderableType:
     inside: RenderableType = (
         spaced(message.blocks, names) if message.blocks else styled(spans(message.text, names))
     )
+    files = [Text(f"[ {file.title}, {file.length} bytes ]", "bold") for file in message.files]
     extra = [Text("Only visible to you", "dim italic")] if message.is_ephemeral else []
     marks = "  ".join(f"{emojis(f':{name}:')} {len(users)}" for name, users in message.reactions.items())
     foot = [Text(marks)] if marks else []
-    panel = Panel(Group(*extra, inside, *foot), title=title, title_align="left", box=box.ROUNDED)
+    panel = Panel(Group(*extra, inside, *files, *foot), title=title, title_align="left", box=box.ROUNDED)
     return Padding(panel, (0, 0, 0, 4)) if message.is_reply else panel
 
 

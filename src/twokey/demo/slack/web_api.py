@@ -12,12 +12,16 @@ from aiohttp import web
 
 from .faults import Fault, FaultScript, RateLimit
 from .methods import METHODS
+from .methods.files import put_bytes
 from .model import Call, Json, SlackError, Workspace
 from .responses import answer_interaction
 from .socket_mode import SocketMode
 
 JSON_ARGUMENTS = ("blocks", "attachments", "metadata", "view")
-SCOPES = "app_mentions:read,channels:history,chat:write,commands,groups:history,im:write,reactions:write,users:read"
+SCOPES = (
+    "app_mentions:read,channels:history,chat:write,commands,files:write,groups:history,im:write,reactions:write,"
+    "users:read"
+)
 
 
 class WebApi:
@@ -38,6 +42,7 @@ class WebApi:
             web.post("/api/{method}", self.call),
             web.get("/api/{method}", self.call),
             web.post("/actions/{team}/{token}", self.respond),
+            web.post("/upload/v1/{token}", self.take_file),
             web.get("/link/", self.socket.serve),
         ]
 
@@ -59,6 +64,24 @@ class WebApi:
             return {}
 
         return await self._serve(request, "response_url", args, run)
+
+    async def take_file(self, request: web.Request) -> web.StreamResponse:
+        """Take the bytes of a file at the address that was given out for it; it is logged as `upload`."""
+        posted = (await request.post()).get("filename")
+        content = posted.file.read() if isinstance(posted, web.FileField) else b""
+        token = request.match_info["token"]
+
+        def run() -> Json:
+            if not put_bytes(self.state, token, content):
+                raise SlackError("bad_upload")
+            return {}
+
+        answered = await self._serve(request, "upload", {}, run)
+        return (
+            answered
+            if answered.status != 200 or b'"ok": true' in _body(answered)
+            else web.Response(status=400)
+        )
 
     async def _serve(self, request: web.Request, name: str, args: Json, run: Any) -> web.StreamResponse:
         started = self.now()
@@ -116,6 +139,10 @@ class WebApi:
         if name not in METHODS:
             raise SlackError("unknown_method")
         return METHODS[name](self.state, args)
+
+
+def _body(answer: web.StreamResponse) -> bytes:
+    return answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
 
 
 async def _arguments(request: web.Request) -> Json:

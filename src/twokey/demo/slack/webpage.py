@@ -49,6 +49,7 @@ blockquote{display:inline-block;width:100%;border-left:4px solid #ddd;margin:0;p
 a{color:#1264a3;text-decoration:none}
 .mention{background:#e8f5fa;color:#1264a3;border-radius:3px;padding:0 2px}
 .mention.broadcast{background:#fdf2b3;color:#1d1c1d;font-weight:700}
+.file{border:1px solid #ddd;border-radius:8px;padding:10px 12px;width:360px;font-size:13px}
 .reactions{display:flex;gap:4px;margin-top:4px}
 .reaction{background:#efefef;border-radius:12px;padding:1px 8px;font-size:12px}
 .more{color:#1264a3;font-size:13px;font-weight:700;padding-left:64px}
@@ -206,6 +207,9 @@ def message_html(message: Message, names: Names) -> str:
         inner = "".join(_block(item, names, None) for item in message.blocks)
     else:
         inner = f"<div>{mrkdwn_html(message.text, names)}</div>"
+    inner += "".join(
+        f'<div class="file"><b>{escape(file.title)}</b> {file.length} bytes</div>' for file in message.files
+    )
     marks = "".join(
         f'<span class="reaction">{escape(emojis(f":{name}:"))} {len(users)}</span>'
         for name, users in message.reactions.items()

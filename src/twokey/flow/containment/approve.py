@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from twokey.core.approvals import (
@@ -18,29 +19,33 @@ from twokey.core.errors import Json, message
 from twokey.core.incidents import Incident
 from twokey.core.people import Person
 from twokey.core.runbooks import Plan, PlanState
-from twokey.flow.containment.approvals import add_approval, use_required_code
+from twokey.flow.containment.approvals import add_approval, use_required_code, use_signature
+from twokey.flow.containment.showings import showing_data, showing_of
 from twokey.flow.execution.stops import require_not_stopped
 from twokey.flow.execution.undone import require_undo_follows
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.flow.plans import move, owe_run
 from twokey.flow.refusals import Caller
-from twokey.ports import Snapshot, StepUp, Transaction
+from twokey.ports import Passkeys, Snapshot, StepUp, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What an approver was shown, and gave: the plan's digest, its target as they typed it, a code."""
+    """What an approver was shown, and gave: the plan's digest, its target as they typed it, a code, from which view."""
 
     digest: str
     typed: str
     code: str
+    view: str = ""
+    assertion: Mapping[str, str] = field(default_factory=dict)  # what a passkey signed, in place of a code
 
 
 def approve_plan(
     tx: Transaction,
     planner: Planner,
     step_up: StepUp,
+    passkeys: Passkeys,
     plan_id: str,
     caller: Caller,
     given: Confirmation,
@@ -55,15 +60,27 @@ def approve_plan(
     )
     require_not_stopped(tx, plan)
     require_undo_follows(tx, planner, plan)
-    used = use_required_code(tx, step_up, plan, person, code=given.code, now=now)
-    approvals.append(add_approval(tx, plan, caller, role=role, now=now, used=used))
+    showing = showing_of(tx, plan, person, given.view)
+    if given.assertion:
+        second = use_signature(tx, passkeys, plan, person, given.assertion, now)
+    else:
+        second = use_required_code(tx, step_up, plan, person, code=given.code, now=now)
+    approvals.append(add_approval(tx, plan, caller, role=role, now=now, given=second, showing=showing))
     status = approval_status(plan, approvals, incident, caller.roster)
     count = {"keys": len(status.people), "needed": status.needed}
     if status.is_satisfied:
         plan = replace(plan, state=PlanState.APPROVED)
         owe_run(tx, plan)
     approved = message("containment.approved", person=person.name, plan=plan.short, **count)
-    data: dict[str, Json] = {"digest": plan.digest, "role": role, **count, "roster": caller.roster.digest}
+    data: dict[str, Json] = {
+        "digest": plan.digest,
+        "role": role,
+        **count,
+        "roster": caller.roster.digest,
+        **showing_data(showing),
+    }
+    if given.assertion:
+        data["passkey"] = dict(given.assertion)
     move(tx, plan, caller.actor, "approved", approved, now=now, data=data)
     return status
 

@@ -19,7 +19,8 @@ from twokey.core.executions import StepRecord
 from twokey.core.people import Person, Role, system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
-from twokey.flow.containment.approvals import add_approval, use_code, use_given_code
+from twokey.flow.containment.approvals import Given, add_approval, use_code, use_given_code
+from twokey.flow.containment.showings import showing_data, showing_of
 from twokey.flow.execution.journal import journal_of
 from twokey.flow.execution.stops import require_may_begin
 from twokey.flow.lookup import incident_by_id, plan_by_id
@@ -39,11 +40,12 @@ from twokey.ports import Snapshot, StepUp, Transaction
 
 @dataclass(frozen=True, slots=True)
 class BreakGlass:
-    """What a person gives who runs a plan alone: its target as they typed it, a code, a reason."""
+    """What a person gives who runs a plan alone: its target as they typed it, a code, a reason, from which view."""
 
     typed: str
     code: str
     reason: str
+    view: str = ""
 
 
 def run_on_one_approval(
@@ -55,17 +57,22 @@ def run_on_one_approval(
     used = _require_sole_approval(tx, step_up, plan, person, given, now)
     incident = incident_for(tx, plan)
     require_no_duplicate(tx, plan, now)
+    showing = showing_of(tx, plan, person, given.view)
     use_code(tx, used, person, now)
     stored = replace(
         as_proposed(tx, plan, person, now),
         state=PlanState.APPROVED,
         break_glass_by=person.id,
         break_glass_reason=given.reason.strip()[:2000],
+        why=given.reason.strip()[:2000],
         confirm_by=now + timedelta(seconds=CONFIRM_WITHIN_S),
     )
     tx.add(stored)
-    add_approval(tx, stored, caller, role="break-glass", now=now, used=used)
-    data = proposal_data(stored, stored.break_glass_reason, caller.roster, is_key=proposer_counts(stored))
+    add_approval(tx, stored, caller, role="break-glass", now=now, given=Given(used), showing=showing)
+    data = {
+        **proposal_data(stored, stored.break_glass_reason, caller.roster, is_key=proposer_counts(stored)),
+        **showing_data(showing),
+    }
     entry = tx.append(caller.actor, "glass.broken", incident_id=incident.id, plan_id=stored.id, data=data)
     broken = message(
         "containment.glass_broken",
@@ -79,6 +86,7 @@ def run_on_one_approval(
         if approver.id != person.id:
             outbox.tell_person(tx, entry, approver.id, [broken], stored.id)
     outbox.redraw_plan(tx, stored, now)
+    outbox.send_file(tx, stored, now)
     outbox.redraw_card(tx, incident, now)
     owe_run(tx, stored)
     owe_confirmation(tx, stored)
@@ -124,7 +132,7 @@ def confirm_run(
     plan, _ = confirmable(tx, plan_id, caller)
     used = use_given_code(tx, step_up, person, code=code, now=now)
     confirmed = replace(plan, confirmed_by=person.id)
-    add_approval(tx, plan, caller, role="confirmation", now=now, used=used)
+    add_approval(tx, plan, caller, role="confirmation", now=now, given=Given(used))
     yes = message("containment.confirmed", person=person.name, plan=plan.short)
     data: dict[str, Json] = {"roster": caller.roster.digest, "state": plan.state.value}
     move(tx, confirmed, caller.actor, "confirmed", yes, now=now, data=data)

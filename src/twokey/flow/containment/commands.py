@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from twokey.core.approvals import Approval, ApprovalStatus, approval_status, require_role, require_waiting
+from twokey.core.approvals import (
+    Approval,
+    ApprovalStatus,
+    Showing,
+    approval_status,
+    require_role,
+    require_waiting,
+)
 from twokey.core.errors import Json, NotFound, Refused
 from twokey.core.executions import Decision, StepRecord
 from twokey.core.incidents import Incident
+from twokey.core.notices import NoticeState
+from twokey.core.passkeys import SigningRequest
 from twokey.core.people import ChatIdentity, Person, Roster, identify
 from twokey.core.runbooks import Plan, PlanState, Runbook
+from twokey.core.showings import require_showable
 from twokey.core.sightings import Sighting
+from twokey.flow import outbox
 from twokey.flow.containment.approve import Confirmation, approve_plan, could_approve
 from twokey.flow.containment.breakglass import (
     BreakGlass,
@@ -20,7 +31,10 @@ from twokey.flow.containment.breakglass import (
     remind_of_confirmation,
     run_on_one_approval,
 )
+from twokey.flow.containment.enrolling import Enrolling
 from twokey.flow.containment.propose import Proposal, end_plan, expire_plan, propose_plan
+from twokey.flow.containment.showings import show_details, show_page
+from twokey.flow.containment.signing import Signed, ask_to_sign, open_request, sign_plan
 from twokey.flow.containment.skip import (
     Skipped,
     asked_of,
@@ -37,7 +51,7 @@ from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.flow.plans import require_own_preview
 from twokey.flow.refusals import on_record
-from twokey.ports import Clock, Library, Rosters, StepUp, Store
+from twokey.ports import Clock, Library, NoPasskeys, Passkeys, Rosters, StepUp, Store
 
 
 @dataclass(frozen=True)
@@ -50,6 +64,12 @@ class Containment:
     library: Library
     planner: Planner
     step_up: StepUp
+    passkeys: Passkeys = field(default_factory=NoPasskeys)
+
+    @property
+    def enrolling(self) -> Enrolling:
+        """Return what takes in new passkeys."""
+        return Enrolling(self.store, self.clock, self.rosters, self.passkeys)
 
     @property
     def stops(self) -> Stops:
@@ -85,6 +105,7 @@ class Containment:
             runbook = self.library.runbook(runbook_id)
             plan = self.planner.plan(runbook, incident, params or {})
             require_role(caller.person, plan.target.account)
+            require_showable(plan)
             return replace(plan, requester=caller.person.id)
 
     def preview_undo(self, plan_id: str, who: ChatIdentity) -> Plan:
@@ -96,15 +117,37 @@ class Containment:
                 raise Refused("refused.not_undoable", plan=plan.short, state=plan.state.value)
             with self.store.read() as look:
                 undone, journal = run_undone(look, replace(plan, undo_of=plan.id))
-            return replace(self.planner.undo_plan(undone, journal), requester=caller.person.id)
+            undo = self.planner.undo_plan(undone, journal)
+            require_showable(undo)
+            return replace(undo, requester=caller.person.id)
 
-    def propose(self, plan: Plan, who: ChatIdentity, *, reason: str = "", code: str = "") -> Plan:
+    def show(self, plan: Plan, who: ChatIdentity, *, view: str, page: int = 1) -> Showing:
+        """Keep that a page of a preview, or of a plan that waits, is before somebody we know."""
+        now = self.clock.now()
+        with (
+            on_record(self, _looking(plan), who, incident_id=plan.incident_id, plan_id=plan.id) as caller,
+            self.store.change() as tx,
+        ):
+            return show_page(tx, plan, caller, view, page, now)
+
+    def show_details(self, plan: Plan, who: ChatIdentity, *, view: str) -> Showing:
+        """Keep that all steps and documents of a plan are before somebody we know."""
+        now = self.clock.now()
+        with (
+            on_record(self, _looking(plan), who, incident_id=plan.incident_id, plan_id=plan.id) as caller,
+            self.store.change() as tx,
+        ):
+            return show_details(tx, plan, caller, view, now)
+
+    def propose(
+        self, plan: Plan, who: ChatIdentity, *, reason: str = "", code: str = "", view: str = ""
+    ) -> Plan:
         """Store a previewed plan and ask for its approvals; confirming the preview may be the first."""
         with on_record(self, "proposal.refused", who, incident_id=plan.incident_id) as caller:
             require_own_preview(plan, caller.person)
             now = self.clock.now()
             with self.store.change() as tx:
-                return propose_plan(tx, self.step_up, plan, caller, Proposal(reason, code), now)
+                return propose_plan(tx, self.step_up, plan, caller, Proposal(reason, code, view), now)
 
     def review(self, plan_id: str, who: ChatIdentity) -> tuple[Plan, Person]:
         """Show a plan that waits for approvals to somebody we know; a button of one that is over is put on record."""
@@ -114,15 +157,43 @@ class Containment:
             return plan, caller.person
 
     def approve(
-        self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str, code: str
+        self, plan_id: str, who: ChatIdentity, *, digest: str, typed: str, code: str, view: str = ""
     ) -> ApprovalStatus:
         """Approve exactly the plan that was shown; every refusal is put on record, and told."""
-        given, now = Confirmation(digest, typed, code), self.clock.now()
+        given, now = Confirmation(digest, typed, code, view), self.clock.now()
         with (
             on_record(self, "approval.refused", who, plan_id=plan_id) as caller,
             self.store.change() as tx,
         ):
-            return approve_plan(tx, self.planner, self.step_up, plan_id, caller, given, now)
+            return approve_plan(tx, self.planner, self.step_up, self.passkeys, plan_id, caller, given, now)
+
+    def signing_link(self, plan_id: str, who: ChatIdentity) -> str:
+        """Return the address at which this person can sign this plan, once and within minutes."""
+        now = self.clock.now()
+        with on_record(self, "signing.refused", who, plan_id=plan_id) as caller:
+            self.passkeys.address("sign", "")  # no link is written where there is no page
+            with self.store.change() as tx:
+                token = ask_to_sign(tx, plan_id, caller, now)
+        return self.passkeys.address("sign", token)
+
+    def to_sign(self, token: str) -> tuple[SigningRequest, Plan, Person]:
+        """Return what a link shows: the plan, and the person whose passkeys may sign it."""
+        with self.store.read() as look:
+            request, plan = open_request(look, token, self.clock.now())
+        person = self.rosters.current().person(request.person_id)
+        if person is None:
+            raise Refused("refused.link_over")
+        return request, plan, person
+
+    def sign(self, token: str, given: Signed) -> ApprovalStatus:
+        """Approve with a signature exactly the plan of a link; every refusal of a link that is good is on record."""
+        request, plan, _ = self.to_sign(token)
+        if request.chat is None:
+            raise Refused("refused.link_over")
+        # Slack said who it is when the link was made, some minutes ago at most.
+        who, now = ChatIdentity(request.chat), self.clock.now()
+        with on_record(self, "approval.refused", who, plan_id=plan.id) as caller, self.store.change() as tx:
+            return sign_plan(tx, self.planner, self.step_up, self.passkeys, token, caller, given, now)
 
     def rejectable(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Show a plan that a no can still stop to somebody we know; a no that comes too late is put on record."""
@@ -157,9 +228,11 @@ class Containment:
         with self.store.change() as tx:
             expire_plan(tx, plan_id, now)
 
-    def break_glass(self, plan: Plan, who: ChatIdentity, *, code: str, reason: str, typed: str) -> Plan:
+    def break_glass(
+        self, plan: Plan, who: ChatIdentity, *, code: str, reason: str, typed: str, view: str = ""
+    ) -> Plan:
         """Run a plan on one approval, where the runbook allows it: with code, reason, and every approver told."""
-        given, now = BreakGlass(typed, code, reason), self.clock.now()
+        given, now = BreakGlass(typed, code, reason, view), self.clock.now()
         with (
             on_record(self, "break_glass.refused", who, incident_id=plan.incident_id) as caller,
             self.store.change() as tx,
@@ -245,6 +318,22 @@ class Containment:
             roster = Roster()
         return approval_status(plan, approvals, incident, roster)
 
+    def may_approve(self, plan_id: str) -> tuple[str, ...]:
+        """Return who could approve a plan now, by the roster as it is."""
+        try:
+            roster = self.rosters.current()
+        except Refused:  # as above: nobody may
+            return ()
+        now = self.clock.now()
+        with self.store.read() as look:
+            plan = plan_by_id(look, plan_id)
+            return tuple(person.id for person in roster.people if could_approve(look, plan, person, now))
+
+    def file_state(self, plan_id: str) -> NoticeState | None:
+        """Say how far the file with the whole plan is on its way."""
+        with self.store.read() as look:
+            return outbox.file_state(look, plan_id)
+
     def pending(self, who: ChatIdentity) -> list[Plan]:
         """Return the plans that this person could approve now."""
         person = identify(who, self.rosters.current())
@@ -266,3 +355,8 @@ class Containment:
         if not incident.is_open:
             raise Refused("refused.incident_over", incident=incident.id, state=incident.state.value)
         return incident
+
+
+def _looking(plan: Plan) -> str:
+    """Name the refusal of somebody who looks at a plan: one that has no id is a preview."""
+    return "review.refused" if plan.id else "preview.refused"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from twokey.core.approvals import is_out_of_time, may_end, proposer_counts, require_waiting
+from twokey.core.approvals import is_out_of_time, may_end, needs_signature, proposer_counts, require_waiting
 from twokey.core.errors import Refused, RetryAfter, message
 from twokey.core.executions import has_written
 from twokey.core.people import system
 from twokey.core.runbooks import Plan, PlanState
 from twokey.flow import outbox
 from twokey.flow.containment.approvals import add_approval, use_required_code
+from twokey.flow.containment.showings import showing_data, showing_of
 from twokey.flow.execution.journal import journal_of
 from twokey.flow.execution.outcomes import end_unanswered
 from twokey.flow.lookup import incident_by_id, plan_by_id
@@ -22,10 +23,11 @@ from twokey.ports import StepUp, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a proposer gives beside the preview: why, and a code where the plan asks for one."""
+    """What a proposer gives beside the preview: why, a code where the plan asks for one, and the view it was in."""
 
     reason: str
     code: str
+    view: str = ""
 
 
 def propose_plan(
@@ -37,21 +39,29 @@ def propose_plan(
     """
     incident = incident_for(tx, plan)
     require_no_duplicate(tx, plan, now)
-    stored = as_proposed(tx, plan, caller.person, now)
-    is_key = proposer_counts(stored) and (bool(given.code) or not stored.proposer_code)
-    used = use_required_code(tx, step_up, stored, caller.person, code=given.code, now=now) if is_key else ""
+    showing = showing_of(tx, plan, caller.person, given.view)
+    stored = replace(as_proposed(tx, plan, caller.person, now), why=given.reason.strip()[:2000])
+    is_key = proposer_counts(stored) and not needs_signature(stored)
+    is_key = is_key and (bool(given.code) or not stored.proposer_code)
+    second = (
+        use_required_code(tx, step_up, stored, caller.person, code=given.code, now=now) if is_key else None
+    )
     tx.add(stored)
     entry = tx.append(
         caller.actor,
         "proposed",
         incident_id=incident.id,
         plan_id=stored.id,
-        data=proposal_data(stored, given.reason, caller.roster, is_key=is_key),
+        data={
+            **proposal_data(stored, given.reason, caller.roster, is_key=is_key),
+            **showing_data(showing),
+        },
     )
     if is_key:
-        add_approval(tx, stored, caller, role="proposer", now=now, used=used)
+        add_approval(tx, stored, caller, role="proposer", now=now, given=second, showing=showing)
     owe_expiry(tx, stored)
     outbox.redraw_plan(tx, stored, now)
+    outbox.send_file(tx, stored, now)
     proposed = message("containment.proposed", person=caller.person.name, title=plan.title, plan=stored.short)
     outbox.tell_thread(tx, entry, proposed, plan_id=stored.id)
     outbox.redraw_card(tx, incident, now)

@@ -178,7 +178,7 @@ def _unchanged(plan: Plan) -> Plan:
 
 def _used_code(tx: Transaction, step_up: StepUp, plan: Plan, person: Person, code: str, now: datetime) -> str:
     """Return the identity of the code that was given: both people give one where the plan's keys needed one."""
-    used = use_required_code(tx, step_up, plan, person, code=code, now=now)
+    used = use_required_code(tx, step_up, plan, person, code=code, now=now).used
     if plan.approval.step_up and not used:
         raise Refused("refused.step_up_wrong", person=person.name)
     return used

@@ -7,6 +7,7 @@ from dataclasses import replace
 from twokey.core.approvals import Approval, require_confirmed, require_runnable, require_still_held
 from twokey.core.errors import Refused, RetryAfter, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
+from twokey.core.passkeys import require_signed
 from twokey.core.people import Roster
 from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.core.stops import Limits, is_counted
@@ -17,7 +18,7 @@ from twokey.flow.execution.stops import is_held_back, was_held_back
 from twokey.flow.execution.undone import run_undone
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
-from twokey.ports import Clock, Library, Rosters, Store, Transaction
+from twokey.ports import Clock, Library, Passkeys, Rosters, Store, Transaction
 
 _OVER = (
     PlanState.DONE,
@@ -29,7 +30,9 @@ _OVER = (
 )
 
 
-def claim(store: Store, clock: Clock, rosters: Rosters, limits: Limits, plan_id: str) -> Run | None:
+def claim(
+    store: Store, clock: Clock, rosters: Rosters, limits: Limits, passkeys: Passkeys, plan_id: str
+) -> Run | None:
     """Acquire the run: raise the fence, mark what an earlier worker left open; or end what may not run."""
     roster: Roster | TwokeyError
     try:
@@ -52,6 +55,7 @@ def claim(store: Store, clock: Clock, rosters: Rosters, limits: Limits, plan_id:
                 raise roster
             else:
                 require_runnable(plan, approvals, incident, roster, digest_of(plan), now=clock.now())
+                require_signed(plan, approvals, roster, passkeys.signs)
         except TwokeyError as refusal:
             state = PlanState.FAILED if has_begun else PlanState.VOIDED
             end(tx, plan, state, refusal.message, clock.now())
@@ -104,7 +108,7 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
         if plan.undo_of:
             with run.store.read() as look:
                 undone, journal = run_undone(look, plan)
-            fresh = planner.undo_plan(undone, journal)
+            fresh = planner.observe_undo_again(plan, undone, journal)
         else:
             runbook = library.runbook(plan.runbook_id)
             with run.store.read() as look:
@@ -137,7 +141,9 @@ def require_guards_hold(run: Run, planner: Planner) -> None:
         void(run, message("execution.observed_differs", what=", ".join(changed)))
 
 
-def require_may_go_on(run: Run, planner: Planner, library: Library, rosters: Rosters) -> None:
+def require_may_go_on(
+    run: Run, planner: Planner, library: Library, rosters: Rosters, passkeys: Passkeys
+) -> None:
     """Ask again before a run that was taken up after its first write writes more: keys, incident, runbook, guards.
 
     What is no more so ends it. A roster that cannot be read says nothing about anybody: then people are asked.
@@ -153,6 +159,7 @@ def require_may_go_on(run: Run, planner: Planner, library: Library, rosters: Ros
         incident = incident_by_id(look, plan.incident_id)
     try:
         require_still_held(plan, approvals, incident, roster, digest_of(plan))
+        require_signed(plan, approvals, roster, passkeys.signs)
         if not plan.undo_of and library.runbook(plan.runbook_id).digest != plan.runbook_digest:
             raise Refused("refused.runbook_differs", runbook=plan.runbook_id, plan=plan.short)
         planner.ask_guards(plan)

@@ -24,6 +24,8 @@ from twokey.ports import (
     Checkpoint,
     Clock,
     Library,
+    NoPasskeys,
+    Passkeys,
     Rosters,
     Store,
     no_checkpoint,
@@ -41,11 +43,12 @@ class Executor:
     planner: Planner
     checkpoint: Checkpoint = no_checkpoint
     limits: Limits = field(default_factory=Limits)
+    passkeys: Passkeys = field(default_factory=NoPasskeys)
 
     def execute(self, plan_id: str) -> None:
         """Run a plan to its end, or as far as it can go; after a crash it goes on where it was."""
         self.checkpoint(At.CLAIM)
-        claimed = claim(self.store, self.clock, self.rosters, self.limits, plan_id)
+        claimed = claim(self.store, self.clock, self.rosters, self.limits, self.passkeys, plan_id)
         if claimed is None:
             return
         run = replace(claimed, checkpoint=self.checkpoint)
@@ -116,7 +119,7 @@ class Executor:
         if not has_written(run.plan, journal):
             require_guards_hold(run, self.planner)
         elif run.is_resumed:
-            require_may_go_on(run, self.planner, self.library, self.rosters)
+            require_may_go_on(run, self.planner, self.library, self.rosters, self.passkeys)
         for check in step.pre:
             result = self._ask(run, check)
             if not result.holds and check.or_skip:
@@ -159,7 +162,7 @@ class Executor:
             done = replace(row, state=StepState.DONE, outputs=outputs, ended_at=run.now())
             run.write(done, "step.found_done", {"outputs": dict(outputs), "attempt": row.attempt + 1})
             return done
-        require_may_go_on(run, self.planner, self.library, self.rosters)
+        require_may_go_on(run, self.planner, self.library, self.rosters, self.passkeys)
         again = replace(row, state=StepState.STARTED, attempt=row.attempt + 1)
         intent: dict[str, Json] = {
             "action": step.action,

@@ -46,7 +46,9 @@ def require_undo_follows(look: Snapshot, planner: Planner, plan: Plan) -> None:
         return
     original, journal = run_undone(look, plan)
     derived = planner.undo_steps(original, journal)
-    seen = replace(derived, observed=plan.observed, touches=plan.touches, blast=plan.blast)
+    seen = replace(
+        derived, observed=plan.observed, touches=plan.touches, blast=plan.blast, warnings=plan.warnings
+    )
     if digest_of(seen) != plan.digest:
         raise _forged(plan, "steps")
 

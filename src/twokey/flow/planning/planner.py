@@ -104,6 +104,8 @@ class Planner:
             touches=(),
             blast={},
             notes=(),
+            warnings=(),
+            why="",
             digest="",
             undo_of=plan.id,
             break_glass_allowed=False,
@@ -117,7 +119,11 @@ class Planner:
 
     def observe_again(self, plan: Plan, runbook: Runbook, incident: Incident) -> Plan:
         """Make the same plan from the runbook and the cloud as they are now."""
-        return self.plan(runbook, incident, plan.params)
+        return _as_warned(self.plan(runbook, incident, plan.params), plan)
+
+    def observe_undo_again(self, undo: Plan, undone: Plan, journal: Mapping[str, StepRecord]) -> Plan:
+        """Make the same undo from the record of the run that it takes back, and the cloud as it is now."""
+        return _as_warned(self.undo_plan(undone, journal), undo)
 
     def cloud(self, name: str) -> Cloud:
         """Return a configured cloud, or say that it is not."""
@@ -156,7 +162,15 @@ class Planner:
             if count > limit:
                 raise Refused("refused.blast_radius", scope=scope, count=count, limit=limit)
         notes = {str(note): note for preview in previews.values() for note in preview.notes}
-        made = replace(plan, observed=observed, touches=touches, blast=blast, notes=tuple(notes.values()))
+        warned = {str(one): one for preview in previews.values() for one in preview.warnings}
+        made = replace(
+            plan,
+            observed=observed,
+            touches=touches,
+            blast=blast,
+            notes=tuple(notes.values()),
+            warnings=tuple(warned.values()),
+        )
         return replace(made, digest=digest_of(made))
 
     def _undo_step(self, plan: Plan, step: Step, scope: Mapping[str, Json]) -> Step:
@@ -173,6 +187,12 @@ class Planner:
             retry=step.retry,
             timeout_s=step.timeout_s,
         )
+
+
+def _as_warned(fresh: Plan, shown: Plan) -> Plan:
+    """Compare by what people were warned of when they agreed: whoever may add a lifecycle rule stops no plan."""
+    warned = replace(fresh, warnings=shown.warnings)
+    return replace(warned, digest=digest_of(warned))
 
 
 def _typed(template: str, scope: Mapping[str, Json], target: Target) -> str:

@@ -18,7 +18,7 @@ from twokey.ports import Checkpoint, Clock, Publisher, Store
 FINISH_AFTER = timedelta(minutes=1)  # the person's own call is quicker
 # What may come after a draft without making its text untrue.
 _HARMLESS_KINDS = ("postmortem.", "notice.", "job.")
-_HARMLESS = ("joined", "announced", "noted", "confirmation.checked")
+_HARMLESS = ("joined", "announced", "noted", "confirmation.checked", "shown")
 
 
 class NotReadyError(Refused):

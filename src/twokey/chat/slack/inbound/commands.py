@@ -236,6 +236,11 @@ async def whoami(ctx: Context, _: Command) -> None:
     await ctx.tell(lists.whoami(person, ctx.words))
 
 
+async def link(ctx: Context, command: Command) -> None:
+    """Make a passkey for oneself, or confirm another person's by its fingerprint."""
+    await containment.begin_link(ctx, command.args[0] if command.args else "")
+
+
 async def help_(ctx: Context, _: Command) -> None:
     """Show the menu."""
     await ctx.tell(lists.help_page(ctx.slash_command, ctx.words))
@@ -293,6 +298,7 @@ VERBS: dict[str, Verb] = {
         Verb("audit", "audit INC-12", audit, only_looks=True),
         Verb("postmortem", "postmortem INC-12 [preview|draft|publish] [public]", postmortem, ("pm",)),
         Verb("whoami", "whoami", whoami, needs_incident=False, is_free=True, only_looks=True),
+        Verb("link", "link [fingerprint]", link, ("passkey",), needs_incident=False),
         Verb("help", "help", help_, ("menu", "?"), needs_incident=False, is_free=True, only_looks=True),
     )
 }

@@ -127,6 +127,18 @@ BUTTONS: dict[str, Press] = {
     "decision_confirm": decisions.open_confirm,
     "glass_open": containment.open_break_glass,
     "stop_resume": stops.open_resume,
+    "passkey_open": containment.opened,
+    **{
+        f"{kind}_{name}": press
+        for kind in ("plan", "preview", "glass")
+        for name, press in (
+            ("page_next", containment.turn_page(kind)),
+            ("page_back", containment.turn_page(kind)),
+            ("details", containment.open_details(kind)),
+        )
+    },
+    "details_page_next": containment.turn_details,
+    "details_page_back": containment.turn_details,
     "list_next": turn_page,
     "list_previous": turn_page,
     "menu_open": turn_page,
@@ -243,4 +255,8 @@ def _listen_to_form(
     async def submitted(ack: Ack, body: Body) -> None:
         dispatcher.supervisor.adopt_current()
         inputs, interaction = payloads.inputs_of(body), payloads.of_submission(body)
-        await ack(**await dispatcher.answer(interaction, lambda ctx: form(ctx, inputs), error_fields))
+        # an error stands under a field that the form has
+        under = {
+            code: field if field in inputs else next(iter(inputs), "") for code, field in error_fields.items()
+        }
+        await ack(**await dispatcher.answer(interaction, lambda ctx: form(ctx, inputs), under))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from twokey.chat.slack.views.text import HEADER, SECTION, Words, fenced, shown
+from twokey.chat.slack.views.text import HEADER, SECTION, Words, escape
 
 Block = dict[str, Any]
 
@@ -67,9 +67,12 @@ def button(
     *,
     style: str = "",
     confirm: tuple[str, str, str, str] | None = None,
+    url: str = "",
 ) -> Block:
-    """Return a button that carries an opaque id; `confirm` is title, text, yes and no."""
+    """Return a button that carries an opaque id, or opens a page; `confirm` is title, text, yes and no."""
     made: Block = {"type": "button", "text": plain_text(text[:75]), "action_id": action_id, "value": value}
+    if url:
+        made["url"] = url
     if style:
         made["style"] = style
     if confirm:
@@ -190,17 +193,29 @@ def first_text(blocks: Sequence[Block]) -> str:
     return "twokey"
 
 
-def paragraphs(text: str, language: str, *, most: int = 10, fence: bool = False) -> list[Block]:
-    """Return a long escaped-by-us text in several sections, cut only after `most` of them."""
-    shape = fenced if fence else shown
-    pieces = [text[i : i + 2400] for i in range(0, len(text), 2400)] or [""]
-    made: list[Block] = []
-    for number, piece in enumerate(pieces):
-        if number == most - 1 and len(pieces) > most:
-            made.append(section(shape("".join(pieces[number:]), SECTION, language)))
-            break
-        made.append(section(shape(piece, SECTION, language)))
-    return made
+def sections(text: str) -> list[Block]:
+    """Return a text of ours, escaped by now, in as many paragraphs as it needs: nothing is cut off."""
+    return [section(piece) for piece in _pieces(text)]
+
+
+def document(text: str) -> list[Block]:
+    """Return a document as code, in as many paragraphs as it needs: nothing is cut off."""
+    return [section(f"```{piece}```") for piece in _pieces(escape(text))]
+
+
+def is_fitting(blocks: Sequence[Block]) -> bool:
+    """Say whether all of these blocks fit into one modal."""
+    return len(blocks) <= VIEW_BLOCKS and text_length(list(blocks)) <= VIEW_TEXT
+
+
+def _pieces(text: str) -> list[str]:
+    pieces = []
+    while len(text) > SECTION:
+        end = max(text.rfind("\n", 0, SECTION), text.rfind(" ", 0, SECTION))
+        end = end if end > 0 else SECTION
+        pieces.append(text[:end])
+        text = text[end:].removeprefix("\n")
+    return [*pieces, text] if text.strip() else pieces
 
 
 def _named(block: Block, block_id: str) -> Block:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from twokey.chat.slack.views.blocks import Block, actions, button, context, divider, fitted, header, section
 from twokey.chat.slack.views.cards import MARKS, Names
-from twokey.chat.slack.views.plans import account_of, plan_text
+from twokey.chat.slack.views.plans import plan_text
+from twokey.chat.slack.views.review import account_of
 from twokey.chat.slack.views.text import Words, code, fenced, shown, when
 from twokey.core.audit import SHOWN, AuditEntry
 from twokey.core.errors import Message
@@ -17,7 +18,7 @@ from twokey.core.runbooks import Plan, PlanState
 PAGE = 10
 PICKED = 5
 TIMELINE = 30
-_LEFT_OUT = ("notice.", "containment.seen")  # the export has them
+_LEFT_OUT = ("notice.", "containment.seen", "shown")  # the export has them
 _SHOWN_DATA = frozenset(
     [
         "text",

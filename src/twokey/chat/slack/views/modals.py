@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from twokey.chat.slack.payloads import private_metadata
@@ -13,6 +14,7 @@ from twokey.chat.slack.views.blocks import (
     ask,
     button,
     context,
+    is_fitting,
     line,
     modal,
     section,
@@ -20,12 +22,15 @@ from twokey.chat.slack.views.blocks import (
     text_length,
 )
 from twokey.chat.slack.views.cards import Names
-from twokey.chat.slack.views.plans import full_preview
+from twokey.chat.slack.views.details import details
+from twokey.chat.slack.views.review import overview, page_buttons
 from twokey.chat.slack.views.text import Words, code, plain, shown
-from twokey.core.approvals import ApprovalStatus, needs_typed_target, proposer_needs_code
+from twokey.core.approvals import ApprovalStatus, needs_signature, needs_typed_target, proposer_needs_code
 from twokey.core.errors import Message, Refused
 from twokey.core.incidents import CANCEL_REASONS, Incident, Severity, State, require_legal_move
 from twokey.core.runbooks import Param, Plan, Risk, Runbook
+
+_PARAM = re.compile(r"params\.(\w+)")
 
 
 def loading(words: Words, sentence: str = "chat.modal.loading") -> Block:
@@ -101,16 +106,16 @@ def preview(
     words: Words,
     *,
     warning: Message | None = None,
+    page: int = 1,
 ) -> Block:
-    """Return what a proposer confirms: counted reach, exact targets, ordered calls, documents, state now."""
-    blocks = [section(words("chat.modal.preview_intro", digest=plan.short))]
-    if warning:
-        blocks.insert(0, section("\u26a0\ufe0f " + words.of(warning)))
-    blocks += full_preview(plan, status, name, words)
+    """Return what a proposer confirms: what to know first, exact targets, reach; and why it is wanted."""
+    blocks = [section("\u26a0\ufe0f " + words.of(warning))] if warning else []
+    blocks += overview(plan, status, name, words, kind="preview", page=page)
+    blocks.append(context(words("chat.modal.preview_intro", digest=plan.short)))
     blocks.append(
         ask(words.plain("chat.modal.why"), line("reason", long=True, most=1000), "reason", optional=True)
     )
-    if proposer_needs_code(plan):
+    if proposer_needs_code(plan) and not needs_signature(plan):
         blocks.append(_code(words, "chat.modal.own_code_hint", optional=True))
     blocks.append(_checked(words))
     if plan.break_glass_allowed and plan.risk is not Risk.CRITICAL:
@@ -120,10 +125,10 @@ def preview(
             ),
             block_id="glass",
         )
-    return _modal(
+    return _whole(
         words,
         "undo" if plan.undo_of else "contain",
-        _whole(blocks, words),
+        blocks,
         callback_id="contain_propose",
         submit="chat.button.propose",
         metadata=private_metadata(**ids),
@@ -131,28 +136,73 @@ def preview(
 
 
 def approve(
-    plan: Plan, status: ApprovalStatus, name: Names, words: Words, *, viewer: str, channel: str
+    plan: Plan,
+    status: ApprovalStatus,
+    name: Names,
+    words: Words,
+    *,
+    viewer: str,
+    channel: str,
+    link: str = "",
+    no_link: Message | None = None,
+    page: int = 1,
 ) -> Block:
-    """Return the form of an approval: the whole plan again, a box to check, and what the profile asks for."""
-    blocks = [section(words("chat.modal.approve_intro", requester=name(plan.requester), digest=plan.short))]
+    """Return the form of an approval: the plan again, and what its profile asks for.
+
+    `link` is where this person can sign instead; a plan that takes signatures only has that and no form.
+    """
+    blocks = []
     if viewer and viewer == plan.requester:
         blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_own")))
     elif viewer and viewer in status.people:
         blocks.append(section("\u26a0\ufe0f " + words("chat.modal.your_key_turned")))
-    blocks += full_preview(plan, status, name, words)
+    blocks += overview(plan, status, name, words, kind="plan", page=page)
+    blocks.append(
+        context(words("chat.modal.approve_intro", requester=name(plan.requester), digest=plan.short))
+    )
+    if no_link:
+        blocks.append(section("\u26a0\ufe0f " + words.of(no_link)))
+    if link:
+        blocks += passkey_link("sign", link, words)
+    if needs_signature(plan):
+        return _modal(
+            words,
+            "approve",
+            blocks,
+            callback_id="told",
+            metadata=private_metadata(plan=plan.id, digest=plan.digest, channel=channel),
+        )
     if needs_typed_target(plan):
-        blocks.append(_typed(words))
+        blocks.append(_typed(plan, words))
     if plan.approval.step_up == "totp":
         blocks.append(_code(words))
-    blocks.append(_checked(words))
-    return _modal(
+    if not needs_typed_target(plan):
+        blocks.append(_checked(words))
+    return _whole(
         words,
         "approve",
-        _whole(blocks, words),
+        blocks,
         callback_id="plan_approve",
         submit="chat.button.turn_key",
         metadata=private_metadata(plan=plan.id, digest=plan.digest, channel=channel),
     )
+
+
+def details_of(plan: Plan, words: Words, ids: Mapping[str, str], *, page: int = 1) -> Block:
+    """Return one page of all steps and documents; it is only read."""
+    every = details(plan, words)
+    page = min(max(page, 1), len(every))
+    blocks = list(every[page - 1])
+    if len(every) > 1:
+        blocks.append(context(words("chat.plan.details_page", page=page, pages=len(every))))
+        blocks += actions(*page_buttons("details_page", page, len(every), words), block_id="pages")
+    return _modal(words, "details", blocks, callback_id="told", metadata=private_metadata(**ids))
+
+
+def passkey_link(what: str, link: str, words: Words) -> list[Block]:
+    """Return the button that opens a page on which one signs, or makes a passkey; `what` is sign or add."""
+    open_page = button(words.plain(f"chat.button.passkey_{what}"), "passkey_open", what, url=link)
+    return [section(words(f"chat.passkey.{what}")), *actions(open_page)]
 
 
 def reject(plan: Plan, channel: str, words: Words) -> Block:
@@ -170,16 +220,30 @@ def reject(plan: Plan, channel: str, words: Words) -> Block:
     )
 
 
-def break_glass(plan: Plan, ids: Mapping[str, str], words: Words) -> Block:
-    """Return the break-glass form, for running on one approval: with a code and a reason."""
+def break_glass(
+    plan: Plan,
+    ids: Mapping[str, str],
+    words: Words,
+    *,
+    name: Names = str,
+    told: Sequence[str] = (),
+    page: int = 1,
+) -> Block:
+    """Return the break-glass form: what it does, who is told, and what one person alone has to give."""
+    said = (
+        words("chat.modal.glass_told", people=", ".join(told)[:500])
+        if told
+        else words("chat.modal.glass_told_nobody")
+    )
     blocks = [
+        *overview(plan, ApprovalStatus((), 1), name, words, kind="glass", page=page),
         section("\U0001f6a8 " + words("chat.modal.glass_intro")),
-        section(f"{shown(plan.title, 150)}\n{code(plan.target.account)} · {code(plan.short)}"),
-        _typed(words),
+        section(said),
+        _typed(plan, words),
         _code(words),
         ask(words.plain("chat.modal.glass_reason"), line("reason", long=True, most=1000), "reason"),
     ]
-    return _modal(
+    return _whole(
         words,
         "glass",
         blocks,
@@ -275,9 +339,22 @@ def _modal(
     )
 
 
-def _typed(words: Words) -> Block:
-    hint = words.plain("chat.modal.typed_hint", 500)
-    return ask(words.plain("chat.modal.typed"), line("typed", most=200), "typed", hint=hint)
+def _typed(plan: Plan, words: Words) -> Block:
+    is_named = bool(_PARAM.search(plan.approval.typed_confirmation))
+    hint = "" if is_named else words.plain("chat.modal.typed_hint", 500)
+    return ask(_what_to_type(plan, words), line("typed", most=200), "typed", hint=hint)
+
+
+def _what_to_type(plan: Plan, words: Words) -> str:
+    """Say what the runbook wants typed: the target itself, or the last four characters of it."""
+    template = plan.approval.typed_confirmation
+    named = _PARAM.search(template)
+    if named is None:
+        return words.plain("chat.modal.typed_account" if not template else "chat.modal.typed", 150)
+    label = f"chat.param.{named[1].replace('_', '-')}"
+    what = words.plain(label) if words.has(label) else named[1]
+    kind = "typed_last4" if template.startswith("last4:") else "typed_whole"
+    return words.plain(f"chat.modal.{kind}", 150, what=what)
 
 
 def _code(words: Words, hint: str = "chat.modal.code_hint", *, optional: bool = False) -> Block:
@@ -302,20 +379,20 @@ def _checked(words: Words) -> Block:
     return ask(words.plain("chat.modal.checked_label"), box, "checked")
 
 
-def _whole(blocks: list[Block], words: Words) -> list[Block]:
-    """Keep a modal within Slack's limits; what is asked stays, and what is left out is said."""
-    asked = [block for block in blocks if block["type"] in ("input", "actions")]
-    shown_, room, places = list[Block](), VIEW_TEXT, VIEW_BLOCKS - len(asked) - 1
-    others = [block for block in blocks if block["type"] not in ("input", "actions")]
-    for block in others:
+def _whole(
+    words: Words, title: str, blocks: list[Block], *, callback_id: str, submit: str, metadata: str
+) -> Block:
+    """Return a form around what has to be seen; what does not fit has no fields and cannot be sent."""
+    if is_fitting(blocks):
+        return _modal(words, title, blocks, callback_id=callback_id, submit=submit, metadata=metadata)
+    kept, room = list[Block](), VIEW_TEXT
+    for block in (one for one in blocks if one["type"] not in ("input", "actions")):
         room -= text_length(block)
-        if room < 0 or len(shown_) >= places:
+        if room < 0 or len(kept) >= VIEW_BLOCKS - 1:
             break
-        shown_.append(block)
-    if len(shown_) == len(others):
-        return blocks
-    left_out = section("\u26a0\ufe0f " + words("chat.modal.not_all_shown", count=len(others) - len(shown_)))
-    return [*shown_, left_out, *asked]
+        kept.append(block)
+    left_out = section("\u26a0\ufe0f " + words("chat.modal.not_all_shown", count=len(blocks) - len(kept)))
+    return _modal(words, title, [left_out, *kept], callback_id="told", metadata=metadata)
 
 
 def _legal(incident: Incident, state: State) -> bool:

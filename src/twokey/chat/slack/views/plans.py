@@ -1,32 +1,30 @@
-"""Plans as people see them: the approval card, and the full preview that an approval stands for.
+"""Plans as people see them in the thread: the approval card.
 
 Everything here comes from the plan, never from a finding's text: what people read is what will be touched."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from twokey.chat.slack.views.blocks import (
-    Block,
-    actions,
-    button,
-    context,
-    divider,
-    fields,
-    fitted,
-    header,
-    paragraphs,
-    section,
-)
+from twokey.chat.slack.views.blocks import Block, actions, button, context, fitted, header, section
 from twokey.chat.slack.views.cards import Names
+from twokey.chat.slack.views.review import (
+    RISKS,
+    account_of,
+    approvals_of,
+    touch_lines,
+    touched,
+    warnings,
+)
 from twokey.chat.slack.views.text import Words, code, plain, shown, when
-from twokey.core.approvals import ApprovalStatus, expires_after_s
-from twokey.core.errors import Json
-from twokey.core.runbooks import ActionCall, Plan, PlanState, Step
+from twokey.core.approvals import ApprovalStatus
+from twokey.core.notices import NoticeState
+from twokey.core.runbooks import Plan, PlanState
+from twokey.core.showings import pages
 
 SHOWN_TARGETS = 8
+SHOWN_WARNINGS = 5
+SHOWN_PEOPLE = 8
 MARKS = {
     PlanState.PROPOSED: "\U0001f511",
     PlanState.APPROVED: "\u2705",
@@ -39,12 +37,7 @@ MARKS = {
     PlanState.EXPIRED: "\u231b",
     PlanState.VOIDED: "\u26a0\ufe0f",
 }
-RISKS = {"low": "\U0001f7e2", "medium": "\U0001f7e1", "high": "\U0001f7e0", "critical": "\U0001f534"}
-DOCUMENT_SECTIONS = 12
-
-_FROM_STEP = re.compile(
-    r"\$\{\{\s*steps\.(?P<step>[\w\[\]-]+)\.(?:outputs|prior|inputs)\.(?P<name>\w+)\s*\}\}"
-)
+_FILES = {NoticeState.SENT: "file_there", NoticeState.FAILED: "file_missing"}
 
 
 def plan_text(plan: Plan, words: Words) -> str:
@@ -53,142 +46,84 @@ def plan_text(plan: Plan, words: Words) -> str:
     return f"{state} · {shown(plan.title, 150)} · {code(plan.target.account)} · {code(plan.short)}"
 
 
-def plan_card(plan: Plan, status: ApprovalStatus, name: Names, words: Words) -> list[Block]:
-    """Return a plan's card: who asks for what on which targets, its reach, and which approvals are missing."""
+def plan_card(
+    plan: Plan,
+    status: ApprovalStatus,
+    name: Names,
+    words: Words,
+    *,
+    next_ones: Sequence[str] = (),
+    file: NoticeState | None = None,
+) -> list[Block]:
+    """Return a plan's card: who asks for what and why, what it stops and touches, and whose yes is missing."""
     state = words.plain(f"chat.plan_state.{plan.state.value}")
     blocks = [header(plain(f"{MARKS[plan.state]} {state} · {plan.title}", 150, words.language))]
     if plan.undo_of:
         blocks.append(context(words("chat.plan.is_undo")))
     if plan.break_glass_by:
         blocks += _glass(plan, name, words)
-    blocks += fields(summary(plan, status, name, words))
+    else:
+        blocks.append(section(_asked(plan, name, words)))
+    warned = [one for page in pages(plan) for one in page.warnings]
+    blocks += warnings(plan, warned[:SHOWN_WARNINGS], words)
+    if len(warned) > SHOWN_WARNINGS:
+        blocks.append(context(words("chat.plan.more_warnings", count=len(warned) - SHOWN_WARNINGS)))
+    blocks.append(section(_reach(plan, words)))
     blocks.append(section(f"*{words('chat.plan.targets')}*\n{targets(plan, words)}"))
-    if plan.state is PlanState.PROPOSED and status.missing:
-        blocks.append(context(*(words.of(missing) for missing in status.missing[:5])))
     if plan.reason and plan.state is not PlanState.PROPOSED:
         blocks.append(section(words.of(plan.reason)))
+    blocks.append(context(_standing(plan, status, name, words, next_ones)))
+    if plan.state is PlanState.PROPOSED and status.missing:
+        blocks.append(context(*(words.of(missing) for missing in status.missing[:5])))
+    if file is not None:
+        blocks.append(context(words(f"chat.plan.{_FILES.get(file, 'file_on_its_way')}")))
     blocks += _buttons(plan, words)
     return fitted(blocks, words)
 
 
-def summary(plan: Plan, status: ApprovalStatus, name: Names, words: Words) -> list[tuple[str, str]]:
-    """Return what every surface of a plan shows."""
-    people = ", ".join(shown(name(person), 60) for person in status.people)
-    pairs = [
-        (words("chat.plan.requester"), shown(name(plan.requester), 80)),
-        (words("chat.plan.runbook"), code(f"{plan.runbook_id}@{plan.runbook_version}", 120)),
-        (words("chat.plan.account"), account_of(plan)),
-        (words("chat.plan.risk"), f"{RISKS[plan.risk.value]} {words(f'chat.risk.{plan.risk.value}')}"),
-        (words("chat.plan.reaches"), blast(plan.blast, words)),
-        (words("chat.plan.undo"), words(f"chat.reversible.{plan.reversible}")),
-        (
-            words("chat.plan.keys"),
-            f"*{len(status.people)}/{status.needed}*" + (f"  {people}" if people else ""),
-        ),
-        (words("chat.plan.digest"), code(plan.short)),
-    ]
-    if plan.state is PlanState.PROPOSED and plan.expires_at:
-        pairs.append((words("chat.plan.expires"), when(plan.expires_at, words.language)))
-    elif plan.requested_at is None:
-        minutes = int(expires_after_s(plan) // 60)
-        pairs.append((words("chat.plan.expires"), words("chat.plan.waits", minutes=minutes)))
-    return pairs
-
-
-def account_of(plan: Plan) -> str:
-    """Return the account with its name where the plan read one, and the region."""
-    named = next((touch.name for touch in plan.touches if touch.id == plan.target.account and touch.name), "")
-    parts = [code(plan.target.account, 80), shown(named, 80), shown(plan.target.region, 40)]
-    return " ".join(part for part in parts if part)
-
-
 def targets(plan: Plan, words: Words, most: int = SHOWN_TARGETS) -> str:
-    """Return the exact ids that would be touched, as the cloud itself gave them."""
-    lines = []
-    for touch in plan.touches[:most]:
-        named = f" ({shown(touch.name, 80)})" if touch.name and touch.name != touch.id else ""
-        lines.append(f"• {_named(touch.kind, words)} {code(touch.id, 200, words.language)}{named}")
+    """Return the exact ids that would be touched, and how many more there are."""
+    lines = touch_lines(plan.touches[:most], words)
     left = len(plan.touches) - most
     if left > 0:
         lines.append(words("chat.more_lines", count=left))
     return "\n".join(lines) or words("chat.plan.no_targets")
 
 
-def blast(counts: Mapping[str, int], words: Words) -> str:
-    """Return the counted blast radius."""
-    named = sorted((_named(scope, words), count) for scope, count in counts.items())
-    return ", ".join(f"{scope}: *{count}*" for scope, count in named) or "-"
+def _asked(plan: Plan, name: Names, words: Words) -> str:
+    person, incident = name(plan.requester), plan.incident_id
+    if not plan.why:
+        return words("chat.plan.asks_without", person=person, incident=incident)
+    asks = words("chat.plan.asks_for", person=person, incident=incident)
+    return f"{asks} {words('chat.plan.quoted', reason=plan.why)}"
 
 
-def full_preview(plan: Plan, status: ApprovalStatus, name: Names, words: Words) -> list[Block]:
-    """Return everything that the digest covers, in the order of the run."""
-    blocks = [header(plain(plan.title, 150, words.language))]
-    blocks += fields(summary(plan, status, name, words))
-    blocks.append(section(f"*{words('chat.plan.targets')}*\n{targets(plan, words, 20)}"))
-    for note in plan.notes[:5]:
-        blocks.append(context(words.of(note)))
-    blocks.append(divider())
-    blocks.append(section(f"*{words('chat.plan.calls')}*"))
-    for number, step in enumerate(plan.steps, start=1):
-        blocks += _step(number, step, plan.observed.get(step.id), words)
-    blocks += _guards(plan, words)
-    blocks.append(context(words("chat.plan.full_digest", digest=plan.digest)))
-    return blocks
-
-
-def _step(number: int, step: Step, observed: Json, words: Words) -> list[Block]:
-    effect = words(f"chat.effect.{step.effect.value}")
-    documents = {
-        name: value
-        for name, value in step.inputs.items()
-        if isinstance(_parsed(value), dict | list) or len(_text(value)) > 300
-    }
-    inputs = {name: value for name, value in step.inputs.items() if name not in documents}
-    lines = [f"*{number}.* {code(step.action, 80)}  {effect}  · {shown(step.id, 60)}"]
-    lines += [
-        f"    {shown(key, 60)}: {code(_resolved(_text(value), words), 300, words.language)}"
-        for key, value in inputs.items()
-    ]
-    if step.effect.is_write:
-        way_back = (
-            words("chat.plan.undo_by", action=step.undo.action)
-            if isinstance(step.undo, ActionCall)
-            else words("chat.plan.no_way_back", reason=step.irreversible or "-")
-        )
-        lines.append("    " + way_back)
-    blocks = [section("\n".join(lines)[:2900])]
-    for key, value in documents.items():
-        blocks.append(context(words("chat.plan.document", name=key)))
-        blocks += paragraphs(
-            _text(_parsed(value), indent=1), words.language, most=DOCUMENT_SECTIONS, fence=True
-        )
-    if observed:
-        blocks.append(
-            context(words("chat.plan.observed") + " " + code(_text(observed), 1500, words.language))
-        )
-    return blocks
-
-
-def _named(kind: str, words: Words) -> str:
-    known = f"chat.touch.{kind.replace('_', '-').removesuffix('s')}"
-    return words(known) if words.has(known) else shown(kind, 40)
-
-
-def _resolved(value: str, words: Words) -> str:
-    """Put words in the place of what only an earlier step finds: `user_name, as step resolve finds it`."""
-    return _FROM_STEP.sub(
-        lambda found: words.plain("chat.plan.from_step", 200, name=found["name"], step=found["step"]), value
+def _reach(plan: Plan, words: Words) -> str:
+    undo = words(f"chat.reversible.{plan.reversible}")
+    return (
+        f"*{words('chat.plan.touches')}:* {touched(plan, words)}, {account_of(plan)}   "
+        f"*{words('chat.plan.undo')}:* {undo}"
     )
 
 
-def _guards(plan: Plan, words: Words) -> list[Block]:
-    if not plan.guards:
-        return []
-    lines = []
-    for guard in plan.guards:
-        seen = plan.observed.get(f"guard:{guard.id or guard.check}")
-        lines.append(f"• {code(guard.check, 80)} {code(_text(seen), 300) if seen else ''}".rstrip())
-    return [section(f"*{words('chat.plan.guards')}*\n" + "\n".join(lines)[:2800])]
+def _standing(plan: Plan, status: ApprovalStatus, name: Names, words: Words, next_ones: Sequence[str]) -> str:
+    """Return the small print: risk, who agreed, who may be next, until when, and of what."""
+    said = [
+        f"{RISKS[plan.risk.value]} {words(f'chat.risk.{plan.risk.value}')}",
+        approvals_of(status, name, words),
+    ]
+    if plan.state is PlanState.PROPOSED:
+        people = [name(person)[:60] for person in next_ones[:SHOWN_PEOPLE]]
+        more = [f"+{len(next_ones) - SHOWN_PEOPLE}"] if len(next_ones) > SHOWN_PEOPLE else []
+        said.append(
+            words("chat.plan.may_approve", people=", ".join([*people, *more]))
+            if people
+            else words("chat.plan.nobody_may_approve")
+        )
+        if plan.expires_at:
+            said.append(f"{words('chat.plan.until')} {when(plan.expires_at, words.language)}")
+    said += [code(f"{plan.runbook_id}@{plan.runbook_version}", 120), code(plan.short)]
+    return " · ".join(said)
 
 
 def _glass(plan: Plan, name: Names, words: Words) -> list[Block]:
@@ -248,20 +183,3 @@ def _sure(plan: Plan, words: Words, name: str, action: str, style: str = "") -> 
             words.plain("chat.button.back", 30),
         ),
     )
-
-
-def _parsed(value: Json) -> Json:
-    """Read a document that is kept as JSON text, so that it is shown with its lines."""
-    if not isinstance(value, str) or not value.startswith(("{", "[")):
-        return value
-    try:
-        document: Json = json.loads(value)
-    except (ValueError, RecursionError):
-        return value
-    return document
-
-
-def _text(value: Json, indent: int | None = None) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, indent=indent)

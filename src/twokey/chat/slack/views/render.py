@@ -18,7 +18,7 @@ from twokey.core.errors import NotFound, Refused
 from twokey.core.incidents import Incident
 from twokey.core.notices import Notice, NoticeKind
 from twokey.core.people import Roster
-from twokey.core.runbooks import PlanState
+from twokey.core.runbooks import PlanState, canonical, confirmed_content
 from twokey.ports import Rosters
 
 Rendered = tuple[str, list[Block]]
@@ -35,6 +35,8 @@ class Post:
     thread_ts: str = ""
     ts: str = ""
     broadcast: bool = False
+    file: bytes = field(default=b"", repr=False)  # with `file_name`: not a message, but a file with this text
+    file_name: str = ""
 
     @property
     def is_attached(self) -> bool:
@@ -68,6 +70,8 @@ class MessageRenderer:
             text, blocks = thread_message(notice.messages, notice.context, self._words, small_print)
             return Post(self._options.channel_for_duty(notice), text, blocks)
         channel, thread_ts = parse_reference(card.sent_as) if card else (self._options.channel, "")
+        if notice.kind is NoticeKind.FILE:
+            return self._file(notice, channel, thread_ts, small_print)
         if notice.kind is NoticeKind.APPROVAL:
             text, blocks = self.approval(notice.plan_id)
             blocks = _marked(blocks, small_print)
@@ -88,7 +92,9 @@ class MessageRenderer:
             return f"person:{notice.person_id}"
         if notice.kind is NoticeKind.DUTY:
             return self._options.channel_for_duty(notice)
-        return parse_reference(card.sent_as)[0] if card and card.sent_as else self._options.channel
+        channel = parse_reference(card.sent_as)[0] if card and card.sent_as else self._options.channel
+        # Slack counts files by themselves: what it says about them holds up no message
+        return f"files:{channel}" if notice.kind is NoticeKind.FILE else channel
 
     def elsewhere(self, post: Post, channel: str, error: str) -> Post:
         """Return the same post for another channel, saying why it stands there."""
@@ -125,7 +131,14 @@ class MessageRenderer:
         plan = self._flows.containment.plan(plan_id)
         status = self._flows.containment.approval_status(plan_id)
         names = self.names()
-        blocks = plan_card(plan, status, names, self._words)
+        blocks = plan_card(
+            plan,
+            status,
+            names,
+            self._words,
+            next_ones=self._flows.containment.may_approve(plan_id),
+            file=self._flows.containment.file_state(plan_id),
+        )
         if plan.state in STOPPABLE:
             stops = self._flows.containment.stops.over(plan.target.account)
             blocks = below_header(blocks, stops, names, self._words)
@@ -163,6 +176,18 @@ class MessageRenderer:
             blocks += next_buttons(notice, words)
             blocks.append(context(words("chat.private_about", incident=notice.incident_id)))
         return Post(account.user, text, blocks)
+
+    def _file(self, notice: Notice, channel: str, thread_ts: str, small_print: str) -> Post:
+        """Return the plan as the very bytes that its digest is made of."""
+        plan = self._flows.containment.plan(notice.plan_id)
+        said = self._words("chat.plan.file", digest=plan.short, whole=plan.digest)
+        return Post(
+            channel,
+            f"{said} {small_print}".rstrip(),
+            thread_ts=thread_ts,
+            file=canonical(confirmed_content(plan)),
+            file_name=f"plan-{plan.short}.json",
+        )
 
     def _question(self, notice: Notice) -> list[Block]:
         """Return the buttons that answer a run that stopped to ask, while it still does."""

@@ -15,6 +15,7 @@ SECTION = 2900  # Slack takes 3000; the rest is for what stands around it
 HEADER = 150
 PARAMETER = 600  # one parameter inside a sentence
 PLAIN_OPTION = 75
+WHOLE = 20_000  # what is shown whole is short (core/showings), and a hidden character is written as eight
 _LONGEST = 4000  # characters of a secret that is looked for
 
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "`": "\u02cb"})
@@ -111,6 +112,10 @@ class Words:
     def of(self, reason: Message) -> str:
         """Return a message for mrkdwn."""
         return say(self._named(reason), self.language, lambda text: shown(text, PARAMETER, self.language))
+
+    def whole(self, reason: Message) -> str:
+        """Return a message for mrkdwn with nothing of its parameters cut off."""
+        return say(self._named(reason), self.language, lambda text: shown(text, WHOLE, self.language))
 
     def plain(self, code: str, limit: int = HEADER, **params: object) -> str:
         """Return a sentence for a plain_text object."""

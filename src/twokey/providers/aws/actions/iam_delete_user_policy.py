@@ -40,7 +40,7 @@ class DeleteUserPolicy:
             observed={"user_name": user, "policy_sha256": digest(there)},
             counts={"principals": 1},
             refusal=self._refusal(target, inputs, there),
-            notes=(message("aws.iam.policy_goes", user=user, policy=text(inputs, "policy_name")),),
+            warnings=(message("aws.iam.policy_goes", user=user, policy=text(inputs, "policy_name")),),
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:

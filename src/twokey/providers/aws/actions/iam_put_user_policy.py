@@ -61,7 +61,7 @@ class PutUserPolicy:
             touches=(Touch("principal", user, user),),
             observed={"user_name": user, "policy_sha256": digest(there)},
             counts={"principals": 1},
-            notes=(message("aws.iam.policy_denies", user=user, actions=denied),),
+            warnings=(message("aws.iam.policy_denies", user=user, actions=denied),),
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -48,14 +48,14 @@ class UpdateAccessKey:
             return Preview(refusal=refusal)
         user = owner_of(self.calls, target.account, key_id)
         status = status_of(self.calls, target.account, user, key_id)
-        notes = [message("aws.key.stops_its_users", key=key_id, user=user)]
+        warning = message("aws.key.stops_its_users", key=key_id, user=user)
         if text(inputs, "status") == "Active":
-            notes = [message("aws.key.reactivates", key=key_id, user=user)]
+            warning = message("aws.key.reactivates", key=key_id, user=user)
         return Preview(
             touches=(Touch("principal", user, user), Touch("access-key", key_id, user)),
             observed={"user_name": user, "key_status": status},
             counts={"principals": 1},
-            notes=tuple(notes),
+            warnings=(warning,),
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -52,7 +52,7 @@ class CreatePolicy:
         return Preview(
             touches=(Touch("policy", name, name),),
             observed={"policy_id": ""},
-            notes=(
+            warnings=(
                 message(
                     "aws.scp.denies",
                     actions=", ".join(scp.denied_actions(statements)) or "-",

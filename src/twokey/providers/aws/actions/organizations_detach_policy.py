@@ -46,7 +46,7 @@ class DetachPolicy:
         return Preview(
             touches=(Touch("organizational-unit", unit, named_path(tree, unit)),),
             observed={"is_attached": attached},
-            notes=(message("aws.org.policy_comes_off", policy=policy, path=named_path(tree, unit)),),
+            warnings=(message("aws.org.policy_comes_off", policy=policy, path=named_path(tree, unit)),),
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -69,11 +69,11 @@ class MoveAccount:
             return Preview(refusal=refusal)
         before = self._policies(tree, account)
         name = self.org.account_name(account)
-        notes = [message("aws.org.moves", account=account, name=name, path=named_path(tree, account))]
+        warnings = [message("aws.org.moves", account=account, name=name, path=named_path(tree, account))]
         if later and isinstance(under, str) and under:
-            notes.append(_policies_change(before, self._policies(tree, under)))
+            warnings.append(_policies_change(before, self._policies(tree, under)))
         if later:
-            notes.append(self._running(account, target.region))
+            warnings.append(self._running(account, target.region))
         destination = str(inputs["destination_parent_id"])
         reached = {account} if later else accounts_under(tree, destination) | {account}
         going_back = not later and not tree.units.get(destination)  # to where many others live
@@ -84,7 +84,7 @@ class MoveAccount:
                 "policies": cast("Json", {level: sorted(found) for level, found in before.items()}),
             },
             counts={"accounts": 1 if going_back or self._is_back(tree, inputs) else len(reached)},
-            notes=tuple(notes),
+            warnings=tuple(warnings),
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -52,7 +52,7 @@ class MergeBucketPolicy:
             touches=(Touch("bucket", bucket, bucket),),
             observed={"policy_sha256": policies.digest(there)},
             counts={"buckets": 1},
-            notes=(
+            warnings=(
                 message(
                     "aws.s3.protects",
                     bucket=bucket,
@@ -60,7 +60,7 @@ class MergeBucketPolicy:
                     spared=", ".join(policies.exempted_principals(document)),
                     kept=len(policies.statements(there)) if there else 0,
                 ),
-                *self._lifecycle_notes(target, bucket),
+                *self._lifecycle_warnings(target, bucket),
             ),
         )
 
@@ -104,7 +104,7 @@ class MergeBucketPolicy:
             or lock_out(self.calls, target.account, document)
         )
 
-    def _lifecycle_notes(self, target: Target, bucket: str) -> tuple[Message, ...]:
+    def _lifecycle_warnings(self, target: Target, bucket: str) -> tuple[Message, ...]:
         try:
             count = expiring_rules(self.calls, target.account, bucket)
         except TwokeyError as error:

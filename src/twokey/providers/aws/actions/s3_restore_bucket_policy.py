@@ -50,7 +50,7 @@ class RestoreBucketPolicy:
             observed={"policy_sha256": policies.digest(there)},
             counts={"buckets": 1},
             refusal=_refusal(there, inputs, bucket),
-            notes=(message("aws.s3.unprotects", bucket=bucket),),
+            warnings=(message("aws.s3.unprotects", bucket=bucket),),
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:

@@ -45,7 +45,7 @@ def preview_change(
     target: Target,
     value: Json,
     observed: Callable[[storage.Account], Mapping[str, Json]],
-    notes: Callable[[storage.Account], Iterable[Message]],
+    warnings: Callable[[storage.Account], Iterable[Message]],
 ) -> Preview:
     """Say which account would change; one that is known only later, or is not for us, is not read."""
     if references(value):
@@ -59,5 +59,5 @@ def preview_change(
         observed=observed(account),
         counts={"storage_accounts": 1},
         refusal=storage.refusal(account),
-        notes=tuple(notes(account)),
+        warnings=tuple(warnings(account)),
     )

@@ -42,7 +42,7 @@ class SetPublicAccess:
             inputs["storage_account_id"],
             # Which containers are open is a note: an attacker who opens one more must not void the approvals.
             observed=lambda account: {_SETTING.name: account.allow_blob_public_access},
-            notes=lambda account: self._notes(account, inputs["allow"]),
+            warnings=lambda account: self._notes(account, inputs["allow"]),
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:

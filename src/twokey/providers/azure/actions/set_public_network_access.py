@@ -38,7 +38,7 @@ class SetPublicNetworkAccess:
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say which account would change and who would be cut off; refuse what must never be touched."""
 
-        def notes(account: storage.Account) -> list[Message]:
+        def warnings(account: storage.Account) -> list[Message]:
             access = inputs["access"]
             if references(access) or _access(access) != "Disabled":
                 return []
@@ -50,7 +50,7 @@ class SetPublicNetworkAccess:
             target,
             inputs["storage_account_id"],
             observed=lambda account: {_SETTING.name: account.public_network_access},
-            notes=notes,
+            warnings=warnings,
         )
 
     def capture(self, target: Target, inputs: Mapping[str, Json]) -> Mapping[str, Json]:
