@@ -320,6 +320,29 @@ def an_incident_closed_on_one_key(h: Copy) -> None:
     h.says(entry)
 
 
+def a_run_where_acting_is_stopped(h: Copy) -> None:
+    began = h.one("run.started")
+    where = h.random.choice(["all", began["data"]["account"]])
+    stop = h.random.choice([e for e in h.entries if e["action"] == "heard" and e["seq"] < began["seq"]])
+    h.forget(stop)
+    stop |= {"action": "acting.stopped", "actor": "d-dee", "data": {"where": where, "reason": "stop"}}
+
+
+def a_breaker_that_was_passed(h: Copy) -> None:
+    began = h.one("run.started", contains=True)
+    opened_at = h.random.choice([e for e in h.entries if e["action"] == "heard" and e["seq"] < began["seq"]])
+    h.forget(opened_at)
+    opened_at |= {"action": "breaker.opened", "actor": "system:executor", "data": {"where": "all"}}
+
+
+def a_stop_that_one_person_lifted(h: Copy) -> None:
+    for entry, action in zip(
+        [e for e in h.entries if e["action"] == "heard"], ("acting.lift_asked", "acting.lifted"), strict=False
+    ):
+        h.forget(entry)
+        entry |= {"action": action, "actor": "d-dee", "data": {"where": "all", "stop": 1}}
+
+
 PLANTED: dict[Callable[[Copy], None], str] = {
     a_key_that_was_never_turned: "two-people",
     the_proposer_as_the_second_person: "two-people",
@@ -348,6 +371,9 @@ PLANTED: dict[Callable[[Copy], None], str] = {
     a_glass_confirmed_by_its_breaker: "glass",
     a_critical_glass: "glass",
     an_incident_closed_on_one_key: "glass",
+    a_run_where_acting_is_stopped: "stopped",
+    a_breaker_that_was_passed: "stopped",
+    a_stop_that_one_person_lifted: "stopped",
 }
 
 

@@ -29,7 +29,7 @@ from twokey.demo.proxy import Call
 from twokey.history import judge, read
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
-from twokey.testing.clouds import Killed, denied, die, throttled
+from twokey.testing.clouds import ACCOUNT, Killed, denied, die, throttled
 from twokey.testing.runbooks import LEAKED_KEY, PROTECT_BUCKETS, QUARANTINE_ACCOUNT
 from twokey.testing.world import World
 
@@ -68,6 +68,7 @@ class Day:
             *(self.finding, self.proposes, self.proposes, self.breaks_glass),
             *(self.approves,) * 6,
             *(self.acts, self.decides, self.takes_command, self.moves, self.accident, self.accident),
+            *(self.stops, self.lifts, self.lifts, self.lifts),
             *(self.time_passes, self.time_passes, self.works, self.works, self.works),
         )
         for _ in range(acts):
@@ -148,6 +149,17 @@ class Day:
         if plan := self.plan():
             decision = self.random.choice(("retry", "skip", "stop"))
             self.world.containment.decide(plan.id, self.world.who(self.who()), decision)
+
+    def stops(self) -> None:
+        if self.random.random() < 0.5:
+            where = self.random.choice((ACCOUNT, "all"))
+            self.world.containment.stops.stop(where, self.world.who(self.who()), "what is this?")
+
+    def lifts(self) -> None:
+        flow, name = self.world.containment.stops, self.who()
+        for stop in flow.listed():
+            code = self.world.code()
+            flow.resume(stop.where, self.world.who(name), shown=stop.seq, code=code)
 
     def takes_command(self) -> None:
         account = ChatAccount("T1", f"U-{self.who().upper()}")

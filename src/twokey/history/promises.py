@@ -9,6 +9,7 @@ from datetime import timedelta
 from twokey.history.effects import SLACK_OF_CLOCKS, effects
 from twokey.history.handed_out import Entry, History, PlanTrail, Violation, moment
 from twokey.history.signatures import signed
+from twokey.history.stops import stops
 
 PROMISES = {
     "chain": "every entry follows from the one before",
@@ -26,6 +27,7 @@ PROMISES = {
     "everything-said": "what people were promised to be told, they were told",
     "chat-has-it": "what is recorded as said stands in the chat",
     "glass": "a run on one key is for no critical plan, and is confirmed by another within a day, or marked",
+    "stopped": "where acting is stopped nothing is approved, begins or is written, and two people let it go on",
 }
 DAY = timedelta(hours=24)
 
@@ -36,7 +38,7 @@ _OVER = (*_NO, "failed", "run.done")
 _OWES_MESSAGE = frozenset(
     [
         "proposed", "approved", "glass.broken", "confirmed", "refused", "withdrawn", "expired", "voided", "failed",
-        "decision.asked", "run.continued", "run.started", "run.done", "step.failed",
+        "decision.asked", "run.continued", "run.held", "run.started", "run.done", "step.failed",
         "acknowledged", "assigned", "noted", "severity.changed", "moved", "time.corrected",
         "containment.drifted", "containment.unseen", "containment.back", "containment.review_due",
         "containment.owned", "containment.review_set",
@@ -205,4 +207,5 @@ _RULES: tuple[Callable[[History], Iterator[Violation]], ...] = (
     effects,
     messages,
     glass,
+    stops,
 )

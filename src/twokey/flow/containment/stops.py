@@ -122,12 +122,11 @@ def stops_in_force(look: Snapshot) -> list[Stop]:
 
 
 def _stop(tx: Transaction, account: str, caller: Caller, why: str, now: datetime) -> Stop:
-    before = tx.get(Stop, stop_id(account))
     made = Stop(stop_id(account), account, now, by=caller.person.id, reason=why)
     data: dict[str, Json] = {"where": made.where, "reason": why}
     entry = tx.append(caller.actor, "acting.stopped", data=data)
-    # A breaker that is open under it is lifted with it, by the same two people.
-    stop = replace(made, seq=entry.seq, counts_from=before.counts_from if before else 0)
+    # In the place of a breaker that is open there: the same two people lift both at once.
+    stop = replace(made, seq=entry.seq)
     tx.put(stop)
     told = message("stops.stopped", person=caller.person.name, where=stop.where, place=stop.where, reason=why)
     outbox.tell_security(tx, f"stop:{entry.seq}", told, now)

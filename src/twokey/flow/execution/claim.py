@@ -87,6 +87,8 @@ def _acquire(tx: Transaction, store: Store, clock: Clock, plan: Plan, roster: Ro
             "attempt": fence,
             "unknown": [row.step_id for row in left_open],
             "digest": plan.digest,
+            "account": plan.target.account,
+            "contains": is_counted(plan),
             "roster": roster.digest if isinstance(roster, Roster) else "",
         },
     )
