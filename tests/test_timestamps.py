@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab import tsa
+from twokey.app import build_stamper
 from twokey.core.errors import Invalid, Refused, Tampered, Unavailable
+from twokey.settings import load
 from twokey.timestamps import MAX_ANSWER, Rfc3161Stamper
 
 pytestmark = pytest.mark.skipif(tsa.OPENSSL is None, reason="needs openssl, which signs the stamps")
@@ -108,3 +110,21 @@ def test_without_the_authoritys_certificates_nothing_is_asked(
         with pytest.raises(Invalid, match="authority_unreadable"):
             replace(stamper, authority=file).stamp(b"a head")
     assert authority.queries == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TWOKEY_TSA_URL", "tsa.example.com"),
+        ("TWOKEY_TSA_URL", "file:///etc/passwd"),
+        ("TWOKEY_TSA_EVERY_S", "59"),
+    ],
+)
+def test_an_authority_that_cannot_be_asked_stops_the_start(name: str, value: str) -> None:
+    with pytest.raises(Invalid, match=name):
+        load({name: value})
+
+
+def test_without_an_address_nothing_is_stamped() -> None:
+    assert build_stamper(load({})) is None
+    assert build_stamper(load({"TWOKEY_TSA_URL": "https://tsa.example.com"})) is not None

@@ -26,10 +26,12 @@ from typer.testing import CliRunner
 
 from tests.lab import tsa
 from tests.lab.trials import Proof
+from twokey.app.doctor import examine
 from twokey.cli import audit
 from twokey.core.errors import Tampered
 from twokey.core.signals import Principal
 from twokey.flow.stamping import require_stamp, stamps
+from twokey.settings import load
 from twokey.store import open_store
 from twokey.testing.clocks import SettableClock
 from twokey.testing.world import World
@@ -121,6 +123,44 @@ def test_s40_a_trail_that_was_written_anew_with_its_posted_heads_is_not_the_one_
     code, said = twokey(stamped, monkeypatch, "stamps", record=copy)
     assert code == 1
     assert said.count("BROKEN: The audit trail is not the one that was stamped") == 3
+
+
+def looked_at(record: Path, authority: tsa.Authority, **more: str) -> tuple[bool, str]:
+    """Return what `twokey doctor` says of the time stamps."""
+    settings = load(
+        {
+            "TWOKEY_DATABASE_URL": f"sqlite:///{record}",
+            "TWOKEY_TSA_URL": authority.url,
+            "TWOKEY_TSA_CA": str(authority.root),
+            **more,
+        }
+    )
+    (found,) = [one for one in examine(settings) if one.part == "time stamps"]
+    return found.ok, found.says
+
+
+def test_s40_the_doctor_sees_a_trail_written_anew_and_stamps_that_do_not_come(
+    stamped: Stamped, copy: Path, tmp_path: Path
+) -> None:
+    ok, says = looked_at(copy, stamped.authority)
+    assert not ok, "the last note is of a clock that stands in March"
+    assert "has had no time stamp since 2026-03-02" in says
+    trail = SqliteTrail(copy)
+    trail.write(rewritten(trail.rows(), 2))
+    trail.close()
+    ok, says = looked_at(copy, stamped.authority)
+    assert not ok
+    assert "is not the one that was stamped" in says
+    assert looked_at(tmp_path / "new.db", stamped.authority) == (
+        True,
+        f"none yet; asked: {stamped.authority.url}",
+    )
+    ok, says = looked_at(tmp_path / "new.db", stamped.authority, TWOKEY_TSA_CA=str(tmp_path / "none.pem"))
+    assert not ok
+    assert "cannot be read" in says
+    ok, says = looked_at(copy, stamped.authority, TWOKEY_TSA_URL="")
+    assert ok, "stamps are not everybody's"
+    assert "can write the past anew" in says
 
 
 def test_s40_whatever_is_written_anew_before_a_stamp_is_found(

@@ -16,7 +16,8 @@ STAMPING = system("stamping")
 RETRY_S = 300.0
 _OWN = ("head.stamp_owed", "head.stamped", "head.stamped.again", "head.not_stamped")  # not worth a stamp
 _RUN_ENDS = ("run.done", "failed", "step.failed")
-_PAGE = 10_000
+_OWED = "owed"  # the row that says when a stamp was owed last
+_PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Stamping:
     def owe(self) -> bool:
         """Owe a stamp if one is due, and say whether it was; what is owed already is not owed again."""
         with self.store.read() as look:
-            last, since = last_stamp(look), list(_entries(look, after=_stamped_to(look)))
-        if not self._is_due(last, since):
-            return False
+            if not self._is_due(look):
+                return False
         with self.store.change() as tx:
-            until = self.clock.now() + self.every
-            job = Job(f"stamp:{tx.head()[0]}", JobKind.STAMP, {"until": until.isoformat()})
+            (seq, digest), now = tx.head(), self.clock.now()
+            job = Job(f"stamp:{seq}", JobKind.STAMP, {"until": (now + self.every).isoformat()})
             tx.enqueue(job)
+            tx.put(TimeStamp(_OWED, seq, digest, now))
             tx.append(STAMPING, "head.stamp_owed", data={"job": job.id})
         return True
 
@@ -64,17 +65,18 @@ class Stamping:
     def overdue(self) -> datetime | None:
         """Return since when the trail has grown without a stamp, if that is longer than it should be."""
         with self.store.read() as look:
-            since = _entries(look, after=_stamped_to(look))
-            first = next((entry for entry in since if entry.action not in _OWN), None)
+            first = next(_new(look), None)
         return first.at if first and self.clock.now() - first.at > 2 * self.every else None
 
-    def _is_due(self, last: TimeStamp | None, since: list[AuditEntry]) -> bool:
-        now = self.clock.now()
-        if any(entry.action == "head.stamp_owed" and abs(now - entry.at) < self.every for entry in since):
+    def _is_due(self, look: Snapshot) -> bool:
+        now, last, owed = self.clock.now(), last_stamp(look), look.get(TimeStamp, _OWED)
+        is_owed = owed is not None and owed.seq >= (last.seq if last else 0)
+        if is_owed and abs(now - owed.at) < self.every:  # a clock may have gone back
             return False
-        new = [entry for entry in since if entry.action not in _OWN]
-        is_time = last is None or abs(now - last.at) >= self.every  # a clock may have gone back
-        return bool(new) and (is_time or any(entry.action in _RUN_ENDS for entry in new))
+        new = _new(look)
+        if last is None or abs(now - last.at) >= self.every:
+            return next(new, None) is not None
+        return any(entry.action in _RUN_ENDS for entry in new)
 
     def _was_not_given(self, head: tuple[int, str], fault: TwokeyError) -> None:
         """Put it on record once for each head that could not be stamped since the last that was."""
@@ -117,10 +119,14 @@ def _stamped_to(look: Snapshot) -> int:
 
 def _text(look: Snapshot) -> str:
     """Return what would be stamped now; "" when nothing but stamps has happened since the last."""
-    new = [entry for entry in _entries(look, after=_stamped_to(look)) if entry.action not in _OWN]
-    grown = sorted({entry.incident_id for entry in new if entry.incident_id})
-    leaves = [leaf(name, (entry.hash for entry in _entries(look, incident_id=name))) for name in grown]
-    return statement(look.head(), leaves) if new else ""
+    grown = {entry.incident_id for entry in _new(look)}
+    leaves = [leaf(name, (one.hash for one in _entries(look, incident_id=name))) for name in grown - {""}]
+    return statement(look.head(), leaves) if grown else ""
+
+
+def _new(look: Snapshot) -> Iterator[AuditEntry]:
+    """Return what has happened since the last stamp, but for what stamps themselves leave on the trail."""
+    return (entry for entry in _entries(look, after=_stamped_to(look)) if entry.action not in _OWN)
 
 
 def _entries(look: Snapshot, *, after: int = 0, incident_id: str = "") -> Iterator[AuditEntry]:

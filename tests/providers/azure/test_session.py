@@ -6,6 +6,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from azure.core.credentials import AccessToken
@@ -14,9 +16,11 @@ from azure.core.exceptions import ClientAuthenticationError
 from tests.lab.arm import Arm, Fault, StorageAccount, health_event
 from tests.lab.arm.server import FakeCredential
 from twokey.core.errors import Invalid, Refused, Unavailable
+from twokey.ports import ACTING_FOR, ActingFor
 from twokey.providers.azure import storage
 from twokey.providers.azure.facts import AzureFacts
 from twokey.providers.azure.identifiers import storage_account_id
+from twokey.providers.azure.pipeline import OnlyThisHost
 from twokey.providers.azure.session import AzureOptions, AzureSession
 from twokey.testing.clocks import SettableClock
 
@@ -141,3 +145,28 @@ def test_importing_the_package_loads_no_sdk() -> None:
         "sys.exit(any(m == 'azure' or m.startswith('azure.') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_runs_requests_carry_one_id_that_follows_from_its_plans(
+    arm: Arm, account: StorageAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    real = OnlyThisHost.on_request
+
+    def noted(self: OnlyThisHost, request: Any) -> None:
+        sent.append(request.http_request.headers["x-ms-client-request-id"])
+        real(self, request)
+
+    monkeypatch.setattr(OnlyThisHost, "on_request", noted)
+    session = arm.session(SUBSCRIPTION)
+    client = session.storage(SUBSCRIPTION).storage_accounts
+    client.get_properties(account.group, account.name)
+    before = ACTING_FOR.set(ActingFor("plan-0123456789abcdef0123", "INC-1", 7, "0" * 64))
+    client.get_properties(account.group, account.name)
+    client.get_properties(account.group, account.name)
+    ACTING_FOR.reset(before)
+    client.get_properties(account.group, account.name)
+    session.close()
+    one, *of_the_run, other = sent
+    assert of_the_run == [str(uuid5(NAMESPACE_URL, "twokey:plan-0123456789abcdef0123"))] * 2
+    assert len({one, other, *of_the_run}) == 3

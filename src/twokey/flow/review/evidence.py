@@ -51,7 +51,7 @@ def evidence(
     says: dict[str, Json] = {
         "format": FORMAT,
         "incident": incident.id,
-        "title": _told(incident.title),
+        "title": as_told(incident.title),
         "made_at": now.isoformat(),
         "entries": [canonical({**content(entry), "hash": entry.hash}).decode() for entry in entries],
         "plans": [_plan(look, plan) for plan in look.find(Plan, incident_id=incident.id)],
@@ -88,15 +88,15 @@ def _plan(look: Snapshot, plan: Plan) -> Json:
     rows = sorted(look.find(StepRecord, plan_id=plan.id), key=lambda row: row.order)
     return {
         "id": plan.id,
-        "title": _told(plan.title),
+        "title": as_told(plan.title),
         "runbook": plan.runbook_id,
         "state": plan.state.value,
         "requester": plan.requester,
         "undo_of": plan.undo_of,
         "digest": plan.digest,
         "confirmed": canonical(confirmed_content(plan)).decode(),  # the very text of which it is the digest
-        "keys": [_told(key) for key in keys],
-        "steps": [_told(row) for row in rows],
+        "keys": [as_told(key) for key in keys],
+        "steps": [as_told(row) for row in rows],
     }
 
 
@@ -118,25 +118,29 @@ def _posted(look: Snapshot, incident_id: str) -> Json:
     ]
 
 
-def _told(value: object) -> Json:
+def as_told(value: object) -> Json:
     """Return a noun, or a part of one, as the trail tells it: without secrets, and as every JSON reader reads it."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: _told(getattr(value, name)) for name in written_fields(value)}
+        return {name: as_told(getattr(value, name)) for name in written_fields(value)}
     if isinstance(value, Mapping):
-        return {str(_told(str(name))): _told(item) for name, item in value.items()}
+        return {_storable(str(name)): as_told(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_told(item) for item in value]
+        return [as_told(item) for item in value]
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Enum):
-        return _told(value.value)
+        return as_told(value.value)
     if isinstance(value, str):
-        return without_secrets(value).encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        return _storable(without_secrets(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value if math.isfinite(value) and abs(value) <= _SAFE else str(value)
     return cast(Json, value)
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def evidence_text(found: Evidence) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 from azure.core import exceptions as az
 from azure.core.pipeline import policies
 from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
+
+from twokey.ports import ACTING_FOR
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -22,6 +25,7 @@ def pipeline(base_url: str, credential: TokenCredential, scope: str) -> list[Any
     # approved. Ours does neither, and sends the token to no other host.
     return [
         policies.RequestIdPolicy(),
+        NamesTheRun(),
         policies.HeadersPolicy(),
         policies.UserAgentPolicy(base_user_agent="twokey"),
         policies.ContentDecodePolicy(),
@@ -29,6 +33,23 @@ def pipeline(base_url: str, credential: TokenCredential, scope: str) -> list[Any
         BriefReadRetry(),
         ARMChallengeAuthenticationPolicy(credential, scope),
     ]
+
+
+class NamesTheRun(policies.SansIOHTTPPolicy[Any, Any]):
+    """Send every request of a run under one id that follows from its plan's: the activity log shows it.
+
+    Nobody proves it there, as AWS does for a source identity: whoever calls may send any id.
+    """
+
+    def on_request(self, request: PipelineRequest[Any]) -> None:
+        """Put the run's id in place of a random one."""
+        if run := ACTING_FOR.get():
+            request.http_request.headers["x-ms-client-request-id"] = client_request_id(run.plan_id)
+
+
+def client_request_id(plan_id: str) -> str:
+    """Return the id that requests for a plan carry: Azure wants a GUID there."""
+    return str(uuid5(NAMESPACE_URL, f"twokey:{plan_id}"))
 
 
 class OnlyThisHost(policies.SansIOHTTPPolicy[Any, Any]):
