@@ -56,6 +56,7 @@ class Story:
         self.channel = slack.add_channel("incidents", members=[self.ana, self.ben])
         self.security = slack.add_channel("security-incidents", is_private=True, members=[self.ana, self.ben])
         self.authenticator, self.anas = Authenticator(), Authenticator()
+        self.has_shown_review = False
         self.bot = Bot(folder, self._variables())
 
     def tell(self, language: str) -> Observed:
@@ -111,7 +112,11 @@ class Story:
     def the_first_key(self) -> None:
         """The engineer proposes; the preview is read from the cloud, and confirming it is the first key."""
         self.teller.chapter("The first key")
-        plan_card = self._propose("INC-1", "aws.disable-leaked-access-key")
+        plan_card = self._propose(
+            "INC-1",
+            "aws.disable-leaked-access-key",
+            "the pipeline signs without it since May: nobody needs it",
+        )
         self.teller.slack("in the thread, after Ana confirmed the preview", self._shown(plan_card))
         self.teller.say("Ana tries to turn the second key as well.")
         refusal = self._refused_key(self.ana, plan_card, self._last4())
@@ -158,7 +163,9 @@ class Story:
         """The other buckets are protected by merging a Deny into each policy."""
         self.teller.chapter("The buckets that are left")
         left = [bucket for bucket in self.company.buckets() if bucket in BUCKETS]
-        plan_card = self._propose("INC-1", "aws.protect-buckets", {"buckets": ",".join(left)})
+        plan_card = self._propose(
+            "INC-1", "aws.protect-buckets", "the others are next", {"buckets": ",".join(left)}
+        )
         self._approve(self.ben, plan_card, SHOP)
         self._plan_ends("INC-1", 2)
         for bucket in left:
@@ -228,13 +235,13 @@ class Story:
 
     # what people do
 
-    def _propose(self, incident: str, runbook: str, params: Mapping[str, str] = NOTHING) -> Message:
+    def _propose(self, incident: str, runbook: str, why: str, params: Mapping[str, str] = NOTHING) -> Message:
         """Go through the contain modal as Ana, and return the approval card."""
         known = len(self._plan_cards(incident))
         view = self._ask(incident, runbook, params, self.security, "contain_propose")
         if not known:  # one of them is enough to read
             self.teller.slack(f"Ana's preview of {runbook}", self._shown(view))
-        delivery = self._submit(self.ana, view, code=self.anas.code())
+        delivery = self._submit(self.ana, view, reason=why, code=self.anas.code())
         if delivery.errors:
             raise RuntimeError(f"the proposal was refused: {delivery.errors}")
         self._wait(lambda: len(self._plan_cards(incident)) > known)
@@ -279,6 +286,9 @@ class Story:
         fresh = next((m for m in self._thread("INC-1") if m.ts == plan_card.ts), plan_card)
         person.click(fresh, "plan_review")
         view = self._wait(lambda: self._view(person, "plan_approve"))
+        if person is self.ben and not self.has_shown_review:  # one of them is enough to read
+            self.teller.slack("Ben is shown, before he is asked for anything", self._shown(view))
+            self.has_shown_review = True
         return self._submit(person, view, typed=typed, code=code())
 
     def _submit(self, person: Person, view: View, **values: str) -> Delivery:
