@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicNumbers
@@ -69,5 +68,5 @@ def is_signed(entry: Entry, plan_id: str, digest: str, keys: Keys) -> bool:
 def _verify(key: bytes, signature: bytes, over: bytes) -> None:
     if len(key) != 77 or not key.startswith(_HEAD) or key[42:45] != _MIDDLE:
         raise ValueError("no ES256 key")
-    numbers: Any = (int.from_bytes(key[10:42], "big"), int.from_bytes(key[45:], "big"))
-    EllipticCurvePublicNumbers(*numbers, SECP256R1()).public_key().verify(signature, over, ECDSA(SHA256()))
+    x, y = int.from_bytes(key[10:42], "big"), int.from_bytes(key[45:], "big")
+    EllipticCurvePublicNumbers(x, y, SECP256R1()).public_key().verify(signature, over, ECDSA(SHA256()))
