@@ -20,7 +20,7 @@ __all__ = ["Secret", "Settings", "data_folder", "load", "missing_to_serve", "var
 
 _PREFIX = "TWOKEY_"
 # Browsers make passkeys for https only, and for this machine itself: a test, or a tunnel.
-_PUBLIC_URL = re.compile(r"https://[a-z0-9.-]+(:[0-9]+)?|http://localhost(:[0-9]+)?")
+_PUBLIC_URL = re.compile(r"https://[a-z0-9.-]+(:(?!443\Z)[0-9]+)?|http://localhost(:[0-9]+)?")
 M = TypeVar("M")
 
 
