@@ -16,16 +16,20 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from typer.testing import CliRunner
 
 from tests.attacks.test_s31_forged_keys import Signing
 from tests.lab.authenticator import Device
 from tests.lab.web import served
+from twokey.app.doctor import examine
 from twokey.app.passkey_links import Links
-from twokey.core.errors import Refused
+from twokey.cli import runbook
+from twokey.core.errors import Invalid, Refused
 from twokey.core.notices import NoticeKind
 from twokey.core.passkeys import Enrolment
 from twokey.core.runbooks import Plan
 from twokey.passkeys import WebPasskeys
+from twokey.settings import load
 from twokey.web import mounted
 from twokey.web.passkeys import passkey_routes
 
@@ -212,6 +216,58 @@ def test_what_another_page_made_or_nobody_verified_is_no_passkey(world: Signing,
 def test_an_address_is_bound_to_its_host_and_port() -> None:
     assert WebPasskeys("https://twokey.example:8443").rp_id == "twokey.example"
     assert WebPasskeys(ORIGIN).address("sign", "t") == f"{ORIGIN}/passkey/sign/t"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://twokey.example",
+        "https://twokey.example/",
+        "https://twokey.example/x",
+        "twokey.example",
+        "https://",
+    ],
+)
+def test_an_address_to_which_no_passkey_can_be_bound_stops_the_start(url: str) -> None:
+    with pytest.raises(Invalid, match="TWOKEY_PUBLIC_URL"):
+        load({"TWOKEY_PUBLIC_URL": url})
+    assert load({"TWOKEY_PUBLIC_URL": ORIGIN}).public_url == ORIGIN
+    assert load({"TWOKEY_PUBLIC_URL": "http://localhost:8080"}).public_url == "http://localhost:8080"
+
+
+def test_doctor_tells_of_runbooks_that_nobody_could_sign(tmp_path: Path) -> None:
+    folder = tmp_path / "runbooks"
+    shutil.copytree(Path(__file__).parents[1] / "runbooks", folder)
+    book = folder / "aws.protect-buckets.yaml"
+    book.write_text(
+        book.read_text().replace("    profile: high\n", "    profile: high\n    step_up: passkey\n")
+    )
+    roster, codes = tmp_path / "roster.yaml", tmp_path / "totp.yaml"
+    roster.write_text((Path(__file__).parent / "fixtures" / "rosters" / "good.yaml").read_text())
+    codes.write_text("")
+    for file in (book, roster, codes):
+        file.chmod(0o600)
+    variables = {
+        "TWOKEY_RUNBOOKS_DIR": str(folder),
+        "TWOKEY_ROSTER_FILE": str(roster),
+        "TWOKEY_TOTP_FILE": str(codes),
+        "TWOKEY_DATABASE_URL": f"sqlite:///{tmp_path / 'record.db'}",
+    }
+    words = ["approve", "aws.protect-buckets", "--by", "tester"]
+    done = CliRunner().invoke(runbook.app, words, env=variables)
+    assert done.exit_code == 0, done.output
+
+    def told(**more: str) -> tuple[bool, str]:
+        (finding,) = [one for one in examine(load(variables | more)) if one.part == "step-up"]
+        return finding.ok, finding.says
+
+    assert told() == (
+        False,
+        "Passkeys need a page of the bot's own: its operator must set TWOKEY_PUBLIC_URL.",
+    )
+    assert told(TWOKEY_PUBLIC_URL=ORIGIN)[1].startswith(
+        "0 people have a passkey; 1 runbooks ask for signatures"
+    )
 
 
 # the script, run by node with a browser's interface in software

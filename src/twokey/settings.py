@@ -28,7 +28,7 @@ _MOST = {
     "review_after_days": 366,
 }
 # Browsers make passkeys for https only, and for this machine itself: a test, or a tunnel.
-_PUBLIC_URL = re.compile(r"https://[a-z0-9.-]+(:[0-9]+)?|http://localhost(:[0-9]+)?")
+_PUBLIC_URL = re.compile(r"https://[a-z0-9.-]+(:(?!443\Z)[0-9]+)?|http://localhost(:[0-9]+)?")
 M = TypeVar("M")
 
 

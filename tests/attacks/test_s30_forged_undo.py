@@ -13,7 +13,7 @@ from tests.lab.trials import Proof
 from twokey.core.errors import Refused
 from twokey.core.executions import StepState
 from twokey.core.runbooks import Effect, Plan, PlanState, Step, digest_of
-from twokey.testing.clouds import ACCOUNT, KEY_ID
+from twokey.testing.clouds import ACCOUNT, KEY_ID, Killed, die
 from twokey.testing.runbooks import DENY_DELETION
 from twokey.testing.world import World
 
@@ -156,3 +156,19 @@ def test_s30_a_run_that_was_forged_cannot_even_be_looked_at_for_an_undo() -> Non
     with pytest.raises(Refused, match=r"^refused.undo_not_of_record"):
         world.containment.preview_undo(run.id, world.who("cho"))
     assert world.trail()[-1].action == "preview.refused"
+
+
+def test_s30_an_undo_that_was_forged_while_it_ran_does_not_go_on() -> None:
+    world = World()
+    _, undo = undo_of_a_run(world)
+    world.approves("ana", undo)
+    first, second = undo.steps
+    world.stops_at(lambda name: die() if name == f"{second.id}:before-intent" else None)
+    with pytest.raises(Killed):
+        world.works()
+    world.stops_at(None)
+    effects = len(world.cloud.effects)
+    forged(world, world.plan(undo), first, WRITES["another registered action"])
+    world.restarts()
+    world.works_on(1)
+    assert (world.plan(undo).state, len(world.cloud.effects)) == (PlanState.FAILED, effects)

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -81,8 +81,8 @@ def test_s31_two_signatures_are_two_keys_and_a_proposal_is_none(world: Signing) 
     assert world.signs("ben", plan).is_satisfied
     world.works_on(1)
     assert world.plan(plan).state is PlanState.DONE
-    approved = [entry.data for entry in world.trail(plan) if entry.action == "approved"]
-    assert [cast("dict[str, Any]", said["passkey"])["credential"] for said in approved] == [
+    approved: list[Any] = [entry.data["passkey"] for entry in world.trail(plan) if entry.action == "approved"]
+    assert [said["credential"] for said in approved] == [
         world.devices[name].passkey.id for name in ("ana", "ben")
     ]
 

@@ -71,11 +71,17 @@ def _roster(settings: Settings) -> str:
 def _step_up(settings: Settings) -> str:
     from twokey.stepup import read_secrets
 
-    asking = [book.id for book in wiring.build_library(settings).approved() if book.approval.step_up]
-    if not asking:
-        return "no approved runbook asks for a code"
-    secrets = read_secrets(settings.totp_file)
-    return f"{len(secrets)} people have a one-time code; {len(asking)} runbooks ask for one"
+    wanted = [book.approval.step_up for book in wiring.build_library(settings).approved()]
+    signed, asking = wanted.count("passkey"), wanted.count("totp")
+    says = []
+    if signed:
+        wiring.build_passkeys(settings).address("sign", "")  # Refused where there is no page
+        people = [person for person in wiring.build_rosters(settings).current().people if person.passkeys]
+        says.append(f"{len(people)} people have a passkey; {signed} runbooks ask for signatures")
+    if asking:
+        secrets = read_secrets(settings.totp_file)
+        says.append(f"{len(secrets)} people have a one-time code; {asking} runbooks ask for one")
+    return "; ".join(says) or "no approved runbook asks for a code"
 
 
 def _runbooks(settings: Settings) -> str:

@@ -13,9 +13,9 @@ from twokey.core.runbooks import Plan, PlanState, digest_of
 from twokey.core.stops import Limits, is_counted
 from twokey.flow import outbox
 from twokey.flow.execution.journal import EXECUTOR, Run, journal_of
-from twokey.flow.execution.outcomes import ask_in_run, end, stop_run, void
+from twokey.flow.execution.outcomes import RunOver, ask_in_run, end, stop_run, void
 from twokey.flow.execution.stops import is_held_back, was_held_back
-from twokey.flow.execution.undone import run_undone
+from twokey.flow.execution.undone import require_undo_follows, run_undone
 from twokey.flow.lookup import incident_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.ports import Clock, Library, Passkeys, Rosters, Store, Transaction
@@ -125,6 +125,17 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
         void(run, refusal.message)
     if fresh.digest != plan.digest:
         void(run, message("execution.observed_differs", what=_difference(plan, fresh)))
+
+
+def require_undo_goes_on(run: Run, planner: Planner) -> None:
+    """End an undo that has begun, and whose row is no longer what the run that it takes back leads to."""
+    try:
+        with run.store.read() as look:
+            require_undo_follows(look, planner, run.plan)
+    except TwokeyError as refusal:
+        with run.store.change() as tx:
+            end(tx, run.held(tx), PlanState.FAILED, refusal.message, run.now())
+        raise RunOver from refusal
 
 
 def require_guards_hold(run: Run, planner: Planner) -> None:

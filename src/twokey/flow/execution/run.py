@@ -12,7 +12,13 @@ from twokey.core.executions import Found, StepRecord, StepState, has_written, ne
 from twokey.core.runbooks import CheckCall, CheckResult, Effect, Step, resolve
 from twokey.core.stops import Limits
 from twokey.flow.crashpoints import Around, At, around
-from twokey.flow.execution.claim import claim, require_guards_hold, require_may_go_on, require_unchanged
+from twokey.flow.execution.claim import (
+    claim,
+    require_guards_hold,
+    require_may_go_on,
+    require_unchanged,
+    require_undo_goes_on,
+)
 from twokey.flow.execution.journal import Run
 from twokey.flow.execution.outcomes import RunOver, finish, give_up, park_run, try_later
 from twokey.flow.execution.stops import require_going_on
@@ -57,6 +63,8 @@ class Executor:
         try:
             if not has_written(run.plan, run.journal()):
                 require_unchanged(run, self.planner, self.library)
+            else:
+                require_undo_goes_on(run, self.planner)
             while step := next_step(run.plan, run.journal()):
                 if not self._run_step(run, step):
                     return
