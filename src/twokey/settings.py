@@ -18,6 +18,7 @@ from twokey.sections import Secret
 __all__ = ["Secret", "Settings", "data_folder", "load", "missing_to_serve", "variables"]
 
 _PREFIX = "TWOKEY_"
+_SLACK = ("slack.com", "slack-gov.com")
 M = TypeVar("M")
 
 
@@ -67,6 +68,7 @@ class Settings:
     clouds: tuple[str, ...] = tuple(
         module.name for module in CLOUDS
     )  # in which something is done and fetched
+    rehearsal: bool = False  # Slack or a cloud may stand at an address that is not their own
     # how it works
     workers: int = 4
     lease_s: float = 15.0  # how long a dead process' work waits for another hand
@@ -74,6 +76,8 @@ class Settings:
     silent_after_h: float = 24.0  # a source that says nothing for so long is told of; 0 never
 
     modules: tuple[CloudModule, ...] = field(default=CLOUDS, metadata=sections.NO_VARIABLE)
+    # the variables that name an address which is not the service's own, and the host there
+    elsewhere: Mapping[str, str] = field(default_factory=dict, metadata=sections.NO_VARIABLE)
 
     @property
     def configured(self) -> tuple[CloudModule, ...]:
@@ -114,15 +118,28 @@ def load(environment: Mapping[str, str] | None = None, modules: Sequence[CloudMo
     faults = [f"{name}: not a setting" for name in env if name.startswith(_PREFIX) and name not in known]
     own, wrong = sections.read(Settings, _PREFIX, env)
     read = [module.read(env) for module in modules]
-    settings = replace(own, modules=tuple(module for module, _ in read))
+    named = tuple(module for module, _ in read)
+    settings = replace(own, modules=named, elsewhere=_elsewhere(own, named, env))
     faults += [*wrong, *(fault for _, told in read for fault in told), *_faults(settings)]
     if faults:
         raise Invalid("settings.wrong", faults="; ".join(sorted(faults)))
     return settings
 
 
+def _elsewhere(own: Settings, modules: Sequence[CloudModule], env: Mapping[str, str]) -> dict[str, str]:
+    found = {} if sections.is_at(own.slack_api_url, *_SLACK) else {"TWOKEY_SLACK_API_URL": own.slack_api_url}
+    for module in modules:
+        found |= module.elsewhere(env)
+    return {name: sections.host_of(address) for name, address in found.items()}
+
+
 def _faults(settings: Settings) -> list[str]:
     faults = []
+    if not settings.rehearsal:
+        faults += [
+            f"{name}: {host} is not the service itself; in a rehearsal, TWOKEY_REHEARSAL=1 is wanted as well"
+            for name, host in settings.elsewhere.items()
+        ]
     if settings.language not in LANGUAGES:
         faults.append(f"TWOKEY_LANGUAGE: {' or '.join(LANGUAGES)} is wanted")
     names = [module.name for module in settings.modules]

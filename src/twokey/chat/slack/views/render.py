@@ -108,13 +108,21 @@ class MessageRenderer:
 
     def card_of(self, incident: Incident) -> Rendered:
         """Draw an incident's card."""
-        return incident_text(incident, self._words), incident_card(incident, self.names(), self._words)
+        card = incident_card(incident, self.names(), self._words)
+        return incident_text(incident, self._words), self._rehearsed(card)
 
     def approval(self, plan_id: str) -> Rendered:
         """Draw a plan's card."""
         plan = self._flows.containment.plan(plan_id)
         status = self._flows.containment.approval_status(plan_id)
-        return plan_text(plan, self._words), plan_card(plan, status, self.names(), self._words)
+        card = plan_card(plan, status, self.names(), self._words)
+        return plan_text(plan, self._words), self._rehearsed(card)
+
+    def _rehearsed(self, card: list[Block]) -> list[Block]:
+        """Say on a card that nothing of it is real; below its head, where nobody passes over it."""
+        if not self._options.rehearsal:
+            return card
+        return [card[0], context(self._words("chat.rehearsal", where=self._options.rehearsal)), *card[1:]]
 
     def message_of_button(self, interaction: Interaction) -> Rendered | None:
         """Draw the message that holds the button that was pressed; None when nothing is known of it."""
