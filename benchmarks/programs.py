@@ -132,6 +132,7 @@ def settings(home: Path, sink: Sink | None, **more: str) -> dict[str, str]:
         "TWOKEY_DATABASE_URL": f"sqlite:///{home}/record.db",
         "TWOKEY_ROSTER_FILE": str(roster),
         "TWOKEY_SLACK_API_URL": f"{sink.url if sink else 'http://127.0.0.1:9'}/api/",
+        "TWOKEY_REHEARSAL": "1",
         "TWOKEY_SLACK_BOT_TOKEN": "xoxb-bench",
         "TWOKEY_SLACK_SIGNING_SECRET": SIGNING,
         "TWOKEY_SLACK_TEAM": TEAM,

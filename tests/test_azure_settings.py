@@ -89,7 +89,10 @@ def test_a_wrong_setting_is_named_and_its_secret_is_not(changed: dict[str, str],
         ({"TWOKEY_AZURE_TENANT": "common"}, "webhook_tenant"),
         ({"TWOKEY_AZURE_WEBHOOK_APP": "*"}, "webhook_app"),
         ({"TWOKEY_AZURE_EVENT_GRID_APP": ""}, "webhook_app"),
-        ({"TWOKEY_AZURE_AUTHORITY": "http://login.example"}, "base_url_not_https"),
+        (
+            {"TWOKEY_AZURE_AUTHORITY": "http://login.example", "TWOKEY_REHEARSAL": "1"},
+            "base_url_not_https",
+        ),
         ({"TWOKEY_AZURE_EVENT_GRID_TOPICS": "*"}, "topic_malformed"),
     ],
 )

@@ -171,6 +171,7 @@ def test_the_tutorials_incidents_appear_in_slack_when_the_bot_is_served(tmp_path
         own = {name: value for name, value in variables.items() if name.startswith("TWOKEY_")}
         own |= {
             "TWOKEY_SLACK_API_URL": slack.api_url,
+            "TWOKEY_REHEARSAL": "1",
             "TWOKEY_SLACK_BOT_TOKEN": slack.bot_token,
             "TWOKEY_SLACK_APP_TOKEN": slack.app_token,
             "TWOKEY_SLACK_TEAM": slack.team_id,

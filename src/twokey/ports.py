@@ -392,6 +392,10 @@ class CloudModule(Protocol):
         """Return it as these variables describe it, and what is wrong with them: `<variable>: <what is wanted>`."""
         ...
 
+    def elsewhere(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return every address that is not the cloud's own, by the variable that says so: an emulator's, or a trap."""
+        ...
+
     def config(self) -> Mapping[str, Json]:
         """Return what a runbook may take `from: config.<name>.*`."""
         ...

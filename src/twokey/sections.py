@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -67,6 +68,25 @@ def short_secrets(variable: str, secrets: Mapping[str, Secret]) -> list[str]:
         for name, secret in secrets.items()
         if not name or len(secret) < MIN_SECRET
     ]
+
+
+def host_of(address: str) -> str:
+    """Return the host of an address, and its port where it says one: what may be shown, whatever else stands in it."""
+    try:
+        parts = urlsplit(address)
+        return f"{parts.hostname or '?'}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "?"
+
+
+def is_at(address: str, *hosts: str) -> bool:
+    """Say whether an address is of one of these hosts, by TLS, on its usual port, and names nobody."""
+    try:
+        parts = urlsplit(address)
+        is_plain = parts.port in (None, 443) and parts.username is None and not parts.query
+    except ValueError:
+        return False
+    return parts.scheme == "https" and is_plain and (parts.hostname or "") in hosts
 
 
 def _yes_or_no(text: str) -> bool:

@@ -29,6 +29,7 @@ _MOST = {
 }
 # Browsers make passkeys for https only, and for this machine itself: a test, or a tunnel.
 _PUBLIC_URL = re.compile(r"https://[a-z0-9.-]+(:(?!443\Z)[0-9]+)?|http://localhost(:[0-9]+)?")
+_SLACK = ("slack.com", "slack-gov.com")
 M = TypeVar("M")
 
 
@@ -83,6 +84,7 @@ class Settings:
     tsa_url: str = ""  # empty: no stamps
     tsa_ca: Path = Path("tsa-ca.pem")  # the certificates that its own must lead to
     tsa_every_s: int = 3600
+    rehearsal: bool = False  # Slack or a cloud may stand at an address that is not their own
     # how it works
     workers: int = 4
     lease_s: float = 15.0  # how long a dead process' work waits for another hand
@@ -94,6 +96,8 @@ class Settings:
     review_after_days: int = 30  # when the owner of a containment is asked whether it is still wanted
 
     modules: tuple[CloudModule, ...] = field(default=CLOUDS, metadata=sections.NO_VARIABLE)
+    # the variables that name an address which is not the service's own, and the host there
+    elsewhere: Mapping[str, str] = field(default_factory=dict, metadata=sections.NO_VARIABLE)
 
     @property
     def configured(self) -> tuple[CloudModule, ...]:
@@ -139,15 +143,28 @@ def load(environment: Mapping[str, str] | None = None, modules: Sequence[CloudMo
     faults = [f"{name}: not a setting" for name in env if name.startswith(_PREFIX) and name not in known]
     own, wrong = sections.read(Settings, _PREFIX, env)
     read = [module.read(env) for module in modules]
-    settings = replace(own, modules=tuple(module for module, _ in read))
+    named = tuple(module for module, _ in read)
+    settings = replace(own, modules=named, elsewhere=_elsewhere(own, named, env))
     faults += [*wrong, *(fault for _, told in read for fault in told), *_faults(settings)]
     if faults:
         raise Invalid("settings.wrong", faults="; ".join(sorted(faults)))
     return settings
 
 
+def _elsewhere(own: Settings, modules: Sequence[CloudModule], env: Mapping[str, str]) -> dict[str, str]:
+    found = {} if sections.is_at(own.slack_api_url, *_SLACK) else {"TWOKEY_SLACK_API_URL": own.slack_api_url}
+    for module in modules:
+        found |= module.elsewhere(env)
+    return {name: sections.host_of(address) for name, address in found.items()}
+
+
 def _faults(settings: Settings) -> list[str]:
     faults = []
+    if not settings.rehearsal:
+        faults += [
+            f"{name}: {host} is not the service itself; in a rehearsal, TWOKEY_REHEARSAL=1 is wanted as well"
+            for name, host in settings.elsewhere.items()
+        ]
     if settings.language not in LANGUAGES:
         faults.append(f"TWOKEY_LANGUAGE: {' or '.join(LANGUAGES)} is wanted")
     names = [module.name for module in settings.modules]

@@ -74,6 +74,7 @@ def doors(aws: Ministack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "TWOKEY_AZURE_WEBHOOK_AUDIENCE": "api://twokey,22222222-3333-4444-5555-666666666666",
             "TWOKEY_AZURE_WEBHOOK_TENANT": entra.tenant.upper(),
             "TWOKEY_AZURE_AUTHORITY": entra.base_url,
+            "TWOKEY_REHEARSAL": "1",
             "TWOKEY_AZURE_EVENT_GRID": f"grid={EVENTS_SECRET}",
             "TWOKEY_AZURE_EVENT_GRID_TOPICS": f"/subscriptions/{SUBSCRIPTION}",
             "SSL_CERT_FILE": entra.ca_bundle,

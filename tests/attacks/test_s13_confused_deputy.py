@@ -253,6 +253,7 @@ def test_s13_the_role_is_taken_with_external_id_and_tags_and_not_without(aws: Mi
     Company(aws.url).build() if ROLE not in _roles(aws) else None
     environment = {
         "TWOKEY_AWS_ENDPOINT_URL": aws.url,
+        "TWOKEY_REHEARSAL": "1",
         "TWOKEY_AWS_REGION": REGION,
         "TWOKEY_AWS_ROLE_NAME": ROLE,
         "TWOKEY_AWS_EXTERNAL_ID": EXTERNAL_ID,

@@ -40,6 +40,7 @@ def url(aws: Ministack, monkeypatch: pytest.MonkeyPatch) -> str:
     reset = urllib.request.Request(f"{aws.url}/_ministack/reset", method="POST")
     urllib.request.urlopen(reset).close()
     monkeypatch.setenv("TWOKEY_AWS_ENDPOINT_URL", aws.url)
+    monkeypatch.setenv("TWOKEY_REHEARSAL", "1")
     monkeypatch.setenv("TWOKEY_AWS_REGION", REGION)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

@@ -25,6 +25,7 @@ def test_a_plan_is_shown_from_the_shell_and_nothing_is_proposed(tmp_path: Path) 
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "TWOKEY_AWS_ENDPOINT_URL": aws.url,
+            "TWOKEY_REHEARSAL": "1",
             "TWOKEY_AWS_ROLE_NAME": ROLE,
             "TWOKEY_AWS_EXTERNAL_ID": EXTERNAL_ID,
         }

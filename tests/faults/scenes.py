@@ -134,6 +134,7 @@ class Scene:
             "TWOKEY_TOTP_FILE": str(self.folder / "totp.yaml"),
             "TWOKEY_POSTMORTEMS_DIR": str(self.folder / "postmortems"),
             "TWOKEY_AWS_ENDPOINT_URL": self.proxy.url,
+            "TWOKEY_REHEARSAL": "1",
             "TWOKEY_AWS_ROLE_NAME": ROLE,
             "TWOKEY_AWS_EXTERNAL_ID": "ext-1",
             "TWOKEY_AWS_QUARANTINE_PARENT_OU": self.quarantine,

@@ -152,6 +152,7 @@ class Doors:
             "TWOKEY_DATABASE_URL": url,
             "TWOKEY_ROSTER_FILE": str(roster),
             "TWOKEY_SLACK_API_URL": slack.api_url,
+            "TWOKEY_REHEARSAL": "1",
             "TWOKEY_SLACK_BOT_TOKEN": slack.bot_token,
             "TWOKEY_SLACK_SIGNING_SECRET": slack.signing_secret,
             "TWOKEY_SLACK_TEAM": slack.team_id,

@@ -162,6 +162,7 @@ def variables(aws_url: str, storage_url: str, entra: Entra) -> dict[str, str]:
     return {
         "TWOKEY_AWS_REGION": REGION,
         "TWOKEY_AWS_ENDPOINT_URL": aws_url,
+        "TWOKEY_REHEARSAL": "1",
         "TWOKEY_AWS_QUEUES": f"{aws_url}/111111111111/{QUEUES[0]},{aws_url}/111111111111/{QUEUES[1]}/",
         "TWOKEY_AWS_SNS_TOPICS": ",".join(TOPICS),
         "TWOKEY_AWS_SNS_SECRET": SNS,

@@ -9,7 +9,7 @@ from functools import partial
 from twokey import app as wiring
 from twokey.app.faults import as_sentence
 from twokey.app.running import build_listening
-from twokey.core.errors import TwokeyError, Unavailable
+from twokey.core.errors import Invalid, TwokeyError, Unavailable
 from twokey.core.people import Role
 from twokey.flow.stamping import last_stamp, require_stamp
 from twokey.ports import Look
@@ -92,6 +92,14 @@ def _runbooks(settings: Settings) -> str:
     return ", ".join(book.id for book in library.approved()) or "none is approved: twokey runbook approve"
 
 
+def _addresses(settings: Settings) -> str:
+    if settings.elsewhere:
+        where = ", ".join(f"{name} = {host}" for name, host in settings.elsewhere.items())
+        raise Invalid("settings.rehearsal", where=where)
+    idle = "; TWOKEY_REHEARSAL is set for nothing: take it away" if settings.rehearsal else ""
+    return f"Slack and every cloud at their own{idle}"
+
+
 def _rules(settings: Settings) -> str:
     wiring.classifier(settings)
     return f"loaded from {settings.rules_dir}"
@@ -149,6 +157,7 @@ def _time_stamps(settings: Settings) -> str:
 
 
 _OURS: tuple[tuple[str, Callable[[Settings], str]], ...] = (
+    ("addresses", _addresses),
     ("database", _database),
     ("roster", _roster),
     ("step-up", _step_up),

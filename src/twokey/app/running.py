@@ -305,4 +305,7 @@ def slack_options(settings: Settings) -> SlackOptions:
         language=settings.language,
         api_url=settings.slack_api_url,
         enterprise=settings.slack_enterprise,
+        rehearsal=", ".join(
+            f"{name.removeprefix('TWOKEY_')} {host}" for name, host in settings.elsewhere.items()
+        ),
     )

@@ -387,6 +387,7 @@ class Story:
             "TWOKEY_TOTP_FILE": str(self.folder / "totp.yaml"),
             "TWOKEY_POSTMORTEMS_DIR": str(self.folder / "postmortems"),
             "TWOKEY_SLACK_API_URL": slack.api_url,
+            "TWOKEY_REHEARSAL": "1",
             "TWOKEY_SLACK_BOT_TOKEN": slack.bot_token,
             "TWOKEY_SLACK_APP_TOKEN": slack.app_token,
             "TWOKEY_SLACK_TEAM": team,

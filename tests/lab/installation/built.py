@@ -98,6 +98,7 @@ class Built:
             "TWOKEY_RUNBOOKS_DIR": str(self.runbooks),
             "TWOKEY_POSTMORTEMS_DIR": str(self.folder / "postmortems"),
             "TWOKEY_SLACK_API_URL": slack.api_url,
+            "TWOKEY_REHEARSAL": "1",
             "TWOKEY_SLACK_BOT_TOKEN": slack.bot_token,
             "TWOKEY_SLACK_APP_TOKEN": slack.app_token,
             "TWOKEY_SLACK_SIGNING_SECRET": slack.signing_secret,

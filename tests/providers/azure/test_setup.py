@@ -261,6 +261,7 @@ def test_the_command_shows_applies_and_tests(arm: Arm, tmp_path: Path) -> None:
                 "TWOKEY_AZURE_WEBHOOKS": f"prod={SECRET}",
                 "TWOKEY_AZURE_SUBSCRIPTIONS": SUBSCRIPTION,
                 "TWOKEY_AZURE_ENDPOINT_URL": arm.base_url,
+                "TWOKEY_REHEARSAL": "1",
                 "REQUESTS_CA_BUNDLE": arm.ca_bundle,
                 **identity.variables,
             }

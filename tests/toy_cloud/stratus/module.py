@@ -50,6 +50,10 @@ class StratusModule:
         section, faults = sections.read(StratusSettings, PREFIX, environment)
         return replace(self, settings=section), [*faults, *section.faults()]
 
+    def elsewhere(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return nothing: no setting says where it is."""
+        return {}
+
     def config(self) -> Mapping[str, Json]:
         """Return nothing: no runbook needs anything of the settings."""
         return {}

@@ -29,6 +29,7 @@ class SlackOptions:
     language: str = "en"  # of channel messages; one's own messages are in one's own language
     api_url: str = "https://slack.com/api/"
     enterprise: str = ""
+    rehearsal: str = ""  # what does not stand at its own address, and where it does: every card says so
     per_second: float = 1.0  # messages per channel
     card_every_s: float = 5.0  # updates of one card
     quick_workers: int = 8  # threads for the record

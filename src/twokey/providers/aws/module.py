@@ -12,6 +12,7 @@ from twokey.core.errors import Json
 from twokey.core.incidents import Incident
 from twokey.core.signals import Signal
 from twokey.ports import AuthorizeSource, Clock, Cloud, Connection, Cursors, Inbox, Look, PublicNames, Route
+from twokey.providers.aws import addresses
 from twokey.providers.aws.parameters import ACCOUNT_ID
 from twokey.providers.aws.public import PUBLIC
 from twokey.providers.aws.settings import PREFIX, AwsSettings
@@ -39,6 +40,10 @@ class AwsModule:
         """Return AWS as these variables describe it, and what is wrong with them."""
         section, faults = sections.read(AwsSettings, PREFIX, environment)
         return replace(self, settings=section), [*faults, *section.faults()]
+
+    def elsewhere(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return every address that is not AWS's own."""
+        return addresses.elsewhere(self.settings.endpoint_url, environment)
 
     def config(self) -> Mapping[str, Json]:
         """Return what a runbook may take `from: config.aws.*`."""

@@ -12,6 +12,7 @@ from twokey.core.errors import Json
 from twokey.core.incidents import Incident
 from twokey.core.signals import Signal
 from twokey.ports import AuthorizeSource, Clock, Cloud, Connection, Cursors, Inbox, Look, PublicNames, Route
+from twokey.providers.azure import addresses
 from twokey.providers.azure.public import PUBLIC
 from twokey.providers.azure.settings import PREFIX, AzureSettings
 
@@ -42,6 +43,10 @@ class AzureModule:
         """Return Azure as these variables describe it, and what is wrong with them."""
         section, faults = sections.read(AzureSettings, PREFIX, environment)
         return replace(self, settings=section), [*faults, *section.faults()]
+
+    def elsewhere(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return every address that is not Azure's own."""
+        return addresses.elsewhere(self.settings.authority, self.settings.endpoint_url, environment)
 
     def config(self) -> Mapping[str, Json]:
         """Return nothing: no runbook of Azure needs anything of the settings."""

@@ -124,7 +124,8 @@ class MessageRenderer:
         stops = self._flows.containment.stops.over(incident.account) if incident.is_open else []
         rows = self._flows.watch.contained(incident.id)
         names = self.names()
-        return below_header(incident_card(incident, names, words, rows), stops, names, words)
+        card = below_header(incident_card(incident, names, words, rows), stops, names, words)
+        return self._rehearsed(card, words)
 
     def approval(self, plan_id: str) -> Rendered:
         """Draw a plan's card."""
@@ -143,7 +144,13 @@ class MessageRenderer:
             stops = self._flows.containment.stops.over(plan.target.account)
             blocks = below_header(blocks, stops, names, self._words)
         blocks += decisions.waiting(plan, self._flows.containment.asked(plan_id), names, self._words)
-        return plan_text(plan, self._words), blocks
+        return plan_text(plan, self._words), self._rehearsed(blocks, self._words)
+
+    def _rehearsed(self, card: list[Block], words: Words) -> list[Block]:
+        """Say on a card that nothing of it is real; below its head, where nobody passes over it."""
+        if not self._options.rehearsal:
+            return card
+        return [card[0], context(words("chat.rehearsal", where=self._options.rehearsal)), *card[1:]]
 
     def message_of_button(self, interaction: Interaction) -> Rendered | None:
         """Draw the message that holds the button that was pressed; None when nothing is known of it."""
