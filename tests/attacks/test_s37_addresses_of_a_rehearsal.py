@@ -94,7 +94,7 @@ def test_s37_every_card_of_a_rehearsal_says_so(proof: Proof) -> None:
         world = World()
         world.incident()
         plan = world.proposes("ana")
-        flows = Flows(world.intake, world.response, world.containment, None)  # type: ignore[arg-type]
+        flows = Flows(world.intake, world.response, world.containment, None, world.watch)  # type: ignore[arg-type]
         options = replace(slack_options(rehearsed()), team="T1", channel="C1")
         real = replace(slack_options(load({})), team="T1", channel="C1")
         for told, said in ((options, True), (real, False)):
