@@ -270,7 +270,7 @@ class Action(Protocol):
         ...
 
     def find(self, target: Target, inputs: Mapping[str, Json], key: str) -> Lookup:
-        """Tell by reading whether the effect is there, for a call whose answer was never recorded."""
+        """Tell by reading whether the effect is there: for a call without a recorded answer, and for the watch."""
         ...
 
 
