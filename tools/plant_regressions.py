@@ -75,6 +75,17 @@ MISTAKES = (
         ),
         ("tests/attacks/test_s07_hostile_text.py",),
     ),
+    Mistake(
+        "a parameter override: what a person gives wins over the settings",
+        (
+            (
+                "src/twokey/flow/planning/parameters.py",
+                "        if is_config and not param.may_override:\n",
+                "        if is_config and param.may_override:\n",
+            ),
+        ),
+        ("tests/attacks/test_s28_where_a_value_came_from.py",),
+    ),
 )
 
 

@@ -34,6 +34,7 @@ NOT_CONFIRMED: dict[str, Any] = {
     "break_glass_reason": "because",
     "confirm_by": at(3),
     "confirmed_by": "d-zoe",
+    "shown": {"protect": {"statements": ["theirs"]}},
 }
 CONFIRMED = sorted({field.name for field in fields(Plan)} - NOT_CONFIRMED.keys())
 

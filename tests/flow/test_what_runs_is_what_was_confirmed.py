@@ -57,11 +57,22 @@ CONFIRMED = {
     "typed_target": "0000",
     "break_glass_allowed": False,
     "undo_of": "plan-0",
+    "provenance": {"account_id": "person"},
+    "began": "2020-01-01T00:00:00+00:00",
 }
 # ... these decide whether it may run ...
 DECIDING = {"digest": "0" * 64, "requester": "d-cho", "break_glass_by": "d-ana", "state": PlanState.PROPOSED}
 # ... and these are only shown: the run does what was confirmed, whatever they say.
-SHOWN = {"notes", "reason", "requested_at", "expires_at", "break_glass_reason", "confirm_by", "confirmed_by"}
+SHOWN = {
+    "notes",
+    "reason",
+    "requested_at",
+    "expires_at",
+    "break_glass_reason",
+    "confirm_by",
+    "confirmed_by",
+    "shown",
+}
 
 
 def test_every_field_of_a_plan_is_in_one_of_the_three_groups():
@@ -119,6 +130,7 @@ def test_what_is_only_shown_does_not_change_what_is_done(world, plan, name):
         "requested_at": plan.requested_at + timedelta(days=1),
         "expires_at": None,
         "confirm_by": plan.requested_at,
+        "shown": {"deactivate_key": {"seen": "something else"}},
     }
     world.tampers(replace(plan, **{name: shown.get(name, "d-zoe")}))
     world.works_on(1)

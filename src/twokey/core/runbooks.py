@@ -13,7 +13,7 @@ from typing import cast
 import rfc8785
 
 from twokey.core.errors import Invalid, Json, Message
-from twokey.core.younger import written_fields
+from twokey.core.younger import written_fields, younger
 
 
 class Risk(StrEnum):
@@ -23,6 +23,15 @@ class Risk(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
+
+
+class Provenance(StrEnum):
+    """Who a parameter's value is from."""
+
+    INCIDENT = "incident"
+    CONFIG = "config"
+    PERSON = "person"  # the one who made the plan, its requester
+    DEFAULT = "default"  # of the runbook
 
 
 class Effect(StrEnum):
@@ -50,13 +59,17 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One input of a runbook. `source` is `incident.x` or `config.x.y` and fills it when nobody gives it."""
+    """One input of a runbook. `source` is `incident.x` or `config.x.y` and fills it when nobody gives it.
+
+    What comes from the settings (`config.x.y`) a person gives only where the runbook says `may_override`.
+    """
 
     name: str
     type: str
     required: bool = False
     default: Json = None
     source: str = ""
+    may_override: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +182,10 @@ class Touch:
 class Preview:
     """What one step would do, from reads only.
 
-    `observed` is the state that the step depends on: it goes into the digest, so it must not hold what
-    changes by itself (use counts, last-used dates): that is for `notes`, which are shown only.
+    `observed` is what the step's effect depends on, and no more: it goes into the digest, and whatever differs
+    when the run begins voids the approvals. What changes by itself (last-used dates), or what somebody in the
+    account may change without changing the effect (other statements of a policy), is for `shown` and `notes`:
+    people see it, and a difference in `shown` is told when the run begins.
     `counts` are the blast radius by scope. A `refusal` means that the step must not run at all.
     """
 
@@ -179,15 +194,17 @@ class Preview:
     counts: Mapping[str, int] = field(default_factory=dict)
     refusal: Message | None = None
     notes: tuple[Message, ...] = ()
+    shown: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A check's answer, with what was seen. `seen` of a guard goes into the digest."""
+    """A check's answer, with what was seen. `seen` of a guard goes into the digest; `notes` are shown only."""
 
     holds: bool
     seen: Mapping[str, Json] = field(default_factory=dict)
     reason: Message | None = None  # why not, when it does not hold
+    notes: tuple[Message, ...] = ()
 
 
 class PlanState(StrEnum):
@@ -240,6 +257,11 @@ class Plan:
     break_glass_reason: str = ""
     confirm_by: datetime | None = None  # a second person owes a confirmation until then
     confirmed_by: str = ""
+    provenance: Mapping[str, str] = younger(default_factory=dict)  # parameter -> who gave it, see Provenance
+    began: str = younger("")  # when the incident began, as it was known when the plan was made
+    shown: Mapping[str, Json] = younger(
+        default_factory=dict
+    )  # step id -> what was seen beside; not confirmed
 
     @property
     def short(self) -> str:
@@ -267,6 +289,7 @@ _NOT_CONFIRMED = frozenset(
         "break_glass_reason",
         "confirm_by",
         "confirmed_by",
+        "shown",
     ]
 )
 

@@ -34,7 +34,7 @@ _OVER = (*_NO, "failed", "run.done")
 _OWES_MESSAGE = frozenset(
     [
         "proposed", "approved", "glass.broken", "confirmed", "refused", "withdrawn", "expired", "voided", "failed",
-        "run.continued", "run.started", "run.done", "step.failed",
+        "run.continued", "run.shown_differs", "run.started", "run.done", "step.failed",
         "acknowledged", "assigned", "noted", "severity.changed", "moved", "time.corrected",
         "postmortem.drafted", "postmortem.revised", "postmortem.published",
     ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import cast
 
 from twokey.core.errors import Json, Refused, message
 from twokey.core.executions import StepRecord, step_scope, undoable
-from twokey.core.incidents import Incident, facts
+from twokey.core.incidents import Incident, began_at, facts
 from twokey.core.runbooks import (
     ActionCall,
+    CheckResult,
     Plan,
     PlanState,
     Preview,
@@ -21,7 +23,7 @@ from twokey.core.runbooks import (
     resolve,
 )
 from twokey.flow.planning.expand import expand_steps, filled_in
-from twokey.flow.planning.parameters import parameters
+from twokey.flow.planning.parameters import Given, given_before, parameters
 from twokey.ports import Action, Cloud
 
 
@@ -36,6 +38,9 @@ class Planner:
 
     def plan(self, runbook: Runbook, incident: Incident, given: Mapping[str, Json]) -> Plan:
         """Render a runbook for an incident, ask every guard and preview every step (reads only)."""
+        return self._made(runbook, incident, Given(given), began_at(incident).isoformat())
+
+    def _made(self, runbook: Runbook, incident: Incident, given: Given, began: str) -> Plan:
         cloud = self.cloud(runbook.provider)
         if not incident.verdict.is_contained_by_us:
             raise Refused("refused.provider_side", incident=incident.id, label=incident.verdict.label.value)
@@ -45,8 +50,10 @@ class Planner:
             raise Refused(
                 "refused.other_cloud", incident=incident.id, runbook=runbook.id, cloud=runbook.provider
             )
-        known: dict[str, Json] = {"incident": facts(incident), "config": dict(self.config)}
-        params = parameters(runbook, given, known, cloud.parameter_types)
+        says = {**facts(incident), "started": began}
+        known: dict[str, Json] = {"incident": says, "config": dict(self.config)}
+        made = parameters(runbook, given, known, cloud.parameter_types)
+        params = dict(made.values)
         scope: dict[str, Json] = {"params": params, **known}
         # Whose roles and whose eyes it needs is decided by where it acts, which a parameter may say.
         named = next((params[name] for name in cloud.scope_parameters if params.get(name)), incident.account)
@@ -72,6 +79,9 @@ class Planner:
                 blast={},
                 typed_target=_typed(runbook.approval.typed_confirmation, scope, target),
                 break_glass_allowed=runbook.break_glass,
+                notes=made.notes,
+                provenance=made.provenance,
+                began=began,
             ),
             runbook.blast_max,
         )
@@ -93,6 +103,7 @@ class Planner:
             touches=(),
             blast={},
             notes=(),
+            shown={},
             digest="",
             undo_of=plan.id,
             break_glass_allowed=False,
@@ -107,11 +118,18 @@ class Planner:
 
     def observe_again(self, plan: Plan, runbook: Runbook, incident: Incident) -> Plan:
         """Make the same plan from the runbook and the cloud as they are now."""
-        return self.plan(runbook, incident, plan.params)
+        now = began_at(incident)
+        began = plan.began if _may_be_kept(plan.began, now) else now.isoformat()
+        fresh = self._made(runbook, incident, given_before(plan), began)
+        if plan.provenance or plan.began:
+            return fresh
+        # A version that knew neither made this plan and its digest.
+        fresh = replace(fresh, provenance={}, began="")
+        return replace(fresh, digest=digest_of(fresh))
 
     def observe_undo_again(self, plan: Plan) -> Plan:
         """Look at the cloud again for an undo, whose steps are fixed by the journal it came from."""
-        return self._observed(replace(plan, observed={}, touches=(), blast={}, notes=()), {})
+        return self._observed(replace(plan, observed={}, touches=(), blast={}, notes=(), shown={}), {})
 
     def cloud(self, name: str) -> Cloud:
         """Return a configured cloud, or say that it is not."""
@@ -121,19 +139,23 @@ class Planner:
 
     def ask_guards(self, plan: Plan) -> dict[str, Json]:
         """Ask every guard and return what they saw; raise Refused with the first that does not hold."""
+        return {name: dict(result.seen) for name, result in self._answers(plan).items()}
+
+    def _answers(self, plan: Plan) -> dict[str, CheckResult]:
         checks = self.cloud(plan.provider).checks
-        seen: dict[str, Json] = {}
+        answers: dict[str, CheckResult] = {}
         for guard in plan.guards:
             result = checks[guard.check].holds(plan.target, guard.inputs)
             if not result.holds:
                 why = result.reason or message("check.does_not_hold", check=guard.check)
                 raise Refused("refused.guard", guard=guard.id or guard.check, why=why)
-            seen[f"guard:{guard.id or guard.check}"] = dict(result.seen)
-        return seen
+            answers[f"guard:{guard.id or guard.check}"] = result
+        return answers
 
     def _observed(self, plan: Plan, blast_max: Mapping[str, int]) -> Plan:
         actions = self.cloud(plan.provider).actions
-        observed = self.ask_guards(plan)
+        answers = self._answers(plan)
+        observed: dict[str, Json] = {name: dict(result.seen) for name, result in answers.items()}
         previews: dict[str, Preview] = {}
         for step in plan.steps:
             preview = actions[step.action].preview(plan.target, step.inputs)
@@ -149,8 +171,17 @@ class Planner:
             count = max(blast.get(scope, 0), touched)
             if count > limit:
                 raise Refused("refused.blast_radius", scope=scope, count=count, limit=limit)
-        notes = {str(note): note for preview in previews.values() for note in preview.notes}
-        made = replace(plan, observed=observed, touches=touches, blast=blast, notes=tuple(notes.values()))
+        said = [note for result in answers.values() for note in result.notes]
+        said += [note for preview in previews.values() for note in preview.notes]
+        notes = {str(note): note for note in (*plan.notes, *said)}
+        made = replace(
+            plan,
+            observed=observed,
+            touches=touches,
+            blast=blast,
+            notes=tuple(notes.values()),
+            shown={name: dict(preview.shown) for name, preview in previews.items() if preview.shown},
+        )
         return replace(made, digest=digest_of(made))
 
     def _undo_step(self, plan: Plan, step: Step, scope: Mapping[str, Json]) -> Step:
@@ -167,6 +198,17 @@ class Planner:
             retry=step.retry,
             timeout_s=step.timeout_s,
         )
+
+
+def _may_be_kept(began: str, now: datetime) -> bool:
+    """Say whether the beginning that people agreed to stands: a signal that came late may have moved it back.
+
+    It never lies before what signals told: that would make marks that were there before count for nothing.
+    """
+    try:
+        return datetime.fromisoformat(began) >= now
+    except (ValueError, TypeError):  # none, or no moment
+        return False
 
 
 def _typed(template: str, scope: Mapping[str, Json], target: Target) -> str:

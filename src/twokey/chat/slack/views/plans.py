@@ -24,7 +24,7 @@ from twokey.chat.slack.views.cards import Names
 from twokey.chat.slack.views.text import Words, code, plain, shown, when
 from twokey.core.approvals import ApprovalStatus, expires_after_s
 from twokey.core.errors import Json
-from twokey.core.runbooks import ActionCall, Plan, PlanState, Step
+from twokey.core.runbooks import ActionCall, Plan, PlanState, Provenance, Step
 
 SHOWN_TARGETS = 8
 MARKS = {
@@ -97,7 +97,13 @@ def summary(plan: Plan, status: ApprovalStatus, name: Names, words: Words) -> li
 
 def account_of(plan: Plan) -> str:
     """Return the account with its name where the plan read one, and the region."""
-    named = next((touch.name for touch in plan.touches if touch.id == plan.target.account and touch.name), "")
+    names = [touch.name for touch in plan.touches if touch.id == plan.target.account and touch.name]
+    names += [
+        str(seen["account_name"])
+        for seen in plan.shown.values()
+        if isinstance(seen, dict) and "account_name" in seen
+    ]
+    named = next(iter(names), "")
     parts = [code(plan.target.account, 80), shown(named, 80), shown(plan.target.region, 40)]
     return " ".join(part for part in parts if part)
 
@@ -125,18 +131,32 @@ def full_preview(plan: Plan, status: ApprovalStatus, name: Names, words: Words) 
     blocks = [header(plain(plan.title, 150, words.language))]
     blocks += fields(summary(plan, status, name, words))
     blocks.append(section(f"*{words('chat.plan.targets')}*\n{targets(plan, words, 20)}"))
+    blocks += _params(plan, name, words)
     for note in plan.notes[:5]:
         blocks.append(context(words.of(note)))
     blocks.append(divider())
     blocks.append(section(f"*{words('chat.plan.calls')}*"))
     for number, step in enumerate(plan.steps, start=1):
-        blocks += _step(number, step, plan.observed.get(step.id), words)
+        blocks += _step(number, step, plan.observed.get(step.id), plan.shown.get(step.id), words)
     blocks += _guards(plan, words)
     blocks.append(context(words("chat.plan.full_digest", digest=plan.digest)))
     return blocks
 
 
-def _step(number: int, step: Step, observed: Json, words: Words) -> list[Block]:
+def _params(plan: Plan, name: Names, words: Words) -> list[Block]:
+    """Return every parameter with who gave it: the incident, the settings, the runbook, or a person."""
+    lines = []
+    for param, source in plan.provenance.items():
+        who = words(f"chat.plan.from.{source}", person=name(plan.requester))
+        value = plan.params.get(param)
+        is_list = isinstance(value, list)
+        text = ", ".join(map(str, value)) if isinstance(value, list) else _text(value)
+        mark = "\u26a0\ufe0f " if source == Provenance.PERSON else ""
+        lines.append(f"• {mark}{shown(param, 60)}: {code(text, 600 if is_list else 200)} · {who}")
+    return [section(f"*{words('chat.plan.params')}*\n" + "\n".join(lines)[:2800])] if lines else []
+
+
+def _step(number: int, step: Step, observed: Json, beside: Json, words: Words) -> list[Block]:
     effect = words(f"chat.effect.{step.effect.value}")
     documents = {
         name: value
@@ -166,6 +186,8 @@ def _step(number: int, step: Step, observed: Json, words: Words) -> list[Block]:
         blocks.append(
             context(words("chat.plan.observed") + " " + code(_text(observed), 1500, words.language))
         )
+    if beside:
+        blocks.append(context(words("chat.plan.shown") + " " + code(_text(beside), 1500, words.language)))
     return blocks
 
 
