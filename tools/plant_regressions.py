@@ -91,11 +91,22 @@ MISTAKES = (
         (
             (
                 "src/twokey/flow/execution/claim.py",
-                "            fresh = planner.undo_plan(undone, journal)\n",
+                "            fresh = planner.observe_undo_again(plan, undone, journal)\n",
                 "            fresh = planner._observed(replace(plan, observed={}, touches=(), blast={}), {})\n",
             ),
         ),
         ("tests/attacks/test_s30_forged_undo.py",),
+    ),
+    Mistake(
+        "a parameter override: what a person gives wins over the settings",
+        (
+            (
+                "src/twokey/flow/planning/parameters.py",
+                "        if is_config and not param.may_override:\n",
+                "        if is_config and param.may_override:\n",
+            ),
+        ),
+        ("tests/attacks/test_s28_where_a_value_came_from.py",),
     ),
 )
 

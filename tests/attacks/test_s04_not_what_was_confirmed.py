@@ -347,7 +347,7 @@ def _create(s3: Any, bucket: str) -> None:
 
 def _policy(s3: Any, bucket: str) -> None:
     statement = {
-        "Sid": "Somebody",
+        "Sid": "TwokeyProtect",
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:GetObject",
@@ -382,7 +382,9 @@ CHANGES: dict[str, Callable[[Installation], contextlib.AbstractContextManager[No
     "the lock does not name it": lambda w: file(w, LOCK, _line_of),
     "the lock is gone": lambda w: file(w, LOCK, None),
     "the policy document": lambda w: file(w, DOCUMENT, lambda t: t.replace("DeleteBucket", "DeleteBuckets")),
-    "the bucket's own policy": lambda w: cloud(w, _policy, lambda s3, b: s3.delete_bucket_policy(Bucket=b)),
+    "a statement of our name in the bucket's policy": lambda w: cloud(
+        w, _policy, lambda s3, b: s3.delete_bucket_policy(Bucket=b)
+    ),
     "a tag that forbids it": lambda w: cloud(w, _tag, lambda s3, b: s3.delete_bucket_tagging(Bucket=b)),
     "the bucket is gone": lambda w: cloud(
         w,

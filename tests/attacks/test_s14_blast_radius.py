@@ -156,7 +156,7 @@ def a_case(random: Random, shipped: Runbook, clock: SettableClock) -> Case:
     if random.random() < 0.04:
         account = random.choice(NONSENSE)
     parent = random.choice([*org.units] * 3 + [org.root, "ou-ab12-99999999"])
-    given = {"account_id": account, "quarantine_parent_id": parent, "responder_role_name": "TwokeyResponder"}
+    given = {"account_id": account}
     return Case(org, account, parent, book, trick, protected, given)
 
 
@@ -177,7 +177,7 @@ def world_of(case: Case) -> World:
     """Put the real actions, checks and planner over an organisation, with people and a journal around."""
     world = World(case.book)
     world.cloud = provider(case.org.options, world.clock, session=case.org)  # type: ignore[assignment, arg-type]
-    world._restarted()
+    world.changes_settings(quarantine_parent_ou=case.parent, role_name="TwokeyResponder")
     return world
 
 
@@ -248,7 +248,10 @@ def assert_nobody_else_was_hit(case: Case, before: dict[str, Any], forbidden: se
 def planned(cloud: Cloud, case: Case, incident: Incident) -> tuple[Plan | None, str]:
     """Return a plan, or the code of the refusal."""
     try:
-        return Planner({"aws": cloud}, {}).plan(case.book, incident, case.given), ""
+        config: dict[str, Any] = {
+            "aws": {"quarantine_parent_ou": case.parent, "role_name": "TwokeyResponder"}
+        }
+        return Planner({"aws": cloud}, config).plan(case.book, incident, case.given), ""
     except TwokeyError as refused:
         return None, refused.message.code
 

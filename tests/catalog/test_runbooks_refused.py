@@ -37,6 +37,8 @@ CASES: tuple[Case, ...] = (
     ("a parameter type that nobody has", KEY, "type: demo.key_id", "type: demo.key_ids_", "runbook.type_unknown_near", "spec.params.key_id.type", "demo.key_ids_"),
     ("a source that no incident has", KEY, "from: incident.access_key_id", "from: incident.secret", "runbook.source_unknown", "spec.params.key_id.from", "incident.secret"),
     ("a source that is the environment", KEY, "from: incident.access_key_id", "from: env.HOME", "runbook.source_unknown", "spec.params.key_id.from", "env.HOME"),
+    ("the beginning as a parameter, which a person could give", KEY, "from: incident.access_key_id", "from: incident.started", "runbook.source_unknown", "spec.params.key_id.from", "incident.started"),
+    ("an override of what is no setting", KEY, "from: incident.access_key_id", "from: incident.access_key_id, may_override: true", "runbook.override_of_nothing", "spec.params.key_id.may_override", "may_override: true"),
     ("a default of another type", KEY, "default: true", "default: yes", "runbook.value_type", "spec.params.protect.default", "default: yes"),
     ("an unknown action", KEY, "action: demo.keys.find_user", "action: demo.keys.find_usr", "runbook.action_unknown_near", f"{STEPS}[0].action", "find_usr"),
     ("an action that is a path to code", KEY, "action: demo.keys.find_user", "action: os.system", "runbook.action_unknown", f"{STEPS}[0].action", "os.system"),

@@ -81,7 +81,7 @@ def test_approve_writes_one_line_and_the_list_shows_it(folder: Path) -> None:
     assert before[KEY] == "new"
     done = _runbook(folder, "approve", KEY, "--by", "jane.doe")
     assert done.exit_code == 0
-    assert done.stdout.startswith(f"+ {KEY} 1.0.1 sha256:")
+    assert done.stdout.startswith(f"+ {KEY} 1.1.0 sha256:")
     assert "a second person's name is missing" in done.stderr
     half = {row["id"]: row["status"] for row in _rows(_runbook(folder, "list", "--json"))}
     assert half == {**before, KEY: "half-approved"}

@@ -37,6 +37,7 @@ NOT_CONFIRMED: dict[str, Any] = {
     "proposer_code": True,
     "asking_until": at(4),
     "why": "it leaked",
+    "shown": {"protect": {"statements": ["theirs"]}},
 }
 CONFIRMED = sorted({field.name for field in fields(Plan)} - NOT_CONFIRMED.keys())
 

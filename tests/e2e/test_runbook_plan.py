@@ -45,6 +45,7 @@ def test_a_plan_is_shown_from_the_shell_and_nothing_is_proposed(tmp_path: Path) 
         shown = twokey("runbook", "plan", "INC-1", "aws.disable-leaked-access-key")
         assert shown.returncode == 0, shown.stderr
         assert company.key_id in shown.stdout and "blast radius: 1 principals" in shown.stdout
+        assert f'access_key_id: "{company.key_id}" (from: incident)' in shown.stdout
         as_json = twokey("runbook", "plan", "INC-1", "aws.disable-leaked-access-key", "--json")
         plan = json.loads(as_json.stdout)
         assert plan["params"]["account_id"] == SHOP and plan["digest"] in shown.stdout
@@ -52,5 +53,9 @@ def test_a_plan_is_shown_from_the_shell_and_nothing_is_proposed(tmp_path: Path) 
 
         root = company.root_id()
         refused = twokey("runbook", "plan", "INC-1", "aws.quarantine-account", f"quarantine_parent_id={root}")
+        assert refused.returncode == 2
+        assert root in refused.stderr and "comes from the settings" in refused.stderr
+        environment["TWOKEY_AWS_QUARANTINE_PARENT_OU"] = root
+        refused = twokey("runbook", "plan", "INC-1", "aws.quarantine-account")
         assert refused.returncode == 2
         assert root in refused.stderr and "Root" in refused.stderr

@@ -88,8 +88,9 @@ def test_the_management_account_and_our_own_are_never_contained(world, account):
 
 def test_the_root_is_never_a_target(world):
     world.incident()
+    world.changes_settings(quarantine_parent_ou=ROOT)
     with pytest.raises(Refused, match=r"refused.guard|aws.org.is_root"):
-        world.previews("ana", QUARANTINE_ACCOUNT, quarantine_parent_id=ROOT)
+        world.previews("ana", QUARANTINE_ACCOUNT)
 
 
 def test_more_than_the_runbook_allows_is_refused(world):

@@ -58,13 +58,15 @@ CONFIRMED = {
     "break_glass_allowed": False,
     "warnings": (message("aws.key.reactivates", key="AKIA", user="deploy"),),
     "undo_of": "plan-0",
+    "provenance": {"account_id": "person"},
+    "began": "2020-01-01T00:00:00+00:00",
 }
 # ... these decide whether it may run ...
 DECIDING = {"digest": "0" * 64, "requester": "d-cho", "break_glass_by": "d-ana", "state": PlanState.PROPOSED}
 # ... and these are only shown: the run does what was confirmed, whatever they say.
 SHOWN = {
     *("notes", "reason", "requested_at", "expires_at", "break_glass_reason"),
-    *("confirm_by", "confirmed_by", "asking_until", "why"),
+    *("confirm_by", "confirmed_by", "asking_until", "why", "shown"),
 }
 # ... and this one can only make it more: whether the proposer's key counts with a code only.
 STRICTER = {"proposer_code"}
@@ -126,6 +128,7 @@ def test_what_is_only_shown_does_not_change_what_is_done(world, plan, name):
         "expires_at": None,
         "asking_until": plan.expires_at,
         "confirm_by": plan.requested_at,
+        "shown": {"deactivate_key": {"seen": "something else"}},
     }
     world.tampers(replace(plan, **{name: shown.get(name, "d-zoe")}))
     world.works_on(1)

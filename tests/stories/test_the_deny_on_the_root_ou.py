@@ -50,8 +50,11 @@ def test_two_people_are_not_enough(quarantine):
 
 @pytest.mark.parametrize("parent", [ROOT, "r-abcd"])
 def test_the_root_cannot_be_named_as_the_place(quarantine, parent):
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match=r"refused.param_from_settings"):
         quarantine.proposes("ana", QUARANTINE_ACCOUNT, quarantine_parent_id=parent)
+    quarantine.changes_settings(quarantine_parent_ou=parent)
+    with pytest.raises(Refused, match=r"refused.guard"):
+        quarantine.proposes("ana", QUARANTINE_ACCOUNT)
     assert denied(quarantine) == []
 
 

@@ -22,6 +22,9 @@ INCIDENT_FACTS = frozenset(
     )
 )
 
+# When it began is no fact that a parameter may be filled from: a person would then be able to give it.
+_INCIDENT_REFERENCES = INCIDENT_FACTS | {"started"}
+
 _ANY = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _PATH = re.compile(r"\s*([a-z][A-Za-z0-9_]*(?:\.[A-Za-z0-9_][A-Za-z0-9_\-]*)*)\s*")
 _WHOLE = re.compile(r"\$\{\{\s*([^\s{}]+)\s*\}\}")
@@ -90,8 +93,8 @@ def _check_path(part: Part, path: str, scope: ReferenceScope) -> None:
         if rest not in scope.params:
             part.unknown("runbook.reference_unknown_param", rest, scope.params)
     elif root == "incident":
-        if rest not in INCIDENT_FACTS:
-            part.unknown("runbook.reference_unknown_fact", rest, INCIDENT_FACTS)
+        if rest not in _INCIDENT_REFERENCES:
+            part.unknown("runbook.reference_unknown_fact", rest, _INCIDENT_REFERENCES)
     elif root == "item" and scope.has_item:
         return
     elif root == "steps":

@@ -203,7 +203,7 @@ class _Reader:
     def param(self, name: str, part: Part) -> Param:
         if not re.fullmatch(NAME, name):
             part.fault("schema.not_matching", value=shown(name), pattern=NAME)
-        found = part.fields("type", "required default from description")
+        found = part.fields("type", "required default from may_override description")
         kind = found["type"].text() if "type" in found else ""
         if kind and kind not in self.registry.param_types():
             found["type"].unknown("runbook.type_unknown", kind, self.registry.param_types())
@@ -216,7 +216,10 @@ class _Reader:
         if "default" in found and kind:
             default = self.registry.literal(found["default"], kind)
         required = found["required"].boolean() if "required" in found else False
-        return Param(name, kind, required, default, source)
+        may_override = found["may_override"].boolean() if "may_override" in found else False
+        if may_override and not source.startswith("config."):
+            found["may_override"].fault("runbook.override_of_nothing", param=shown(name))
+        return Param(name, kind, required, default, source, may_override)
 
     def guards(self, part: Part | None, calls: CallReader, scope: ReferenceScope) -> tuple[CheckCall, ...]:
         guards: list[CheckCall] = []

@@ -136,6 +136,8 @@ def plan(
     typer.echo(
         f"{made.title}\n{made.runbook_id}@{made.runbook_version}  risk {made.risk.value}  {made.target.account}"
     )
+    for name, source in made.provenance.items():
+        typer.echo(visible(f"  {name}: {json.dumps(made.params.get(name))[:200]} (from: {source})"))
     for touch in made.touches:
         typer.echo(visible(f"  touches {touch.kind} {touch.id} {touch.name}".rstrip()))
     typer.echo(

@@ -259,6 +259,11 @@ def opened_by(signal: Signal, verdict: Verdict, number: int, now: datetime) -> I
     )
 
 
+def began_at(incident: Incident) -> datetime:
+    """Return when an incident began: the first bad event that is known of, and never after we heard of it."""
+    return min(incident.times.started or incident.opened_at, incident.opened_at)
+
+
 def facts(incident: Incident) -> dict[str, Json]:
     """Return what a runbook may take `from: incident.*`; what is not known is left out."""
     known: dict[str, Json] = {

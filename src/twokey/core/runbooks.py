@@ -25,6 +25,15 @@ class Risk(StrEnum):
     CRITICAL = "critical"
 
 
+class Provenance(StrEnum):
+    """Who a parameter's value is from."""
+
+    INCIDENT = "incident"
+    CONFIG = "config"
+    PERSON = "person"  # the one who made the plan, its requester
+    DEFAULT = "default"  # of the runbook
+
+
 def highest(risks: Iterable[Risk]) -> Risk:
     """Return the highest of some risks, low when there is none."""
     return max(risks, key=tuple(Risk).index, default=Risk.LOW)
@@ -63,13 +72,17 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """One input of a runbook. `source` is `incident.x` or `config.x.y` and fills it when nobody gives it."""
+    """One input of a runbook. `source` is `incident.x` or `config.x.y` and fills it when nobody gives it.
+
+    What comes from the settings (`config.x.y`) a person gives only where the runbook says `may_override`.
+    """
 
     name: str
     type: str
     required: bool = False
     default: Json = None
     source: str = ""
+    may_override: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +203,10 @@ class Touch:
 class Preview:
     """What one step would do, from reads only.
 
-    `observed` is the state that the step depends on: it goes into the digest, so it must not hold what
-    changes by itself (use counts, last-used dates): that is for `notes`, which are shown only.
+    `observed` is what the step's effect depends on, and no more: it goes into the digest, and whatever differs
+    when the run begins voids the approvals. What changes by itself (last-used dates), or what somebody in the
+    account may change without changing the effect (other statements of a policy), is for `shown` and `notes`:
+    people see it, and a difference in `shown` is told when the run begins.
     `warnings` decide whether a yes is right: they are shown first, are never cut, and are confirmed as they stood
     when people saw them; that they change afterwards voids nothing.
     `counts` are the blast radius by scope. A `refusal` means that the step must not run at all.
@@ -203,15 +218,17 @@ class Preview:
     refusal: Message | None = None
     notes: tuple[Message, ...] = ()
     warnings: tuple[Message, ...] = ()
+    shown: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A check's answer, with what was seen. `seen` of a guard goes into the digest."""
+    """A check's answer, with what was seen. `seen` of a guard goes into the digest; `warnings` are read first."""
 
     holds: bool
     seen: Mapping[str, Json] = field(default_factory=dict)
     reason: Message | None = None  # why not, when it does not hold
+    warnings: tuple[Message, ...] = ()
 
 
 class PlanState(StrEnum):
@@ -264,6 +281,11 @@ class Plan:
     break_glass_reason: str = ""
     confirm_by: datetime | None = None  # a second person owes a confirmation until then
     confirmed_by: str = ""
+    provenance: Mapping[str, str] = younger(default_factory=dict)  # parameter -> who gave it, see Provenance
+    began: str = younger("")  # when the incident began, as it was known when the plan was made
+    shown: Mapping[str, Json] = younger(
+        default_factory=dict
+    )  # step id -> what was seen beside; not confirmed
     warnings: tuple[Message, ...] = younger(())  # what must be read first: confirmed as it was shown
     why: str = younger("")  # what the proposer wrote: shown, not confirmed
     proposer_code: bool = younger(False)  # proposing it counts only with a code: so since plans say it
@@ -296,6 +318,7 @@ _NOT_CONFIRMED = frozenset(
         "break_glass_reason",
         "confirm_by",
         "confirmed_by",
+        "shown",
         "why",
         "proposer_code",
         "asking_until",

@@ -187,14 +187,14 @@ class Story:
         self.teller.slack("Ana asks to contain it; only she sees this", refusal)
 
     def the_root(self) -> None:
-        """A quarantine whose parent is the organisation's Root is refused."""
+        """A quarantine whose parent somebody sets to the organisation's Root is refused."""
         self.teller.chapter("A quarantine aimed at the Root")
         root = self.company.root_id()
         given = {"quarantine_parent_id": root}
         refusal = self._refused_preview("INC-1", "aws.quarantine-account", given, self.security)
         no = [entry for entry in self._audit() if entry["action"] == "preview.refused"]
-        by_guard = any(entry["data"].get("guard") == "parent-is-not-root" for entry in no)
-        self.seen.root_refused = root in refusal and by_guard
+        from_settings = any(entry["data"].get("param") == "quarantine_parent_id" for entry in no)
+        self.seen.root_refused = root in refusal and from_settings
         self.teller.slack("only Ana sees this", refusal)
         self.teller.fact("refused, before anybody was asked for a key", self.seen.root_refused)
 

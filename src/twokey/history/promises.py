@@ -38,7 +38,7 @@ _OVER = (*_NO, "failed", "run.done")
 _OWES_MESSAGE = frozenset(
     [
         "proposed", "approved", "glass.broken", "confirmed", "refused", "withdrawn", "expired", "voided", "failed",
-        "decision.asked", "run.continued", "run.held", "run.started", "run.done", "step.failed",
+        "decision.asked", "run.continued", "run.held", "run.shown_differs", "run.started", "run.done", "step.failed",
         "acknowledged", "assigned", "noted", "severity.changed", "moved", "time.corrected",
         "containment.drifted", "containment.unseen", "containment.back", "containment.review_due",
         "containment.owned", "containment.review_set",

@@ -112,6 +112,7 @@ class World:
         self.passkeys = passkeys or NoPasskeys()
         self.library = FixedLibrary(*(runbooks or _all_runbooks()))
         self.limits = limits or Limits()
+        self.config = CONFIG
         self.signals = Signals()
         self.review = NoReview()
         self.stamper: TimeStamper = stamper or RememberingStamper(self.clock)
@@ -122,7 +123,7 @@ class World:
 
     def _restarted(self) -> None:
         azure = MemoryCloud("azure")
-        self.planner = Planner({"aws": self.cloud, "azure": azure}, CONFIG)
+        self.planner = Planner({"aws": self.cloud, "azure": azure}, self.config)
         normalisers = {"aws": self.signals, "azure": self.signals}
         self.intake = Intake(self.store, self.clock, normalisers, self.signals, "T1", "E1")
         self.response = Response(self.store, self.clock, self.rosters)
@@ -146,6 +147,12 @@ class World:
         )
         self.parked = dead_letter_handler(self.intake, self.executor, self.store)
         self.engine = EmbeddedEngine(self.queue, self.handle, self.parked, self.clock, workers=1)
+
+    def changes_settings(self, **of_aws: Json) -> None:
+        """Begin again with other settings of AWS."""
+        known = cast("dict[str, Json]", self.config["aws"])
+        self.config = {**self.config, "aws": {**known, **of_aws}}
+        self._restarted()
 
     def restarts(self) -> None:
         """Begin again after the process died, when the leases of the dead one have run out."""

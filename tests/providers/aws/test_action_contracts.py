@@ -160,7 +160,12 @@ class TestRestoreBucketPolicy(ActionContract):
         )
 
 
-QUARANTINE = (
+def quarantine(account: str) -> str:
+    """Return the policy that spares nobody but twokey's own role in an account."""
+    return _QUARANTINE.replace("222222222222", account)
+
+
+_QUARANTINE = (
     '{"Version":"2012-10-17","Statement":[{"Sid":"TwokeyQuarantine","Effect":"Deny","Action":"*","Resource":"*",'
     '"Condition":{"ArnNotLike":{"aws:PrincipalArn":["arn:aws:iam::222222222222:role/TwokeyResponder"]}}}]}'
 )
@@ -173,7 +178,9 @@ def made(aws: Any, organization: Any) -> tuple[str, str]:
         target, {"parent_id": organization.quarantine, "name": "quarantine-INC-1"}, "plan-1/create_ou"
     )
     policy = aws.cloud.actions["aws.organizations.create_policy"].apply(
-        target, {"name": "twokey-quarantine-INC-1", "type": SCP, "document": QUARANTINE}, "plan-1/create_scp"
+        target,
+        {"name": "twokey-quarantine-INC-1", "type": SCP, "document": quarantine(organization.account)},
+        "plan-1/create_scp",
     )
     aws.session.made.clear()
     return str(unit["ou_id"]), str(policy["policy_id"])
@@ -208,7 +215,7 @@ class TestCreatePolicy(ActionContract):
         return a_scene(
             aws,
             "aws.organizations.create_policy",
-            {"name": "twokey-quarantine-INC-1", "type": SCP, "document": QUARANTINE},
+            {"name": "twokey-quarantine-INC-1", "type": SCP, "document": quarantine(organization.account)},
             organization.world,
             target=aws.target(organization.account),
             undo="aws.organizations.delete_policy",

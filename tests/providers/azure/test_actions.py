@@ -35,7 +35,8 @@ def test_a_preview_names_the_account_as_azure_names_it_and_changes_nothing(
     assert [(t.kind, t.id, t.name) for t in preview.touches] == [
         ("storage-account", account.id, "publicassets")
     ]
-    assert preview.observed == {"allow_blob_public_access": True}
+    assert preview.observed == {"storage_account_id": account.id}
+    assert preview.shown == {"allow_blob_public_access": True}
     assert preview.counts == {"storage_accounts": 1}
     assert preview.refusal is None
     assert arm.writes == []
@@ -106,7 +107,7 @@ def test_a_setting_that_was_never_made_is_blocked_and_comes_back_as_allowed(
     """Azure's pages disagree on what null means: only an explicit no is believed."""
     account.allow_blob_public_access = None
     preview = block.preview(target, inputs(account))
-    assert preview.observed == {"allow_blob_public_access": None}
+    assert preview.shown == {"allow_blob_public_access": None}
     assert "azure.note.never_set" in [note.code for note in preview.warnings]
     assert block.capture(target, inputs(account)) == {"allow_blob_public_access": True, "was_set": False}
     block.apply(target, inputs(account), "key")
@@ -336,10 +337,14 @@ def test_every_action_keeps_the_ports_shape(azure: Cloud) -> None:
         assert name.startswith("azure.")
         assert action.permissions
         assert action.effect in (Effect.READ, Effect.MODIFY)
-        assert all(kind == "bool" or kind in azure.parameter_types for kind in action.inputs.values())
+        assert all(
+            kind in ("bool", "text?") or kind in azure.parameter_types for kind in action.inputs.values()
+        )
     for name, check in azure.checks.items():
         assert check.name == name
-        assert all(kind == "bool" or kind in azure.parameter_types for kind in check.inputs.values())
+        assert all(
+            kind in ("bool", "text?") or kind in azure.parameter_types for kind in check.inputs.values()
+        )
 
 
 def test_reads_keep_nothing_and_may_be_repeated(

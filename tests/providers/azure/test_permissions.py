@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.lab.arm import Arm, Call, StorageAccount, health_event
+from tests.lab.arm.state import log_entry
 from twokey.core.errors import Json
 from twokey.core.runbooks import Target
 from twokey.flow.intake.cursors import StoredCursors
@@ -78,7 +80,14 @@ def test_every_call_that_is_made_is_declared(
         "access": "Disabled",
         "tag": "x",
         "name": account.name,
+        "since": (clock.now() - timedelta(hours=1)).isoformat(),
     }
+    # A tag that does not count is the longest way: the log is asked who set it.
+    account.tags["twokey:never-contain"] = ""
+    entry = log_entry(account.id, "Microsoft.Resources/tags/write", clock.now())
+    entry["properties"] = {"requestbody": '{"properties": {"tags": {"twokey:never-contain": "", "x": ""}}}'}
+    arm.state.activity = [entry]
+    account.tags["x"] = ""
     for action in azure.actions.values():
         arm.calls.clear()
         action.preview(target, given)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -85,8 +86,12 @@ def test_the_same_state_gives_the_same_digest_and_another_gives_another(
     assert planner.plan(runbook, incident(account.id), {}).digest == plan.digest
     account.tags["unrelated"] = "changed"
     assert planner.plan(runbook, incident(account.id), {}).digest == plan.digest
-    account.allow_blob_public_access = False
-    assert planner.plan(runbook, incident(account.id), {}).digest != plan.digest
+    account.allow_blob_public_access = False  # whoever may write the account could flip it for ever
+    again = planner.plan(runbook, incident(account.id), {})
+    assert again.digest == plan.digest
+    assert again.shown != plan.shown
+    later = replace(incident(account.id), opened_at=NOW - timedelta(days=1))
+    assert planner.plan(runbook, later, {}).digest != plan.digest
 
 
 def test_a_name_that_is_not_the_targets_is_refused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from twokey.core.approvals import Approval, require_confirmed, require_runnable, require_still_held
-from twokey.core.errors import Refused, RetryAfter, TwokeyError, Unavailable, message
+from twokey.core.errors import Json, Refused, RetryAfter, TwokeyError, Unavailable, message
 from twokey.core.executions import Execution, StepState, has_written
 from twokey.core.passkeys import require_signed
 from twokey.core.people import Roster
@@ -125,6 +125,22 @@ def require_unchanged(run: Run, planner: Planner, library: Library) -> None:
         void(run, refusal.message)
     if fresh.digest != plan.digest:
         void(run, message("execution.observed_differs", what=_difference(plan, fresh)))
+    _tell_what_differs(run, fresh)
+
+
+def _tell_what_differs(run: Run, fresh: Plan) -> None:
+    """Say what is different now and changes nothing of the effect: people see it, and the run goes on."""
+    shown = run.plan.shown
+    differs = sorted(name for name in {*shown, *fresh.shown} if shown.get(name) != fresh.shown.get(name))
+    if not differs:
+        return
+    data: dict[str, Json] = {"steps": [*differs], "now": {name: fresh.shown.get(name) for name in differs}}
+    with run.store.change() as tx:
+        run.held(tx)
+        ids = {"incident_id": run.plan.incident_id, "plan_id": run.plan.id}
+        entry = tx.append(EXECUTOR, "run.shown_differs", **ids, data=data)
+        what = message("execution.shown_differs", plan=run.plan.short, steps=", ".join(differs))
+        outbox.tell_thread(tx, entry, what)
 
 
 def require_undo_goes_on(run: Run, planner: Planner) -> None:
@@ -184,7 +200,7 @@ def _difference(before: Plan, after: Plan) -> str:
     """Name what is different between two plans that should be one, for people."""
     parts = [
         name
-        for name in ("runbook_digest", "params", "steps", "guards", "touches", "blast")
+        for name in ("runbook_digest", "params", "provenance", "began", "steps", "guards", "touches", "blast")
         if getattr(before, name) != getattr(after, name)
     ]
     changed = {

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import cast
 
 from twokey.core.errors import Json, Refused, message
 from twokey.core.executions import StepRecord, step_scope, undoable
-from twokey.core.incidents import Incident, facts
+from twokey.core.incidents import Incident, began_at, facts
 from twokey.core.runbooks import (
     ActionCall,
+    CheckResult,
     Plan,
     PlanState,
     Preview,
@@ -23,7 +25,7 @@ from twokey.core.runbooks import (
     resolve,
 )
 from twokey.flow.planning.expand import expand_steps, filled_in
-from twokey.flow.planning.parameters import parameters
+from twokey.flow.planning.parameters import Given, given_before, parameters
 from twokey.ports import Action, Cloud
 
 
@@ -38,6 +40,9 @@ class Planner:
 
     def plan(self, runbook: Runbook, incident: Incident, given: Mapping[str, Json]) -> Plan:
         """Render a runbook for an incident, ask every guard and preview every step (reads only)."""
+        return self._made(runbook, incident, Given(given), began_at(incident).isoformat())
+
+    def _made(self, runbook: Runbook, incident: Incident, given: Given, began: str) -> Plan:
         cloud = self.cloud(runbook.provider)
         if not incident.verdict.is_contained_by_us:
             raise Refused("refused.provider_side", incident=incident.id, label=incident.verdict.label.value)
@@ -47,8 +52,10 @@ class Planner:
             raise Refused(
                 "refused.other_cloud", incident=incident.id, runbook=runbook.id, cloud=runbook.provider
             )
-        known: dict[str, Json] = {"incident": facts(incident), "config": dict(self.config)}
-        params = parameters(runbook, given, known, cloud.parameter_types)
+        says = {**facts(incident), "started": began}
+        known: dict[str, Json] = {"incident": says, "config": dict(self.config)}
+        made = parameters(runbook, given, known, cloud.parameter_types)
+        params = dict(made.values)
         scope: dict[str, Json] = {"params": params, **known}
         # Whose roles and whose eyes it needs is decided by where it acts, which a parameter may say.
         named = next((params[name] for name in cloud.scope_parameters if params.get(name)), incident.account)
@@ -74,6 +81,9 @@ class Planner:
                 blast={},
                 typed_target=_typed(runbook.approval.typed_confirmation, scope, target),
                 break_glass_allowed=runbook.break_glass,
+                warnings=made.warnings,
+                provenance=made.provenance,
+                began=began,
             ),
             runbook.blast_max,
         )
@@ -106,6 +116,7 @@ class Planner:
             notes=(),
             warnings=(),
             why="",
+            shown={},
             digest="",
             undo_of=plan.id,
             break_glass_allowed=False,
@@ -119,7 +130,12 @@ class Planner:
 
     def observe_again(self, plan: Plan, runbook: Runbook, incident: Incident) -> Plan:
         """Make the same plan from the runbook and the cloud as they are now."""
-        return _as_warned(self.plan(runbook, incident, plan.params), plan)
+        now = began_at(incident)
+        began = plan.began if _may_be_kept(plan.began, now) else now.isoformat()
+        fresh = self._made(runbook, incident, given_before(plan), began)
+        if not (plan.provenance or plan.began):  # a version that knew neither made this plan and its digest
+            fresh = replace(fresh, provenance={}, began="")
+        return _as_warned(fresh, plan)
 
     def observe_undo_again(self, undo: Plan, undone: Plan, journal: Mapping[str, StepRecord]) -> Plan:
         """Make the same undo from the record of the run that it takes back, and the cloud as it is now."""
@@ -133,19 +149,23 @@ class Planner:
 
     def ask_guards(self, plan: Plan) -> dict[str, Json]:
         """Ask every guard and return what they saw; raise Refused with the first that does not hold."""
+        return {name: dict(result.seen) for name, result in self._answers(plan).items()}
+
+    def _answers(self, plan: Plan) -> dict[str, CheckResult]:
         checks = self.cloud(plan.provider).checks
-        seen: dict[str, Json] = {}
+        answers: dict[str, CheckResult] = {}
         for guard in plan.guards:
             result = checks[guard.check].holds(plan.target, guard.inputs)
             if not result.holds:
                 why = result.reason or message("check.does_not_hold", check=guard.check)
                 raise Refused("refused.guard", guard=guard.id or guard.check, why=why)
-            seen[f"guard:{guard.id or guard.check}"] = dict(result.seen)
-        return seen
+            answers[f"guard:{guard.id or guard.check}"] = result
+        return answers
 
     def _observed(self, plan: Plan, blast_max: Mapping[str, int]) -> Plan:
         actions = self.cloud(plan.provider).actions
-        observed = self.ask_guards(plan)
+        answers = self._answers(plan)
+        observed: dict[str, Json] = {name: dict(result.seen) for name, result in answers.items()}
         previews: dict[str, Preview] = {}
         for step in plan.steps:
             preview = actions[step.action].preview(plan.target, step.inputs)
@@ -162,7 +182,9 @@ class Planner:
             if count > limit:
                 raise Refused("refused.blast_radius", scope=scope, count=count, limit=limit)
         notes = {str(note): note for preview in previews.values() for note in preview.notes}
-        warned = {str(one): one for preview in previews.values() for one in preview.warnings}
+        said = [one for result in answers.values() for one in result.warnings]
+        said += [one for preview in previews.values() for one in preview.warnings]
+        warned = {str(one): one for one in (*plan.warnings, *said)}
         made = replace(
             plan,
             observed=observed,
@@ -170,6 +192,7 @@ class Planner:
             blast=blast,
             notes=tuple(notes.values()),
             warnings=tuple(warned.values()),
+            shown={name: dict(preview.shown) for name, preview in previews.items() if preview.shown},
         )
         return replace(made, digest=digest_of(made))
 
@@ -193,6 +216,17 @@ def _as_warned(fresh: Plan, shown: Plan) -> Plan:
     """Compare by what people were warned of when they agreed: whoever may add a lifecycle rule stops no plan."""
     warned = replace(fresh, warnings=shown.warnings)
     return replace(warned, digest=digest_of(warned))
+
+
+def _may_be_kept(began: str, now: datetime) -> bool:
+    """Say whether the beginning that people agreed to stands: a signal that came late may have moved it back.
+
+    It never lies before what signals told: that would make marks that were there before count for nothing.
+    """
+    try:
+        return datetime.fromisoformat(began) >= now
+    except (ValueError, TypeError):  # none, or no moment
+        return False
 
 
 def _typed(template: str, scope: Mapping[str, Json], target: Target) -> str:

@@ -51,6 +51,12 @@ def bucket_tags(calls: Calls, account: str, bucket: str) -> dict[str, str]:
     return {str(tag["Key"]): str(tag.get("Value", "")) for tag in found.get("TagSet", [])}
 
 
+def bucket_region(calls: Calls, account: str, bucket: str) -> str:
+    """Return the Region that a bucket lies in, "" where S3 does not say."""
+    found = calls.call("s3", "head_bucket", account, Bucket=bucket, ExpectedBucketOwner=account)
+    return str(found.get("BucketRegion", ""))
+
+
 def expiring_rules(calls: Calls, account: str, bucket: str) -> int:
     """Count the lifecycle rules that delete objects: they go on, whatever the bucket's policy says."""
     try:

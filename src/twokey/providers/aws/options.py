@@ -37,6 +37,8 @@ class AwsOptions:
     own_account: str = ""  # the account of our own credentials; "" asks STS once
     organizations_account: str = ""  # where Organizations is called; "" is our own account
     protected_accounts: tuple[str, ...] = ()  # never contained, besides our own, the management account, ...
+    never_contain: tuple[str, ...] = ()  # users, keys, buckets and accounts that nothing of ours contains
+    contain_despite_tag: tuple[str, ...] = ()  # users and buckets whose never-contain tag is set aside
     trail_regions: tuple[str, ...] = ()  # where CloudTrail is read; () is the matter's Region and us-east-1
     queues: tuple[QueueOptions, ...] = ()
     connect_timeout_s: float = 5.0

@@ -69,7 +69,10 @@ class OrgReader:
             root_id="",
             management_account=str(organization.get("MasterAccountId", "")),
             delegated=self._delegated(),
-            protected=protected_accounts(self.calls.own_account(), self.calls.options.protected_accounts),
+            protected=protected_accounts(
+                self.calls.own_account(),
+                (*self.calls.options.protected_accounts, *self.calls.options.never_contain),
+            ),
         )
         for node in nodes:
             tree = self._with_path(tree, node)

@@ -56,6 +56,11 @@ def statements(text: str) -> list[dict[str, Json]]:
     return cast("list[dict[str, Json]]", found if isinstance(found, list) else [found])
 
 
+def sids(text: str) -> list[Json]:
+    """Return what a policy's statements are called, for people: `Effect` where one has no name, and no more than 20."""
+    return [str(one.get("Sid") or one.get("Effect") or "?")[:100] for one in statements(text)[:20]]
+
+
 def protection_problem(document: str, bucket: str) -> Message | None:
     """Say why a document is not our protection of exactly this bucket, or None."""
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from twokey.sections import MIN_SECRET, Secret, named_secrets, short_secrets
 
 PREFIX = "TWOKEY_AWS_"
+_NAMED = r"arn:aws[a-z-]*:(iam::[0-9]{12}:user/|s3:::)[A-Za-z0-9_+=,.@/-]+|[A-Za-z0-9_+=,.@-]{1,128}"
 _LISTS = ("health", "health-organization", "securityhub")
 
 
@@ -24,6 +26,8 @@ class AwsSettings:
     organizations_role_name: str = ""  # another name for it in the management account
     organizations_account: str = ""  # where Organizations is called; empty is our own
     protected_accounts: tuple[str, ...] = ()  # never contained
+    never_contain: tuple[str, ...] = ()  # accounts, users, keys and buckets: ids, names or ARNs
+    contain_despite_tag: tuple[str, ...] = ()  # users and buckets whose never-contain tag is set aside
     external_id: Secret = Secret("")
     session_tags: tuple[str, ...] = ()  # <key>=<value>, given when the role is assumed
     source_identity: bool = True  # the role is assumed with the plan's id as its source identity
@@ -60,4 +64,10 @@ class AwsSettings:
         for tag in self.session_tags:
             if not all(tag.partition("=")):
                 faults.append(f"{PREFIX}SESSION_TAGS: {tag}: <key>=<value> is wanted")
+        for name in ("never_contain", "contain_despite_tag"):
+            for entry in getattr(self, name):
+                if not re.fullmatch(_NAMED, entry):
+                    faults.append(
+                        f"{PREFIX}{name.upper()}: {entry}: an id, a name or an ARN is wanted, no wildcard"
+                    )
         return faults

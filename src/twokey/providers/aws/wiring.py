@@ -26,6 +26,8 @@ def options_of(settings: AwsSettings) -> AwsOptions:
         organizations_role_name=settings.organizations_role_name,
         organizations_account=settings.organizations_account,
         protected_accounts=settings.protected_accounts,
+        never_contain=settings.never_contain,
+        contain_despite_tag=settings.contain_despite_tag,
         external_id=settings.external_id,
         session_tags={key: value for key, _, value in tags},
         source_identity=settings.source_identity,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Invalid, Json, message
 from twokey.core.runbooks import CheckResult, Target
-from twokey.providers.azure import storage
+from twokey.providers.azure import marks, storage
 from twokey.providers.azure.identifiers import storage_account_id
 from twokey.providers.azure.session import AzureSession
 
@@ -114,13 +114,14 @@ class AccountIsNamed:
 
 
 class HasNoTag:
-    """Ask whether a storage account does not carry a tag, e.g. twokey:never-contain."""
+    """Ask whether nothing keeps a storage account out: no setting, and no tag that was there before `since`."""
 
     name: str = "azure.resource.has_no_tag"
-    permissions: tuple[str, ...] = (storage.READ,)
+    permissions: tuple[str, ...] = (marks.READ_LOG, storage.READ)
     inputs: Mapping[str, str] = {
         "resource_id": "azure.storage_account_id",
         "tag": "azure.tag_name",
+        "since": "text?",
     }
 
     def __init__(self, session: AzureSession) -> None:
@@ -130,10 +131,10 @@ class HasNoTag:
         """Answer from a fresh read."""
         tag = str(inputs["tag"])
         account = storage.look(self.session, storage.within(target, inputs["resource_id"]))
-        seen: dict[str, Json] = {"tag": tag, "is_there": account.has_tag(tag)}
-        if not account.has_tag(tag):
-            return CheckResult(True, seen)
-        return CheckResult(False, seen, message("azure.tag_is_there", resource=account.id, tag=tag))
+        found = marks.verdict(self.session, account, inputs.get("since"), tag)
+        # What the digest covers is whether it counts: a tag that does not may come and go.
+        seen: dict[str, Json] = {"tag": tag, "is_there": bool(found.reason)}
+        return CheckResult(not found.reason, seen, found.reason, (found.note,) if found.note else ())
 
 
 CHECKS = (PublicAccessEquals, PublicNetworkAccessEquals, AccountInSubscription, AccountIsNamed, HasNoTag)

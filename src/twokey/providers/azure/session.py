@@ -31,6 +31,8 @@ class AzureOptions:
     subscriptions: tuple[str, ...]
     base_url: str = PUBLIC_CLOUD  # another cloud's Resource Manager, or a fake one
     scope: str = ""  # of the token; "" is <base_url>/.default
+    never_contain: tuple[str, ...] = ()  # storage accounts and subscriptions that nothing of ours contains
+    contain_despite_tag: tuple[str, ...] = ()  # storage accounts whose never-contain tag is set aside
     ca_bundle: str = ""  # file of certificates to trust instead of the usual ones
     use_environment_proxy: bool = True
     connect_timeout_s: float = 5.0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from twokey.providers.azure.identifiers import GUID, STORAGE_ACCOUNT_ID
 from twokey.sections import Secret, named_secrets, short_secrets
 
 PREFIX = "TWOKEY_AZURE_"
 # No query and no user: what is shown of such an address holds no key. The queue's own reader wants more of it.
+_NAMED = re.compile(rf"{GUID}|[a-z0-9]{{3,24}}|{STORAGE_ACCOUNT_ID}")
 _STORAGE_QUEUE = re.compile(r"https://([a-z0-9-]+)[a-z0-9.:-]*/([a-z0-9-]+)", re.IGNORECASE)
 
 
@@ -30,6 +32,8 @@ class AzureSettings:
     doors_without_token: tuple[str, ...] = ()
     tenant: str = ""
     subscriptions: tuple[str, ...] = ()
+    never_contain: tuple[str, ...] = ()  # storage accounts, by name or id, and subscriptions
+    contain_despite_tag: tuple[str, ...] = ()  # storage accounts whose never-contain tag is set aside
     endpoint_url: str = ""
     source_scopes: tuple[str, ...] = ()  # <source>=<subscription>+...: for whom a source may speak
     queues: tuple[str, ...] = ()  # addresses of storage queues that Event Grid writes to
@@ -74,4 +78,8 @@ class AzureSettings:
             faults.append(f"{PREFIX}POLL_S: 0 (never) or at least 60 is wanted")
         if self.annotation_wait_s < 0:
             faults.append(f"{PREFIX}ANNOTATION_WAIT_S: 0 or more is wanted")
+        for name in ("never_contain", "contain_despite_tag"):
+            for entry in getattr(self, name):
+                if not _NAMED.fullmatch(entry):
+                    faults.append(f"{PREFIX}{name.upper()}: {entry}: a name or a resource id is wanted")
         return faults

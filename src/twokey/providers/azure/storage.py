@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from twokey.core.errors import Invalid, Json, Message, Refused, message
+from twokey.core.errors import Invalid, Json, Refused
 from twokey.core.runbooks import Preview, Target, Touch, references
 from twokey.providers.azure.faults import call, translating_errors
 from twokey.providers.azure.identifiers import StorageAccountId, is_same, storage_account_id
@@ -122,20 +122,6 @@ def public_containers(session: AzureSession, at: StorageAccountId) -> PublicCont
                 names.append(container.name or "?")
         is_complete = next(containers, None) is None
     return PublicContainers(tuple(names), looked_at, is_complete)
-
-
-def refusal(account: Account) -> Message | None:
-    """Say why an account must never be changed by a plan, or None."""
-    if account.has_tag(NEVER_CONTAIN):
-        return message("azure.never_contain", resource=account.id, tag=NEVER_CONTAIN)
-    return None
-
-
-def require_containable(account: Account) -> None:
-    """Raise Refused with the reason why an account must never be changed, if there is one."""
-    reason = refusal(account)
-    if reason:
-        raise Refused(reason.code, **reason.params)
 
 
 def readable(target: Target, value: Json) -> Preview:

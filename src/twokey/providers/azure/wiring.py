@@ -26,7 +26,14 @@ Authorize = Callable[[str], bool] | None
 def session_of(settings: AzureSettings) -> AzureSession:
     """Make the way to Azure; nothing is called, and no credential looked for, before it is used."""
     base_url = settings.endpoint_url or PUBLIC_CLOUD
-    return AzureSession(AzureOptions(settings.tenant, settings.subscriptions, base_url))
+    options = AzureOptions(
+        settings.tenant,
+        settings.subscriptions,
+        base_url,
+        never_contain=settings.never_contain,
+        contain_despite_tag=settings.contain_despite_tag,
+    )
+    return AzureSession(options)
 
 
 def sources_of(

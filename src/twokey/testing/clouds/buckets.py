@@ -25,9 +25,8 @@ class MergeBucketPolicy(MemoryAction):
 
     def would(self, target: Target, inputs: Inputs) -> Preview:
         bucket = str(inputs["bucket"])
-        return Preview(
-            (Touch("bucket", bucket),), {"policy": self.state.bucket_policies[bucket]}, {"buckets": 1}
-        )
+        shown = {"policy": list(self.state.bucket_policies[bucket])}
+        return Preview((Touch("bucket", bucket),), {"bucket": bucket}, {"buckets": 1}, shown=shown)
 
     def prior(self, target: Target, inputs: Inputs) -> Outputs:
         return {"policy": list(self.state.bucket_policies[str(inputs["bucket"])])}

@@ -75,6 +75,8 @@ class MemoryOrganizations:
         if service == "organizations":
             answer: dict[str, Any] = getattr(self, f"_{operation}")(**given)
             return answer
+        if operation == "get_caller_identity":
+            return {"Arn": f"arn:aws:sts::{account}:assumed-role/{self.options.role_name}/twokey"}
         quiet = {
             "describe_instances": "Reservations",
             "lookup_events": "Events",

@@ -426,9 +426,12 @@ def _parameter_form(
     wanted = [
         param
         for param in book.params
-        if param.name == named
-        or param.name in given
-        or (param.required and not param.source and not param.default)
+        if (
+            param.name == named
+            or param.name in given
+            or (param.required and not param.source and not param.default)
+        )
+        and (param.may_override or not param.source.startswith("config."))
     ]
     if not wanted:
         return modals.alert(ctx.words, problem)

@@ -145,8 +145,11 @@ def _same(number: int, same: Same, plan: Plan, words: Words) -> Iterator[tuple[B
         lines = []
         for step in some:
             seen = plan.observed.get(step.id)
-            state = (
-                f"  {words('chat.plan.observed')} {code(_text(seen), _ALL, words.language)}" if seen else ""
+            beside = plan.shown.get(step.id)
+            state = "".join(
+                f"  {words(title)} {code(_text(said), _ALL, words.language)}"
+                for title, said in (("chat.plan.observed", seen), ("chat.plan.shown", beside))
+                if said
             )
             lines.append(f"\u2022 {code(_text(step.inputs[same.varies]), WHOLE, words.language)}{state}")
         for place, block in enumerate(sections("\n".join(lines))):
@@ -163,7 +166,9 @@ def _step(number: int, same: Same, plan: Plan, words: Words) -> Iterator[Block]:
     effect = words(f"chat.effect.{step.effect.value}")
     lines = [f"*{number}.* {code(step.action, 80)}  {effect}  \u00b7 {shown(step.id, WHOLE)}"]
     observed = plan.observed.get(step.id) if not same.varies else None
-    lines += [f"    {change}" for change in _changes(step, observed, words)]
+    beside = plan.shown.get(step.id) if not same.varies else None
+    now = {**_mapping(observed), **_mapping(beside)}
+    lines += [f"    {change}" for change in _changes(step, now, words)]
     lines += [
         f"    {shown(key, WHOLE)}: {code(_resolved(_text(value), words), WHOLE, words.language)}"
         for key, value in step.inputs.items()
@@ -181,11 +186,17 @@ def _step(number: int, same: Same, plan: Plan, words: Words) -> Iterator[Block]:
         yield from document(_text(_parsed(value), indent=1))
     if observed:
         yield from sections(f"{words('chat.plan.observed')} {code(_text(observed), _ALL, words.language)}")
+    if beside:
+        yield from sections(f"{words('chat.plan.shown')} {code(_text(beside), _ALL, words.language)}")
 
 
-def _changes(step: Step, observed: Json, words: Words) -> list[str]:
+def _mapping(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _changes(step: Step, observed: Mapping[str, Json], words: Words) -> list[str]:
     """Return before and after of what a step sets, where the state now has a name for it."""
-    if not step.effect.is_write or not isinstance(observed, dict):
+    if not step.effect.is_write:
         return []
     return [
         f"{shown(now, 60)}: "

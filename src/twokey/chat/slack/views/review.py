@@ -5,16 +5,17 @@ Everything here comes from the plan, never from a finding's text. Nothing is lef
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from twokey.chat.slack.views.blocks import Block, actions, button, fields, section, sections
 from twokey.chat.slack.views.cards import Names
 from twokey.chat.slack.views.text import WHOLE, Words, code, shown, when
 from twokey.core.approvals import ApprovalStatus, expires_after_s
 from twokey.core.errors import message
-from twokey.core.runbooks import Plan, Touch
+from twokey.core.runbooks import Plan, Provenance, Touch
 from twokey.core.showings import PER_PAGE, Warned, pages
 
+_TOLD = (Provenance.PERSON, Provenance.CONFIG)  # what the incident says is in the targets
 RISKS = {"low": "\U0001f7e2", "medium": "\U0001f7e1", "high": "\U0001f7e0", "critical": "\U0001f534"}
 
 
@@ -29,6 +30,7 @@ def overview(
         risk = f"{RISKS[plan.risk.value]} {words(f'chat.risk.{plan.risk.value}')}"
         blocks.append(section(f"*{shown(plan.title, 300)}*  ·  {risk}"))
         blocks += fields(_essentials(plan, words))
+        blocks += params(plan, name, words, _TOLD)
     blocks += _targets(plan, seen.touches, page, words)
     if page == 1:
         blocks += why(plan, name, words)
@@ -87,7 +89,13 @@ def touch_lines(touches: Sequence[Touch], words: Words) -> list[str]:
 
 def account_of(plan: Plan) -> str:
     """Return the account with its name where the plan read one, and the region."""
-    named = next((touch.name for touch in plan.touches if touch.id == plan.target.account and touch.name), "")
+    names = [touch.name for touch in plan.touches if touch.id == plan.target.account and touch.name]
+    names += [
+        str(seen["account_name"])
+        for seen in plan.shown.values()
+        if isinstance(seen, dict) and "account_name" in seen
+    ]
+    named = next(iter(names), "")
     parts = [code(plan.target.account, 80), shown(named, 80), shown(plan.target.region, 40)]
     return " ".join(part for part in parts if part)
 
@@ -123,6 +131,20 @@ def _essentials(plan: Plan, words: Words) -> list[tuple[str, str]]:
         (words("chat.plan.undo"), words(f"chat.reversible.{plan.reversible}")),
         (words("chat.plan.for"), shown(plan.incident_id, 40)),
     ]
+
+
+def params(plan: Plan, name: Names, words: Words, told: Collection[str]) -> list[Block]:
+    """Return the parameters that came from one of these, with who gave each."""
+    lines = []
+    for param, source in plan.provenance.items():
+        if source not in told:
+            continue
+        who = words(f"chat.plan.from.{source}", person=name(plan.requester))
+        value = plan.params.get(param)
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        mark = "\u26a0\ufe0f " if source == Provenance.PERSON else ""
+        lines.append(f"\u2022 {mark}{shown(param, 60)}: {code(text, WHOLE, words.language)} \u00b7 {who}")
+    return sections("\n".join([f"*{words('chat.plan.params')}*", *lines])) if lines else []
 
 
 def _cloud(plan: Plan, words: Words) -> str:

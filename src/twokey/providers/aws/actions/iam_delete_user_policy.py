@@ -37,7 +37,8 @@ class DeleteUserPolicy:
         there = self._there(target, inputs)
         return Preview(
             touches=(Touch("principal", user, user),),
-            observed={"user_name": user, "policy_sha256": digest(there)},
+            observed={"user_name": user},
+            shown={"policy_sha256": digest(there)},
             counts={"principals": 1},
             refusal=self._refusal(target, inputs, there),
             warnings=(message("aws.iam.policy_goes", user=user, policy=text(inputs, "policy_name")),),

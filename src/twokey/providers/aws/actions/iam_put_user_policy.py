@@ -8,6 +8,7 @@ from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws import scp
+from twokey.providers.aws.kept_out import Named, never_contain_refusal
 from twokey.providers.aws.policies import as_text, digest, has_same_meaning
 from twokey.providers.aws.principals import KEY_ACCOUNT, key_refusal, owner_of, user_policy, user_refusal
 from twokey.providers.aws.session import Calls, is_later, text
@@ -59,7 +60,8 @@ class PutUserPolicy:
         denied = ", ".join(scp.denied_actions(scp.parse(document)))
         return Preview(
             touches=(Touch("principal", user, user),),
-            observed={"user_name": user, "policy_sha256": digest(there)},
+            observed={"user_name": user},
+            shown={"policy_sha256": digest(there)},
             counts={"principals": 1},
             warnings=(message("aws.iam.policy_denies", user=user, actions=denied),),
         )
@@ -104,6 +106,9 @@ class PutUserPolicy:
             if owner_of(self.calls, target.account, key_id) != user:
                 return message("aws.key.not_of_user", key=key_id, user=user, account=target.account)
         if refusal := user_refusal(self.calls, target.account, user):
+            return refusal
+        named = Named("user", target.account, user, key_id if isinstance(key_id, str) else "")
+        if refusal := never_contain_refusal(self.calls, named):
             return refusal
         there = self._there(target, inputs, user)
         if there and not has_same_meaning(there, text(inputs, "document")):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
+from twokey.providers.aws.kept_out import Named, never_contain_refusal
 from twokey.providers.aws.principals import (
     KEY_ACCOUNT,
     KEY_READS,
@@ -53,7 +54,9 @@ class UpdateAccessKey:
             warning = message("aws.key.reactivates", key=key_id, user=user)
         return Preview(
             touches=(Touch("principal", user, user), Touch("access-key", key_id, user)),
-            observed={"user_name": user, "key_status": status},
+            # Whoever holds the key may switch it on and off: what it is set to does not depend on what it was.
+            observed={"user_name": user},
+            shown={"key_status": status},
             counts={"principals": 1},
             warnings=(warning,),
         )
@@ -99,4 +102,8 @@ class UpdateAccessKey:
             return message(
                 "aws.key.not_of_user", key=key_id, user=inputs["user_name"], account=target.account
             )
-        return user_refusal(self.calls, target.account, owner)
+        if refusal := user_refusal(self.calls, target.account, owner):
+            return refusal
+        if status == "Active":  # the way back must stay open, whoever was put on the list since
+            return None
+        return never_contain_refusal(self.calls, Named("user", target.account, owner, key_id))

@@ -9,6 +9,7 @@ from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws import scp
 from twokey.providers.aws.actions.organizations_create_organizational_unit import tag_value
+from twokey.providers.aws.exemptions import exemptions, foreign_exemption
 from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import CREATED_TAG
 from twokey.providers.aws.orgtree import SCP, OrgReader
@@ -44,7 +45,7 @@ class CreatePolicy:
     def preview(self, target: Target, inputs: Mapping[str, Json]) -> Preview:
         """Say what the policy denies, and whom it spares."""
         name, document = text(inputs, "name"), text(inputs, "document")
-        if refusal := _refusal(inputs):
+        if refusal := self._refusal(target, inputs):
             return Preview(refusal=refusal)
         if taken := self.org.policy_named(name):
             return Preview(refusal=message("aws.org.policy_name_taken", name=name, policy=taken))
@@ -68,7 +69,7 @@ class CreatePolicy:
 
     def apply(self, target: Target, inputs: Mapping[str, Json], key: str) -> Mapping[str, Json]:
         """Create the policy, unless this very step has made it before."""
-        if refusal := _refusal(inputs):
+        if refusal := self._refusal(target, inputs):
             raise Refused(refusal.code, **refusal.params)
         if found := self._ours(inputs, key):
             return self._outputs(inputs, found)
@@ -110,8 +111,10 @@ class CreatePolicy:
     def _outputs(self, inputs: Mapping[str, Json], policy_id: str) -> dict[str, Json]:
         return {"policy_id": policy_id, "sha256": digest(text(inputs, "document"))}
 
-
-def _refusal(inputs: Mapping[str, Json]) -> Message | None:
-    if text(inputs, "type") != SCP:
-        return message("aws.org.policy_type", type=inputs["type"])
-    return next(iter(scp.problems(text(inputs, "document"))), None)
+    def _refusal(self, target: Target, inputs: Mapping[str, Json]) -> Message | None:
+        if text(inputs, "type") != SCP:
+            return message("aws.org.policy_type", type=inputs["type"])
+        document = text(inputs, "document")
+        if problem := next(iter(scp.problems(document)), None):
+            return problem
+        return foreign_exemption(self.calls, target.account, exemptions(scp.parse(document)))

@@ -78,7 +78,9 @@ class MoveAccount:
         reached = {account} if later else accounts_under(tree, destination) | {account}
         going_back = not later and not tree.units.get(destination)  # to where many others live
         return Preview(
-            touches=(Touch("account", account, name),),
+            # The account may change its own name; ids are what is confirmed.
+            touches=(Touch("account", account),),
+            shown={"account_name": name},
             observed={
                 "path": cast("Json", list(path_of(tree, account))),
                 "policies": cast("Json", {level: sorted(found) for level, found in before.items()}),

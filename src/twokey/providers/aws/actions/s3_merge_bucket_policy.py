@@ -9,6 +9,8 @@ from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, Touch
 from twokey.providers.aws import policies
 from twokey.providers.aws.buckets import bucket_policy, expiring_rules, lock_out, owner_refusal
+from twokey.providers.aws.exemptions import foreign_exemption
+from twokey.providers.aws.kept_out import Named, never_contain_refusal
 from twokey.providers.aws.session import Calls, text
 
 
@@ -50,7 +52,9 @@ class MergeBucketPolicy:
             return Preview(refusal=refusal)
         return Preview(
             touches=(Touch("bucket", bucket, bucket),),
-            observed={"policy_sha256": policies.digest(there)},
+            # The effect is our statement beside whatever is there: that others rewrite theirs must void nothing.
+            observed={"bucket": bucket},
+            shown={"policy_sha256": policies.digest(there), "statements": policies.sids(there)},
             counts={"buckets": 1},
             warnings=(
                 message(
@@ -100,8 +104,10 @@ class MergeBucketPolicy:
     def _refusal(self, target: Target, bucket: str, document: str) -> Message | None:
         return (
             policies.protection_problem(document, bucket)
+            or never_contain_refusal(self.calls, Named("bucket", target.account, bucket))
             or owner_refusal(self.calls, target.account, bucket)
             or lock_out(self.calls, target.account, document)
+            or foreign_exemption(self.calls, target.account, policies.exempted_principals(document))
         )
 
     def _lifecycle_warnings(self, target: Target, bucket: str) -> tuple[Message, ...]:

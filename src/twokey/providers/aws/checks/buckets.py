@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from twokey.core.errors import Json, Message, Refused, message
 from twokey.core.runbooks import CheckResult, Target
-from twokey.providers.aws import policies
-from twokey.providers.aws.buckets import bucket_policy, bucket_tags, owner_refusal
+from twokey.providers.aws import marks, policies
+from twokey.providers.aws.buckets import bucket_policy, bucket_region, bucket_tags, owner_refusal
 from twokey.providers.aws.checks.asking import Question, answer
+from twokey.providers.aws.kept_out import Named
 from twokey.providers.aws.organizations import NEVER_TAG
 from twokey.providers.aws.session import Calls, text
 
@@ -28,13 +30,18 @@ def _protects(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> Check
 
 
 def _no_tag(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> CheckResult:
-    tag = str(inputs.get("tag") or NEVER_TAG)
+    tag, since = str(inputs.get("tag") or NEVER_TAG), str(inputs.get("since") or "")
+    warnings: list[Message] = []
 
     def tagged(bucket: str) -> Message | None:
-        there = tag in bucket_tags(calls, target.account, bucket)
-        return message("aws.s3.has_never_tag", bucket=bucket, tag=tag) if there else None
+        if tag not in bucket_tags(calls, target.account, bucket):
+            return None
+        there = replace(target, region=bucket_region(calls, target.account, bucket) or target.region)
+        found = marks.verdict(calls, there, Named("bucket", target.account, bucket), tag, since)
+        warnings.extend((found.note,) if found.note else ())
+        return found.reason
 
-    return _each(inputs, tagged)
+    return replace(_each(inputs, tagged), warnings=tuple(warnings))
 
 
 def _each(inputs: Mapping[str, Json], reason: Callable[[str], Message | None]) -> CheckResult:
@@ -58,5 +65,10 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "aws.s3.bucket_policy_protects", _protects, ("s3:GetBucketPolicy",), {"bucket": "aws.bucket_name"}
     ),
-    Question("aws.s3.bucket_has_no_tag", _no_tag, ("s3:GetBucketTagging",), {**_BUCKETS, "tag": "text?"}),
+    Question(
+        "aws.s3.bucket_has_no_tag",
+        _no_tag,
+        ("cloudtrail:LookupEvents", "s3:GetBucketTagging", "s3:ListBucket"),
+        {**_BUCKETS, "tag": "text?", "since": "text?"},
+    ),
 )

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from twokey.core.errors import Json, Refused, message
 from twokey.core.runbooks import CheckResult, Target
+from twokey.providers.aws import marks
 from twokey.providers.aws.checks.asking import Question, answer, equal
+from twokey.providers.aws.kept_out import Named
 from twokey.providers.aws.organizations import NEVER_TAG
 from twokey.providers.aws.principals import (
     KEY_ACCOUNT,
@@ -39,9 +41,15 @@ def _user_has_no_tag(calls: Calls, target: Target, inputs: Mapping[str, Json]) -
         calls, target.account, text(inputs, "access_key_id")
     )
     tag = str(inputs.get("tag") or NEVER_TAG)
-    there = tag in user_tags(calls, target.account, user)
-    reason = message("aws.iam.user_has_never_tag", user=user, tag=tag) if there else None
-    return answer(reason, {"user_name": user, "tag": there})
+    found = marks.Verdict()
+    if tag in user_tags(calls, target.account, user):
+        named = Named("user", target.account, user, str(inputs.get("access_key_id") or ""))
+        found = marks.verdict(calls, target, named, tag, str(inputs.get("since") or ""))
+    # What the digest covers is whether it counts: a tag that does not may come and go.
+    notes = (found.note,) if found.note else ()
+    return CheckResult(
+        found.reason is None, {"user_name": user, "tag": bool(found.reason)}, found.reason, notes
+    )
 
 
 def _status_equals(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> CheckResult:
@@ -68,8 +76,13 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "aws.iam.user_has_no_tag",
         _user_has_no_tag,
-        ("iam:GetAccessKeyLastUsed", "iam:ListUserTags"),
-        {"access_key_id": "aws.access_key_id?", "user_name": "aws.iam_user_name?", "tag": "text?"},
+        ("cloudtrail:LookupEvents", "iam:GetAccessKeyLastUsed", "iam:ListUserTags"),
+        {
+            "access_key_id": "aws.access_key_id?",
+            "user_name": "aws.iam_user_name?",
+            "tag": "text?",
+            "since": "text?",
+        },
     ),
     Question("aws.iam.key_status_equals", _status_equals, KEY_READS, {**_KEY, "status": "text"}),
     Question(

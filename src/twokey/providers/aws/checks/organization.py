@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twokey.core.errors import Json, message
+from twokey.core.errors import Json, NotFound, Refused, message
 from twokey.core.runbooks import CheckResult, Target
 from twokey.providers.aws.checks.asking import Question, answer, equal, equal_lists
+from twokey.providers.aws.faults import error_code
 from twokey.providers.aws.organizations import (
     NEVER_TAG,
     accounts_under,
@@ -21,6 +22,7 @@ from twokey.providers.aws.session import Calls, text
 
 _ACCOUNT = {"account_id": "aws.account_id"}
 _UNIT = {"ou_id": "aws.ou_id"}
+_NO_ORGANIZATION = ("AWSOrganizationsNotInUseException", "TargetNotFoundException")
 
 
 def _not_management(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
@@ -75,6 +77,26 @@ def _no_tag(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckR
     )
 
 
+def _not_kept_out(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
+    """Ask the settings and the account's tags in the organisation, which nobody in the account can write."""
+    account, tag = text(inputs, "account_id"), str(inputs.get("tag") or NEVER_TAG)
+    options = calls.options
+    if account in (*options.never_contain, *options.protected_accounts):
+        return answer(message("aws.never_contain", what=account, entry=account), {"tags": "not asked"})
+    try:
+        there = tag in OrgReader(calls).tags(account)
+    except (NotFound, Refused) as fault:
+        if error_code(fault) in _NO_ORGANIZATION:
+            return answer(None, {"tags": "no organization"})
+        if options.organizations_account:
+            raise
+        # No account of the settings speaks for an organisation, and our own may not ask one.
+        note = message("aws.org.tags_not_readable", account=account, why=fault.message)
+        return CheckResult(True, {"tags": "not readable"}, warnings=(note,))
+    reason = message("aws.org.has_never_tag", account=account, tag=tag)
+    return answer(reason if there else None, {"tags": there})
+
+
 def _empty_and_new(calls: Calls, _target: Target, inputs: Mapping[str, Json]) -> CheckResult:
     unit = text(inputs, "ou_id")
     reader = OrgReader(calls)
@@ -126,6 +148,12 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "aws.org.account_has_no_tag",
         _no_tag,
+        ("organizations:ListTagsForResource",),
+        {**_ACCOUNT, "tag": "text?"},
+    ),
+    Question(
+        "aws.org.account_is_not_kept_out",
+        _not_kept_out,
         ("organizations:ListTagsForResource",),
         {**_ACCOUNT, "tag": "text?"},
     ),

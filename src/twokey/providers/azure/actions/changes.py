@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twokey.core.errors import Json, Message, NotFound, Refused, message
 from twokey.core.executions import Found, Lookup
 from twokey.core.runbooks import Preview, Target, references
-from twokey.providers.azure import storage
+from twokey.providers.azure import marks, storage
 from twokey.providers.azure.session import AzureSession
 
 
@@ -24,7 +24,7 @@ class Setting:
     ) -> dict[str, Json]:
         """Look, and change the setting when it is not already so."""
         account = storage.look(session, storage.within(target, inputs["storage_account_id"]))
-        storage.require_containable(account)
+        marks.require_containable(session, account, inputs.get("since"))
         if self.of(account) != wanted:
             account = storage.change(session, account, **{self.name: wanted})
         return {"storage_account_id": account.id, self.name: self.of(account)}
@@ -43,21 +43,24 @@ class Setting:
 def preview_change(
     session: AzureSession,
     target: Target,
-    value: Json,
-    observed: Callable[[storage.Account], Mapping[str, Json]],
+    inputs: Mapping[str, Json],
+    shown: Callable[[storage.Account], Mapping[str, Json]],
     warnings: Callable[[storage.Account], Iterable[Message]],
 ) -> Preview:
     """Say which account would change; one that is known only later, or is not for us, is not read."""
+    value = inputs["storage_account_id"]
     if references(value):
         return Preview(notes=(message("azure.known_when_it_runs", reference=value),))
     try:
         account = storage.look(session, storage.within(target, value))
     except Refused as error:
         return Preview(refusal=error.message)
+    mark = marks.verdict(session, account, inputs.get("since"))
     return Preview(
         touches=(account.touch(),),
-        observed=observed(account),
+        observed={"storage_account_id": account.id},
+        shown=shown(account),
         counts={"storage_accounts": 1},
-        refusal=storage.refusal(account),
-        warnings=tuple(warnings(account)),
+        refusal=mark.reason,
+        warnings=(*((mark.note,) if mark.note else ()), *warnings(account)),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from twokey.core.errors import Invalid, Json, Message, TwokeyError, message
 from twokey.core.executions import Lookup
 from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, references
-from twokey.providers.azure import storage
+from twokey.providers.azure import marks, storage
 from twokey.providers.azure.actions.changes import Setting, preview_change
 from twokey.providers.azure.session import AzureSession
 
@@ -20,10 +20,16 @@ class SetPublicAccess:
     name: str = "azure.storage.set_public_access"
     effect: Effect = Effect.MODIFY
     reversibility: Reversibility = Reversibility.REVERSIBLE
-    permissions: tuple[str, ...] = (storage.READ, storage.WRITE, storage.READ_CONTAINERS)
+    permissions: tuple[str, ...] = (
+        marks.READ_LOG,
+        storage.READ,
+        storage.WRITE,
+        storage.READ_CONTAINERS,
+    )
     inputs: Mapping[str, str] = {
         "storage_account_id": "azure.storage_account_id",
         "allow": "bool",
+        "since": "text?",
     }
     outputs: tuple[str, ...] = ("storage_account_id", "allow_blob_public_access")
 
@@ -39,9 +45,10 @@ class SetPublicAccess:
         return preview_change(
             self.session,
             target,
-            inputs["storage_account_id"],
-            # Which containers are open is a note: an attacker who opens one more must not void the approvals.
-            observed=lambda account: {_SETTING.name: account.allow_blob_public_access},
+            inputs,
+            # The effect depends on no setting of before, and whoever may write the account may change them all.
+            # Which containers are open is a warning for the same reason.
+            shown=lambda account: {_SETTING.name: account.allow_blob_public_access},
             warnings=lambda account: self._notes(account, inputs["allow"]),
         )
 

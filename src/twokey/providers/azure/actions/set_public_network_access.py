@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from twokey.core.errors import Invalid, Json, Message, message
 from twokey.core.executions import Lookup
 from twokey.core.runbooks import Effect, Preview, Reversibility, Risk, Target, references
-from twokey.providers.azure import storage
+from twokey.providers.azure import marks, storage
 from twokey.providers.azure.actions.changes import Setting, preview_change
 from twokey.providers.azure.session import AzureSession
 
@@ -21,10 +21,11 @@ class SetPublicNetworkAccess:
     name: str = "azure.storage.set_public_network_access"
     effect: Effect = Effect.MODIFY
     reversibility: Reversibility = Reversibility.REVERSIBLE
-    permissions: tuple[str, ...] = (storage.READ, storage.WRITE)
+    permissions: tuple[str, ...] = (marks.READ_LOG, storage.READ, storage.WRITE)
     inputs: Mapping[str, str] = {
         "storage_account_id": "azure.storage_account_id",
         "access": "azure.public_network_access",
+        "since": "text?",
     }
     outputs: tuple[str, ...] = ("storage_account_id", "public_network_access")
 
@@ -48,8 +49,8 @@ class SetPublicNetworkAccess:
         return preview_change(
             self.session,
             target,
-            inputs["storage_account_id"],
-            observed=lambda account: {_SETTING.name: account.public_network_access},
+            inputs,
+            shown=lambda account: {_SETTING.name: account.public_network_access},
             warnings=warnings,
         )
 
