@@ -152,7 +152,7 @@ def test_s38_slow_containments_and_what_only_takes_back_are_not_counted(world: C
     assert {plan.state for plan in done} == {PlanState.DONE}
     w.clock.advance(600)
     for plan in done:
-        undo = w.containment.propose(w.containment.preview_undo(plan.id, w.who("cho")), w.who("cho"))
+        undo = w.proposes_undo("cho", plan)
         w.approves("ana", undo)
         w.works()
         assert w.plan(undo).state is PlanState.DONE, "people can take back as fast as they like"
@@ -168,7 +168,7 @@ def test_s38_an_undo_of_the_same_incident_gets_through_an_open_breaker(world: Ca
     again = approved(w, incident, LEAKED_KEY)
     w.works()
     assert w.plan(again).state is PlanState.APPROVED
-    undo = w.containment.propose(w.containment.preview_undo(done.id, w.who("cho")), w.who("cho"))
+    undo = w.proposes_undo("cho", done)
     w.approves("ana", undo)
     w.works()
     assert (w.plan(undo).state, w.plan(again).state) == (PlanState.DONE, PlanState.APPROVED)
@@ -419,7 +419,7 @@ def test_s38_one_person_stops_all_acting_in_an_account(world: Callable[..., Worl
 def test_s38_a_stop_of_the_whole_installation_holds_an_undo_too(world: Callable[..., World]) -> None:
     w = world()
     done = contained(w, "no-1")
-    undo = w.containment.propose(w.containment.preview_undo(done.id, w.who("cho")), w.who("cho"))
+    undo = w.proposes_undo("cho", done)
     w.approves("ana", undo)
     w.containment.stops.stop("ALL", w.who("dia"), "somebody else's plans run here")
     w.works()

@@ -11,6 +11,8 @@ from twokey.core.runbooks import PlanState
 from twokey.core.stops import Limits
 from twokey.demo.slack import as_text
 from twokey.testing.clouds import ACCOUNT
+from twokey.testing.people import identity
+from twokey.testing.showings import shown_whole
 
 STOP = f"stop {ACCOUNT} somebody &lt;!channel&gt; *else* acts `here`"
 
@@ -50,10 +52,8 @@ def test_one_person_stops_and_two_let_it_go_on(world: Any) -> None:
     )[0]
     ben = world.people["ben"]
     ben.click(approval, "plan_review")
-    sent = ben.submit(
-        world.modal("ben", "plan_approve"), {"typed": "MPLE", "code": "123457", "checked": ["yes"]}
-    )
-    assert "No key is turned there" in sent.errors["checked"]
+    sent = ben.submit(world.modal("ben", "plan_approve"), {"typed": "MPLE", "code": "123457"})
+    assert "No key is turned there" in str(sent.errors)
     assert world.containment.plan(plan.id).state is PlanState.PROPOSED
     listed = types(world, "ben", "stops")
     assert "by Dia" in listed
@@ -123,9 +123,9 @@ def test_an_open_breaker_is_told_in_the_security_channel_and_on_the_plan(world: 
     )
     world.incident()
     plan = world.plan()
-    world.containment.approve(
-        plan.id, _who(world, "ben"), digest=plan.digest, typed=plan.typed_target, code="123457"
-    )
+    ben = identity(world.people["ben"].id, world.slack.team_id)
+    shown_whole(world.containment, plan, ben)
+    world.containment.approve(plan.id, ben, digest=plan.digest, typed=plan.typed_target, code="123457")
     world.executor.execute(plan.id)
     world.wake()
     assert stands(world, "The circuit breaker is open in the whole installation: 0 containments")
@@ -133,9 +133,3 @@ def test_an_open_breaker_is_told_in_the_security_channel_and_on_the_plan(world: 
         lambda: [m for m in world.thread(1) if "Acting is stopped in the whole installation" in as_text(m)]
     )
     assert "Undoing works" in types(world, "ana", "stops")
-
-
-def _who(world: Any, name: str) -> Any:
-    from twokey.testing.people import identity
-
-    return identity(world.people[name].id, world.slack.team_id)
