@@ -46,9 +46,9 @@ def _user_has_no_tag(calls: Calls, target: Target, inputs: Mapping[str, Json]) -
         named = Named("user", target.account, user, str(inputs.get("access_key_id") or ""))
         found = marks.verdict(calls, target, named, tag, str(inputs.get("since") or ""))
     # What the digest covers is whether it counts: a tag that does not may come and go.
-    notes = (found.note,) if found.note else ()
+    warned = (found.note,) if found.note else ()
     return CheckResult(
-        found.reason is None, {"user_name": user, "tag": bool(found.reason)}, found.reason, notes
+        found.reason is None, {"user_name": user, "tag": bool(found.reason)}, found.reason, warned
     )
 
 
