@@ -198,6 +198,24 @@ def test_s27_a_flood_of_tagging_calls_is_not_read_for_ever_and_does_not_count_as
     assert "aws.tag.too_many_events" in attacked.refusal(LEAKED_KEY)
 
 
+@pytest.mark.parametrize(("runbook", "touch"), [(LEAKED_KEY, tags_user), (PROTECT_BUCKETS, tags_bucket)])
+def test_s27_a_tag_that_cloudtrail_does_not_tell_of_yet_holds_a_run_up_and_voids_nothing(
+    runbook: str, touch: Callable[[Scene, Random], None]
+) -> None:
+    attacked = scene()
+    attacked.account.lag = timedelta(minutes=10)
+    plan = attacked.world.proposes("ana", runbook)
+    attacked.world.approves("ben", plan)
+    touch(attacked, Random(1))
+    attacked.world.works_on(3)
+    assert attacked.account.done == []
+    assert "run.waits" in attacked.world.actions(plan)
+    assert "aws.tag.not_told" in attacked.refusal(runbook)  # a new plan is not made on it
+    attacked.world.works_on(12)
+    assert attacked.world.plan(plan).state is PlanState.DONE
+    attacked.is_contained(runbook)
+
+
 def test_s27_a_tag_of_after_the_beginning_is_shown_with_who_set_it() -> None:
     attacked = scene()
     attacked.account.tag("deploy", TAG)

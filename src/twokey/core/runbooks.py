@@ -223,12 +223,16 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A check's answer, with what was seen. `seen` of a guard goes into the digest; `warnings` are read first."""
+    """A check's answer, with what was seen. `seen` of a guard goes into the digest; `warnings` are read first.
+
+    A no that is `not_yet` final may be a yes in some minutes: no plan is made on it, and a run waits for it.
+    """
 
     holds: bool
     seen: Mapping[str, Json] = field(default_factory=dict)
     reason: Message | None = None  # why not, when it does not hold
     warnings: tuple[Message, ...] = ()
+    not_yet: bool = False
 
 
 class PlanState(StrEnum):

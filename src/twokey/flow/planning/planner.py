@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
-from twokey.core.errors import Json, Refused, message
+from twokey.core.errors import Json, Refused, Unavailable, message
 from twokey.core.executions import StepRecord, step_scope, undoable
 from twokey.core.incidents import Incident, began_at, facts
 from twokey.core.runbooks import (
@@ -27,6 +28,20 @@ from twokey.core.runbooks import (
 from twokey.flow.planning.expand import expand_steps, filled_in
 from twokey.flow.planning.parameters import Given, given_before, parameters
 from twokey.ports import Action, Cloud
+
+
+class _NotYet(Refused):
+    """A guard says no, and may say yes in some minutes."""
+
+
+@contextmanager
+def _waiting() -> Iterator[None]:
+    """Have a run wait for an answer that is not final: people agreed on another one, and it may come again."""
+    try:
+        yield
+    except _NotYet as refusal:
+        params = {**refusal.message.params, **refusal.message.nested}
+        raise Unavailable(refusal.message.code, **params) from refusal
 
 
 @dataclass(frozen=True)
@@ -132,7 +147,8 @@ class Planner:
         """Make the same plan from the runbook and the cloud as they are now."""
         now = began_at(incident)
         began = plan.began if _may_be_kept(plan.began, now) else now.isoformat()
-        fresh = self._made(runbook, incident, given_before(plan), began)
+        with _waiting():
+            fresh = self._made(runbook, incident, given_before(plan), began)
         if not (plan.provenance or plan.began):  # a version that knew neither made this plan and its digest
             fresh = replace(fresh, provenance={}, began="")
         return _as_warned(fresh, plan)
@@ -148,8 +164,9 @@ class Planner:
         return self.clouds[name]
 
     def ask_guards(self, plan: Plan) -> dict[str, Json]:
-        """Ask every guard and return what they saw; raise Refused with the first that does not hold."""
-        return {name: dict(result.seen) for name, result in self._answers(plan).items()}
+        """Ask every guard of a run and return what they saw; raise Refused with the first that does not hold."""
+        with _waiting():
+            return {name: dict(result.seen) for name, result in self._answers(plan).items()}
 
     def _answers(self, plan: Plan) -> dict[str, CheckResult]:
         checks = self.cloud(plan.provider).checks
@@ -158,7 +175,8 @@ class Planner:
             result = checks[guard.check].holds(plan.target, guard.inputs)
             if not result.holds:
                 why = result.reason or message("check.does_not_hold", check=guard.check)
-                raise Refused("refused.guard", guard=guard.id or guard.check, why=why)
+                refusal = _NotYet if result.not_yet else Refused
+                raise refusal("refused.guard", guard=guard.id or guard.check, why=why)
             answers[f"guard:{guard.id or guard.check}"] = result
         return answers
 

@@ -32,6 +32,7 @@ class Verdict:
 
     reason: Message | None = None
     note: Message | None = None
+    not_yet: bool = False  # CloudTrail may tell in some minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def verdict(calls: Calls, target: Target, named: Named, tag: str, since: str) ->
         return Verdict(message("aws.tag.too_many_events", **what))
     except TwokeyError as fault:
         return Verdict(message("aws.tag.cannot_tell", **what, why=fault.message))
-    return Verdict(message("aws.tag.not_told", **what))
+    return Verdict(message("aws.tag.not_told", **what), not_yet=True)
 
 
 def _simply_there(named: Named, tag: str) -> Message:

@@ -134,7 +134,8 @@ class HasNoTag:
         found = marks.verdict(self.session, account, inputs.get("since"), tag)
         # What the digest covers is whether it counts: a tag that does not may come and go.
         seen: dict[str, Json] = {"tag": tag, "is_there": bool(found.reason)}
-        return CheckResult(not found.reason, seen, found.reason, (found.note,) if found.note else ())
+        notes = (found.note,) if found.note else ()
+        return CheckResult(not found.reason, seen, found.reason, notes, found.not_yet)
 
 
 CHECKS = (PublicAccessEquals, PublicNetworkAccessEquals, AccountInSubscription, AccountIsNamed, HasNoTag)

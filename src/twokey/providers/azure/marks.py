@@ -33,6 +33,7 @@ class Verdict:
 
     reason: Message | None = None
     note: Message | None = None
+    not_yet: bool = False  # the log may tell in some minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,14 @@ def verdict(session: AzureSession, account: Account, since: Json, tag: str = NEV
     if found:
         at = found[0].at.isoformat()
         return Verdict(note=message("azure.tag_came_after", **what, by=found[0].by, at=at, began=since))
-    return Verdict(message("azure.tag_not_told", **what))
+    return Verdict(message("azure.tag_not_told", **what), not_yet=True)
 
 
 def require_containable(session: AzureSession, account: Account, since: Json) -> None:
-    """Raise Refused with the reason why an account must not be contained, if there is one."""
-    if reason := verdict(session, account, since).reason:
-        raise Refused(reason.code, **reason.params)
+    """Raise Refused with the reason why an account must not be contained; Unavailable when it may be told later."""
+    found = verdict(session, account, since)
+    if reason := found.reason:
+        raise (Unavailable if found.not_yet else Refused)(reason.code, **reason.params)
 
 
 def _settings(session: AzureSession, account: Account, tag: str, began: datetime) -> list[Setting]:

@@ -32,6 +32,7 @@ def _protects(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> Check
 def _no_tag(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> CheckResult:
     tag, since = str(inputs.get("tag") or NEVER_TAG), str(inputs.get("since") or "")
     warnings: list[Message] = []
+    not_yet: list[str] = []
 
     def tagged(bucket: str) -> Message | None:
         if tag not in bucket_tags(calls, target.account, bucket):
@@ -39,9 +40,10 @@ def _no_tag(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> CheckRe
         there = replace(target, region=bucket_region(calls, target.account, bucket) or target.region)
         found = marks.verdict(calls, there, Named("bucket", target.account, bucket), tag, since)
         warnings.extend((found.note,) if found.note else ())
+        not_yet.extend([bucket] if found.not_yet else [])
         return found.reason
 
-    return replace(_each(inputs, tagged), warnings=tuple(warnings))
+    return replace(_each(inputs, tagged), warnings=tuple(warnings), not_yet=bool(not_yet))
 
 
 def _each(inputs: Mapping[str, Json], reason: Callable[[str], Message | None]) -> CheckResult:

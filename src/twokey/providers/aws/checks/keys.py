@@ -47,9 +47,8 @@ def _user_has_no_tag(calls: Calls, target: Target, inputs: Mapping[str, Json]) -
         found = marks.verdict(calls, target, named, tag, str(inputs.get("since") or ""))
     # What the digest covers is whether it counts: a tag that does not may come and go.
     warned = (found.note,) if found.note else ()
-    return CheckResult(
-        found.reason is None, {"user_name": user, "tag": bool(found.reason)}, found.reason, warned
-    )
+    seen: dict[str, Json] = {"user_name": user, "tag": bool(found.reason)}
+    return CheckResult(not found.reason, seen, found.reason, warned, found.not_yet)
 
 
 def _status_equals(calls: Calls, target: Target, inputs: Mapping[str, Json]) -> CheckResult:
