@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twokey.chat.slack.views.blocks import Block, actions, button, context, fitted, header, section
+from twokey.chat.slack.views.blocks import Block, actions, button, context, fitted, header, section, sections
 from twokey.chat.slack.views.cards import Names
 from twokey.chat.slack.views.review import (
     RISKS,
@@ -69,7 +69,7 @@ def plan_card(
     if len(warned) > SHOWN_WARNINGS:
         blocks.append(context(words("chat.plan.more_warnings", count=len(warned) - SHOWN_WARNINGS)))
     blocks.append(section(_reach(plan, words)))
-    blocks.append(section(f"*{words('chat.plan.targets')}*\n{targets(plan, words)}"))
+    blocks += sections(f"*{words('chat.plan.targets')}*\n{targets(plan, words)}")
     if plan.reason and plan.state is not PlanState.PROPOSED:
         blocks.append(section(words.of(plan.reason)))
     blocks.append(context(_standing(plan, status, name, words, next_ones)))

@@ -29,6 +29,8 @@ def overview(
     if page == 1:
         risk = f"{RISKS[plan.risk.value]} {words(f'chat.risk.{plan.risk.value}')}"
         blocks.append(section(f"*{shown(plan.title, 300)}*  ·  {risk}"))
+        if plan.undo_of:
+            blocks.append(section(words("chat.plan.is_undo")))
         blocks += fields(_essentials(plan, words))
         blocks += params(plan, name, words, _TOLD)
     blocks += _targets(plan, seen.touches, page, words)
