@@ -226,6 +226,7 @@ def test_an_address_is_bound_to_its_host_and_port() -> None:
         "https://twokey.example/x",
         "twokey.example",
         "https://",
+        "https://twokey.example:443",
     ],
 )
 def test_an_address_to_which_no_passkey_can_be_bound_stops_the_start(url: str) -> None:

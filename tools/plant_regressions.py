@@ -108,6 +108,17 @@ MISTAKES = (
         ),
         ("tests/attacks/test_s28_where_a_value_came_from.py",),
     ),
+    Mistake(
+        "a key's signature is not verified when the run begins",
+        (
+            (
+                "src/twokey/flow/execution/claim.py",
+                "                require_signed(plan, approvals, roster, passkeys.signs)\n",
+                "",
+            ),
+        ),
+        ("tests/attacks/test_s31_forged_keys.py",),
+    ),
 )
 
 
