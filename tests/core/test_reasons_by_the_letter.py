@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from twokey.core.approvals import (
     require_approver,
     require_break_glass,
     require_confirmer,
+    require_glass_settled,
     require_role,
     require_runnable,
     role_for,
@@ -35,6 +37,7 @@ ANA, BEN, CHO = a_person("d-ana", "Ana"), a_person("d-ben", "Ben"), a_person("d-
 TEAM = a_roster(ANA, BEN, CHO)
 INCIDENT = an_incident(state=State.INVESTIGATING, commander="")
 ELSEWHERE = ("000011112222",)
+NOW = at(60)
 
 
 def plan_of_ana(**changes):
@@ -121,20 +124,37 @@ def test_alone_only_where_the_runbook_and_the_risk_allow_it():
         )
 
 
-@pytest.mark.parametrize("role", [Role.APPROVER, Role.COMMANDER])
-def test_alone_goes_who_may_approve_or_command_there(role):
-    one = replace(BEN, roles=frozenset((role,)))
+def test_alone_goes_who_may_approve_there():
+    one = replace(BEN, roles=frozenset((Role.APPROVER,)))
     require_break_glass(glass(), one, step_up="c", reason="nobody is awake")
-    says(
-        lambda: require_break_glass(
-            glass(), replace(one, scopes=ELSEWHERE), step_up="c", reason="nobody is awake"
-        ),
-        "refused.not_approver",
-        person="Ben",
-        scope=ACCOUNT,
-    )
+    for other in (replace(one, scopes=ELSEWHERE), replace(one, roles=frozenset((Role.COMMANDER,)))):
+        says(
+            lambda other=other: require_break_glass(glass(), other, step_up="c", reason="nobody is awake"),
+            "refused.not_approver",
+            person="Ben",
+            scope=ACCOUNT,
+        )
     in_account = replace(one, scopes=(ACCOUNT,))
     require_break_glass(glass(), in_account, step_up="c", reason="nobody is awake")
+
+
+def test_a_run_that_goes_on_alone_is_not_confirmed_yet_and_nobody_else_goes_alone_when_it_is_overdue():
+    alone = glass(break_glass_by="d-ana", confirm_by=NOW, state=PlanState.RUNNING)
+    says(lambda: require_confirmer(alone, BEN, INCIDENT), "refused.run_not_over", plan=alone.short)
+    says(
+        lambda: require_glass_settled(BEN, [alone], NOW),
+        "refused.glass_overdue",
+        plan=alone.short,
+        incident=alone.incident_id,
+    )
+    require_glass_settled(BEN, [replace(alone, confirm_by=NOW + timedelta(seconds=1))], NOW)
+    own = replace(alone, break_glass_by=BEN.id, confirm_by=NOW + timedelta(hours=1))
+    says(
+        lambda: require_glass_settled(BEN, [own], NOW),
+        "refused.glass_unconfirmed",
+        person="Ben",
+        plan=own.short,
+    )
 
 
 def test_alone_needs_a_code_and_ten_characters_of_reason():

@@ -65,6 +65,8 @@ def _roster(settings: Settings) -> str:
     roster = wiring.build_rosters(settings).current()
     able = [p for p in roster.people if p.roles & {Role.APPROVER, Role.COMMANDER}]
     warning = "" if len(able) > 1 else "; with fewer than two who can turn a key nothing can ever be approved"
+    if not warning and len([p for p in able if Role.APPROVER in p.roles]) < 2:
+        warning = "; with fewer than two approvers nothing critical can ever be approved"
     return f"{len(roster.people)} people, {len(able)} of them can turn a key on others' plans{warning}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from twokey.core.errors import Json, Refused, message
-from twokey.core.people import Person, Roster, RosterSeen, system
+from twokey.core.people import ChatAccount, Person, Roster, RosterSeen, system
 from twokey.flow import outbox
 from twokey.ports import Clock, Rosters, Snapshot, Store, Transaction
 
@@ -105,7 +105,9 @@ def _rights(person: Person) -> dict[str, Json]:
 def _plain(value: object) -> Json:
     if isinstance(value, bool | str):
         return value
-    return [*sorted(map(str, value))] if isinstance(value, Iterable) else str(value)
+    if isinstance(value, ChatAccount):
+        return f"{value.team}/{value.user}"
+    return [*sorted(str(_plain(one)) for one in value)] if isinstance(value, Iterable) else str(value)
 
 
 def _named(people: Iterable[str]) -> str:
