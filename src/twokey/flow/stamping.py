@@ -70,8 +70,8 @@ class Stamping:
 
     def _is_due(self, look: Snapshot) -> bool:
         now, last, owed = self.clock.now(), last_stamp(look), look.get(TimeStamp, _OWED)
-        is_owed = owed is not None and owed.seq >= (last.seq if last else 0)
-        if is_owed and abs(now - owed.at) < self.every:  # a clock may have gone back
+        since = last.seq if last else 0
+        if owed and owed.seq >= since and abs(now - owed.at) < self.every:  # a clock may have gone back
             return False
         new = _new(look)
         if last is None or abs(now - last.at) >= self.every:
