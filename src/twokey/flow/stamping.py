@@ -70,8 +70,9 @@ class Stamping:
 
     def _is_due(self, look: Snapshot) -> bool:
         now, last, owed = self.clock.now(), last_stamp(look), look.get(TimeStamp, _OWED)
-        if owed is not None and owed.seq >= (last.seq if last else 0) and abs(now - owed.at) < self.every:
-            return False  # and a clock may have gone back
+        since = last.seq if last else 0
+        if owed and owed.seq >= since and abs(now - owed.at) < self.every:  # a clock may have gone back
+            return False
         new = _new(look)
         if last is None or abs(now - last.at) >= self.every:
             return next(new, None) is not None
