@@ -77,9 +77,8 @@ def _public_keys(roster: Roster, involved: list[str]) -> Json:
     """Return the public halves of the passkeys by which these people can have signed, as the roster has them now."""
     found: dict[str, Json] = {}
     for person in (roster.person(name) for name in involved):
-        keys = {one.id: one.public_key for one in (person.passkeys if person else ())}
-        if person and keys:
-            found[person.id] = keys
+        if person and person.passkeys:
+            found[person.id] = {one.id: one.public_key for one in person.passkeys}
     return found
 
 
