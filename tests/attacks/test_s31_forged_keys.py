@@ -17,7 +17,7 @@ import pytest
 
 from tests.lab.authenticator import Device
 from tests.lab.trials import Proof
-from twokey.core.approvals import Approval, approval_id
+from twokey.core.approvals import Approval, Showing, approval_id
 from twokey.core.audit import GENESIS, content
 from twokey.core.errors import Refused
 from twokey.core.jobs import Job, JobKind
@@ -129,7 +129,9 @@ def _of_another_digest(world: Signing, plan: Plan) -> None:
 
 def _of_an_earlier_link(world: Signing, plan: Plan) -> None:
     signed = world.devices["ben"].sign(world.challenge(world.link("ben", plan)))
-    world.containment.sign(world.link("ben", plan), Signed(plan.typed_target, signed))
+    later = world.link("ben", plan)
+    world.challenge(later)  # its page was opened
+    world.containment.sign(later, Signed(plan.typed_target, signed))
 
 
 SIGNATURES: tuple[Callable[[Signing, Plan], None], ...] = (
@@ -202,6 +204,32 @@ def test_s31_a_link_is_one_persons_once_and_for_minutes(world: Signing) -> None:
     world.clock.advance(301)
     with refused("refused.link_over"):
         world.containment.to_sign(late)
+
+
+def test_s31_a_key_stands_on_the_page_it_was_signed_on_which_showed_the_plan_whole(world: Signing) -> None:
+    """Slack's own view of such a plan has no form: the page is what its person had before them."""
+    plan = world.proposes("dia")
+    token = world.containment.signing_link(plan.id, world.who("ben")).rpartition("/")[2]
+    with world.store.read() as look:
+        request = look.get(SigningRequest, link_id(token))
+    assert request is not None
+    signed = world.devices["ben"].sign(
+        signing_challenge(
+            plan.id, plan.digest, "d-ben", request.nonce
+        )  # who reads the record knows the number
+    )
+    with refused("refused.not_shown"):
+        world.containment.sign(token, Signed(plan.typed_target, signed))
+    for _ in range(3):
+        world.challenge(token)
+    (said,) = [entry for entry in world.trail(plan) if entry.action == "shown"]
+    assert (said.actor.id, said.data["page"]) == ("d-ben", "all")
+    world.containment.sign(token, Signed(plan.typed_target, signed))
+    (key,) = world.keys(plan)
+    with world.store.read() as look:
+        showing = look.get(Showing, key.showing)
+    assert showing is not None
+    assert (showing.view, showing.details) == (said.data["view"], True)
 
 
 @pytest.mark.parametrize(("name", "code"), [("dia", "refused.own_plan"), ("eve", "refused.not_approver")])

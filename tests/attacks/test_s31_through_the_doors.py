@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab.authenticator import Device
 from tests.lab.installation import Installation
+from twokey.core.passkeys import Enrolment
 from twokey.demo.company import SHOP
 from twokey.history.report import report
 
@@ -27,48 +28,64 @@ SIGNED = "aws.protect-buckets-signed"
 @pytest.fixture
 def world(worlds: Callable[..., Installation]) -> Installation:
     made = worlds("sqlite", TWOKEY_PUBLIC_URL=URL)
-    text = (made.runbooks / "aws.protect-buckets.yaml").read_text()
-    text = text.replace("id: aws.protect-buckets", f"id: {SIGNED}").replace(
-        "    profile: high\n", "    profile: high\n    step_up: passkey\n"
-    )
-    (made.runbooks / f"{SIGNED}.yaml").write_text(text)
-    approve(made, SIGNED)
+    wants_signatures(made)
     made.bot()
     made.attack()
     return made
 
 
+def wants_signatures(world: Installation) -> None:
+    """Write and approve a runbook that takes signatures only."""
+    text = (world.runbooks / "aws.protect-buckets.yaml").read_text()
+    text = text.replace("id: aws.protect-buckets", f"id: {SIGNED}").replace(
+        "    profile: high\n", "    profile: high\n    step_up: passkey\n"
+    )
+    (world.runbooks / f"{SIGNED}.yaml").write_text(text)
+    approve(world, SIGNED)
+
+
 def enrolled(world: Installation, person: Any, by: Any) -> Device:
     """Let a person make a passkey as people do: link, page, fingerprint, a second person, the roster's keeper."""
     device = Device(URL)
-    world.private(person, lambda: person.command("/twokey", "link", world.security))
-    path = link_in(world.slack.ephemerals(person)[-1].blocks)
-    status, told = answers(world, path, device.make)
+    status, told = answers(world, to_add(world, person).removeprefix(URL), device.make)
     assert (status, told["done"]) == (200, True), told
-    (printed,) = re.findall(r"[0-9a-f]{4}(?:-[0-9a-f]{4}){4}", told["says"])
+    confirmed(world, person, by, told["says"])
+    assert device.credential.hex() in world.roster.read_text()
+    return device
+
+
+def to_add(world: Installation, person: Any) -> str:
+    """Return the address that Slack tells somebody who wants to make a passkey."""
+    world.private(person, lambda: person.command("/twokey", "link", world.security))
+    return link_in(world, world.slack.ephemerals(person)[-1].blocks)
+
+
+def confirmed(world: Installation, person: Any, by: Any, says: str) -> None:
+    """Tell a second person the fingerprint that the page says, and put what they confirmed into the roster."""
+    (printed,) = re.findall(r"[0-9a-f]{4}(?:-[0-9a-f]{4}){4}", says)
     assert "You have confirmed" in world.private(
         by, lambda: by.command("/twokey", f"link {printed}", world.security)
     )
     done = world.twokey("roster", "passkeys")
     assert done.returncode == 0, done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if device.credential.hex() in line]
+    (row,) = world.find(Enrolment, person_id=f"p-{person.name}", state="confirmed")
+    (line,) = [line for line in done.stdout.splitlines() if row.credential in line]
     entry = f"id: p-{person.name},"
     text = world.roster.read_text()
     assert entry in text
     world.roster.write_text(text.replace(entry, f"{entry} passkeys: [{line.strip().removeprefix('- ')}],"))
-    return device
 
 
-def link_in(blocks: Any) -> str:
-    """Return the path of the page that the only passkey button opens."""
+def link_in(world: Installation, blocks: Any) -> str:
+    """Return the address of the page that the only passkey button opens."""
     (url,) = [
         element["url"]
         for block in blocks
         for element in block.get("elements", ())
         if element.get("action_id") == "passkey_open"
     ]
-    assert url.startswith(f"{URL}/passkey/")
-    return str(url).removeprefix(URL)
+    assert url.startswith(f"{world.variables['TWOKEY_PUBLIC_URL']}/passkey/")
+    return str(url)
 
 
 def answers(
@@ -85,12 +102,17 @@ def answers(
         return got.status, json.loads(got.read())
 
 
-def signs(world: Installation, person: Any, card: Any, device: Device) -> tuple[int, Any]:
-    """Press Review & approve, follow the link that is there, and sign."""
+def to_sign(world: Installation, person: Any, card: Any) -> str:
+    """Press Review & approve, and return the address that is there."""
     person.click(world.fresh(card), "plan_review")
     view = world.until(lambda: world.view(person, "told"))
     person.close(view)
-    return answers(world, link_in(view.blocks), device.sign, typed=SHOP)
+    return link_in(world, view.blocks)
+
+
+def signs(world: Installation, person: Any, card: Any, device: Device) -> tuple[int, Any]:
+    """Open the page for a plan and sign there."""
+    return answers(world, to_sign(world, person, card).removeprefix(URL), device.sign, typed=SHOP)
 
 
 def test_s31_two_people_sign_and_a_forger_with_the_database_does_not(world: Installation) -> None:

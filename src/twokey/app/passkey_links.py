@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from twokey.core.approvals import needs_typed_target
-from twokey.core.errors import Message, message
+from twokey.core.errors import Json, Message, message
 from twokey.core.passkeys import enrolment_challenge, signing_challenge
 from twokey.core.people import Person
-from twokey.core.runbooks import Plan, Step
+from twokey.core.runbooks import ActionCall, Plan, Step
 from twokey.core.texts import visible
 from twokey.flow.containment import Containment
 from twokey.flow.containment.signing import Signed
-from twokey.web.passkeys import PasskeyPage
+from twokey.web.passkeys import Fact, PasskeyPage
 from twokey.words import say, word
 
 
@@ -56,7 +57,7 @@ class Links:
         language = person.language or self.language
         return PasskeyPage(
             title=say(message("passkey.page.add_title", person=visible(person.name)), language),
-            facts=((word("passkey.page.next", language), (word("passkey.page.next_text", language),)),),
+            facts=(Fact(word("passkey.page.next", language), (word("passkey.page.next_text", language),)),),
             button=word("passkey.page.add", language),
             options=self._asked("add", enrolment_challenge(person.id, asked.nonce), person),
             language=language,
@@ -73,26 +74,53 @@ class Links:
         }
 
 
-def _facts(plan: Plan, person: Person, language: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the whole plan in words: who signs, where, what is touched, every call, and the digest."""
-    touches = tuple(" ".join(filter(None, (one.kind, one.id, one.name))) for one in plan.touches)
-    notes = tuple(say(note, language) for note in plan.notes)
-    parts = (
-        ("person", (person.name,)),
-        ("where", (f"{plan.provider} {plan.target.account} {plan.target.region}".strip(),)),
-        ("risk", (word(f"chat.risk.{plan.risk.value}", language),)),
-        ("touches", touches),
-        ("notes", notes),
-        ("steps", tuple(_line(step) for step in plan.steps)),
-        ("digest", (plan.digest,)),
+def _facts(plan: Plan, person: Person, language: str) -> tuple[Fact, ...]:
+    """Return the whole plan in words, nothing cut off: what to read first, what is touched, every call, the digest."""
+    touches = (" ".join(dict.fromkeys(filter(None, (one.kind, one.id, one.name)))) for one in plan.touches)
+    parts: tuple[tuple[str, str, Iterable[str]], ...] = (
+        ("person", "", (person.name,)),
+        ("warnings", "warning", (say(one, language) for one in plan.warnings)),
+        ("where", "", (f"{plan.provider} {plan.target.account} {plan.target.region}".strip(),)),
+        ("risk", "", (word(f"chat.risk.{plan.risk.value}", language),)),
+        ("touches", "", touches),
+        ("steps", "exact", (_step(step, language) for step in plan.steps)),
+        ("guards", "exact", (_called(guard.check, guard.inputs) for guard in plan.guards)),
+        ("notes", "", (say(note, language) for note in plan.notes)),
+        ("digest", "digest", (plan.short, plan.digest)),
     )
-    return tuple(
-        (word(f"passkey.page.{name}", language), tuple(visible(line) for line in lines))
-        for name, lines in parts
-        if lines
+    facts = (
+        Fact(word(f"passkey.page.{name}", language), tuple(_on_lines(line) for line in lines), look)
+        for name, look, lines in parts
     )
+    return tuple(fact for fact in facts if fact.lines)
 
 
-def _line(step: Step) -> str:
-    inputs = json.dumps(dict(step.inputs), ensure_ascii=False, sort_keys=True, default=str)
-    return f"{step.id}: {step.action} {inputs}"
+def _step(step: Step, language: str) -> str:
+    """Return a call with all that it is given, how it is checked, and the way back; documents have their own lines."""
+    lines = [f"{step.id}: {step.action}", *(_given(name, value) for name, value in step.inputs.items())]
+    asked = [*step.pre, *([step.verify] if step.verify else [])]
+    lines += [f"\u2713 {_called(check.check, check.inputs)}" for check in asked]
+    if isinstance(step.undo, ActionCall):
+        lines.append(f"\u21a9 {_called(step.undo.action, step.undo.inputs)}")
+    elif step.effect.is_write:
+        lines.append(say(message("passkey.page.no_way_back", reason=step.irreversible or "-"), language))
+    return "\n".join(lines)
+
+
+def _given(name: str, value: Json) -> str:
+    found = value
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with contextlib.suppress(ValueError, RecursionError):
+            found = json.loads(value)
+    if not isinstance(found, str):
+        found = json.dumps(found, ensure_ascii=False, sort_keys=True, indent=2 if found else None)
+    return f"{name}: {found}"
+
+
+def _called(name: str, inputs: Mapping[str, Json]) -> str:
+    return f"{name} {json.dumps(dict(inputs), ensure_ascii=False, sort_keys=True)}"
+
+
+def _on_lines(text: str) -> str:
+    """Show what cannot be seen; lines stay lines."""
+    return "\n".join(map(visible, text.split("\n")))

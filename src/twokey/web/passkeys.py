@@ -25,11 +25,20 @@ _FIELDS = ("typed", "credential", "client_data", "authenticator_data", "signatur
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """A heading, and what stands under it; `look` is warning, exact, digest, or nothing of its own."""
+
+    head: str
+    lines: tuple[str, ...]
+    look: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PasskeyPage:
     """What one page shows, and what the browser is asked for."""
 
     title: str
-    facts: tuple[tuple[str, tuple[str, ...]], ...]  # a heading, and the lines under it
+    facts: tuple[Fact, ...]
     button: str
     typed: str = ""  # the label of the field for the target; "" where none is typed
     options: Mapping[str, Any] | None = (
@@ -98,8 +107,9 @@ def passkey_routes(links: PasskeyLinks, origin: str, limits: Limits = DEFAULT) -
 def _html(page: PasskeyPage, status: int) -> Response:
     nonce = secrets.token_urlsafe(16)
     facts = "".join(
-        f"<dt>{escape(head)}</dt>" + "".join(f"<dd>{escape(line)}</dd>" for line in lines)
-        for head, lines in page.facts
+        f"<dt>{escape(fact.head)}</dt>"
+        + "".join(f'<dd class="{fact.look}">{escape(line)}</dd>' for line in fact.lines)
+        for fact in page.facts
     )
     field = (
         f'<p><label for="typed">{escape(page.typed)}</label><br>'
@@ -112,7 +122,8 @@ def _html(page: PasskeyPage, status: int) -> Response:
     )
     script = ""
     if page.options:
-        asked = {**page.options, "unable": word("passkey.page.unable", page.language)}
+        told = {name: word(f"passkey.page.{name}", page.language) for name in ("unable", "unanswered")}
+        asked = {**page.options, **told}
         text = json.dumps(asked).replace("<", "\\u003c")
         script = (
             f'<script nonce="{nonce}" type="application/json" id="asked">{text}</script>'
@@ -139,9 +150,17 @@ def _html(page: PasskeyPage, status: int) -> Response:
 
 
 _STYLE = (
-    "main{max-width:46rem;margin:2rem auto;padding:0 1rem;font:16px/1.5 system-ui,sans-serif}"
-    "dt{font-weight:600;margin-top:.8rem}dd{margin:0;overflow-wrap:anywhere;white-space:pre-wrap}"
-    "button,input{font:inherit;padding:.5rem 1rem;max-width:100%}#says{font-weight:600}"
+    ":root{color-scheme:light dark}body{margin:0;font:16px/1.5 system-ui,sans-serif}"
+    "main{max-width:46rem;margin:2rem auto;padding:0 1rem}h1{font-size:1.5rem;line-height:1.25}"
+    "dt{font-weight:600;margin-top:1rem}dd{margin:0;overflow-wrap:anywhere;white-space:pre-wrap}"
+    "dd.warning{border-left:4px solid #d9822b;padding:.25rem .75rem;margin-top:.25rem}"
+    "dd.exact,dd.digest{font:14px/1.45 ui-monospace,monospace;border:1px solid #8886;border-radius:4px;"
+    "padding:.5rem .75rem;margin-top:.25rem}dt+dd.digest{font-size:1.1rem;font-weight:700}"
+    "button,input{font:inherit;padding:.5rem 1rem;border-radius:4px;box-sizing:border-box;max-width:100%}"
+    "input{width:24rem;border:1px solid #888}button{border:0;background:#1f5fbf;color:#fff;cursor:pointer}"
+    "button:disabled{background:#8888;cursor:default}#says{font-weight:600;overflow-wrap:anywhere}"
+    "#says:not(:empty){border-left:4px solid #c23030;padding:.25rem .75rem}"
+    "#says.done:not(:empty){border-color:#2f8f4e}"
 )
 
 # The browser's own interface only; bytes travel in hexadecimal digits, as they stand on record.
@@ -167,21 +186,26 @@ async function added() {
   return {credential: hex(made.rawId), client_data: hex(made.response.clientDataJSON),
     attestation: hex(made.response.attestationObject)};
 }
+async function told(given) {
+  const answer = await fetch(location.pathname, {method: "POST", headers: {"content-type": "application/json"},
+    body: JSON.stringify(given)});
+  return answer.json();
+}
 go.addEventListener("click", async () => {
+  const typed = document.getElementById("typed");
+  let given = null, answer = {done: false, says: asked.unable};
   go.disabled = true;
-  let over = false;
+  says.textContent = "";
   try {
-    const given = asked.kind === "sign" ? await signed() : await added();
-    const typed = document.getElementById("typed");
+    given = asked.kind === "sign" ? await signed() : await added();
     if (typed) given.typed = typed.value;
-    const answer = await fetch(location.pathname, {method: "POST", headers: {"content-type": "application/json"},
-      body: JSON.stringify(given)});
-    const told = await answer.json();
-    says.textContent = told.says;
-    over = told.done;
+    answer = await told(given);
   } catch (fault) {
-    says.textContent = asked.unable;
+    if (given) answer.says = asked.unanswered;
   }
-  go.disabled = over;
+  says.textContent = answer.says;
+  says.className = answer.done ? "done" : "";
+  go.disabled = answer.done;
+  if (typed) typed.disabled = answer.done;
 });
 """

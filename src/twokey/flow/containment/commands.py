@@ -34,7 +34,7 @@ from twokey.flow.containment.breakglass import (
 from twokey.flow.containment.enrolling import Enrolling
 from twokey.flow.containment.propose import Proposal, end_plan, expire_plan, propose_plan
 from twokey.flow.containment.showings import show_details, show_page
-from twokey.flow.containment.signing import Signed, ask_to_sign, open_request, sign_plan
+from twokey.flow.containment.signing import Signed, ask_to_sign, open_request, show_request, sign_plan
 from twokey.flow.containment.skip import (
     Skipped,
     asked_of,
@@ -177,23 +177,26 @@ class Containment:
         return self.passkeys.address("sign", token)
 
     def to_sign(self, token: str) -> tuple[SigningRequest, Plan, Person]:
-        """Return what a link shows: the plan, and the person whose passkeys may sign it."""
-        with self.store.read() as look:
-            request, plan = open_request(look, token, self.clock.now())
-        person = self.rosters.current().person(request.person_id)
-        if person is None:
-            raise Refused("refused.link_over")
-        return request, plan, person
+        """Return what a link shows, the plan and whose passkeys may sign it, and keep that it was shown."""
+        request, plan, who = self._linked(token)
+        with on_record(self, _looking(plan), who, plan_id=plan.id) as caller, self.store.change() as tx:
+            show_request(tx, request, plan, caller, self.clock.now())
+            return request, plan, caller.person
 
     def sign(self, token: str, given: Signed) -> ApprovalStatus:
         """Approve with a signature exactly the plan of a link; every refusal of a link that is good is on record."""
-        request, plan, _ = self.to_sign(token)
+        _, plan, who = self._linked(token)
+        now = self.clock.now()
+        with on_record(self, "approval.refused", who, plan_id=plan.id) as caller, self.store.change() as tx:
+            return sign_plan(tx, self.planner, self.step_up, self.passkeys, token, caller, given, now)
+
+    def _linked(self, token: str) -> tuple[SigningRequest, Plan, ChatIdentity]:
+        with self.store.read() as look:
+            request, plan = open_request(look, token, self.clock.now())
         if request.chat is None:
             raise Refused("refused.link_over")
         # Slack said who it is when the link was made, some minutes ago at most.
-        who, now = ChatIdentity(request.chat), self.clock.now()
-        with on_record(self, "approval.refused", who, plan_id=plan.id) as caller, self.store.change() as tx:
-            return sign_plan(tx, self.planner, self.step_up, self.passkeys, token, caller, given, now)
+        return request, plan, ChatIdentity(request.chat)
 
     def rejectable(self, plan_id: str, who: ChatIdentity) -> Plan:
         """Show a plan that a no can still stop to somebody we know; a no that comes too late is put on record."""

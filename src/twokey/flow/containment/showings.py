@@ -31,6 +31,17 @@ def show_details(tx: Transaction, plan: Plan, caller: Caller, view: str, now: da
     return _keep(tx, plan, caller, replace(before, details=True), {"page": "details"})
 
 
+def show_whole(tx: Transaction, plan: Plan, caller: Caller, view: str, now: datetime) -> Showing:
+    """Keep, once for a view, that a person has all of this plan before them: its steps and documents too."""
+    require_showable(plan)
+    count = len(pages(plan))
+    before = _showing(tx, plan, caller.person, view, now)
+    whole = replace(before, opened=tuple(range(1, count + 1)), details=True)
+    if whole == before:
+        return before
+    return _keep(tx, plan, caller, whole, {"page": "all", "pages": count})
+
+
 def showing_of(look: Snapshot, plan: Plan, person: Person, view: str = "") -> Showing:
     """Return the showing in which this person saw this plan whole, or refuse."""
     found = look.find(Showing, plan_id=shown_as(plan), person_id=person.id, newest_first=True)

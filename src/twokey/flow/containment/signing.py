@@ -12,6 +12,7 @@ from twokey.core.errors import Refused
 from twokey.core.passkeys import LINK_LIVES_S, SIGNED_FIELDS, SigningRequest, link_id
 from twokey.core.runbooks import Plan
 from twokey.flow.containment.approve import Confirmation, approve_plan
+from twokey.flow.containment.showings import show_whole
 from twokey.flow.lookup import incident_by_id, plan_by_id
 from twokey.flow.planning.planner import Planner
 from twokey.flow.refusals import Caller
@@ -61,6 +62,12 @@ def open_request(look: Snapshot, token: str, now: datetime) -> tuple[SigningRequ
     return request, plan
 
 
+def show_request(tx: Transaction, request: SigningRequest, plan: Plan, caller: Caller, now: datetime) -> None:
+    """Keep that the page of a link is before its person: it shows the plan whole, and is what they sign on."""
+    _require_own(request, caller)
+    show_whole(tx, plan, caller, _view(request), now)
+
+
 def sign_plan(
     tx: Transaction,
     planner: Planner,
@@ -73,11 +80,20 @@ def sign_plan(
 ) -> ApprovalStatus:
     """Turn the key of a link with what the device signed, and use the link up."""
     request, plan = open_request(tx, token, now)
-    if request.person_id != caller.person.id:  # the account is another person's now
-        raise Refused("refused.link_over")
+    _require_own(request, caller)
     tx.put(replace(request, used_at=now))
     assertion = {name: str(given.assertion.get(name, "")) for name in SIGNED_FIELDS} | {
         "nonce": request.nonce
     }
-    confirmation = Confirmation(request.digest, given.typed, code="", assertion=assertion)
+    confirmation = Confirmation(request.digest, given.typed, "", _view(request), assertion)
     return approve_plan(tx, planner, step_up, passkeys, plan.id, caller, confirmation, now)
+
+
+def _require_own(request: SigningRequest, caller: Caller) -> None:
+    if request.person_id != caller.person.id:  # the account is another person's now
+        raise Refused("refused.link_over")
+
+
+def _view(request: SigningRequest) -> str:
+    """Name the page of a link as a view; its row names it too, and opens nothing."""
+    return f"page:{request.id[:32]}"
