@@ -216,6 +216,19 @@ def test_what_another_page_made_or_nobody_verified_is_no_passkey(world: Signing,
         assert {row.state for row in look.find(Enrolment)} == {"asked"}
 
 
+@pytest.mark.parametrize(("bits", "status"), [(2048, 200), (1024, 403), (4096, 403)])
+def test_a_device_that_makes_rsa_only_is_taken_at_the_size_that_is_judged_afterwards(
+    world: Signing, browser: Browser, bits: int, status: int
+) -> None:
+    device = Device.of_rsa(bits)
+    path = path_of(world.containment.enrolling.link(world.who("dia")))
+    answer = device.make(bytes.fromhex(asked_by(browser.get(path)[2])["challenge"]))
+    assert browser.post(path, answer)[0] == status
+    with world.store.read() as look:
+        (row,) = look.find(Enrolment)
+    assert row.public_key == (device.passkey.public_key if status == 200 else "")
+
+
 def test_an_address_is_bound_to_its_host_and_port() -> None:
     assert WebPasskeys("https://twokey.example:8443").rp_id == "twokey.example"
     assert WebPasskeys(ORIGIN).address("sign", "t") == f"{ORIGIN}/passkey/sign/t"

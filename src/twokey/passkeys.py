@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,17 @@ from webauthn.helpers.exceptions import WebAuthnException
 from twokey.core.errors import Refused
 from twokey.core.people import Passkey
 
-_ALGORITHMS = [COSEAlgorithmIdentifier.ECDSA_SHA_256]
+# Telephones and security keys make ES256; Windows Hello makes RS256 and nothing else on many machines.
+_ALGORITHMS = [
+    COSEAlgorithmIdentifier.ECDSA_SHA_256,
+    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
+]
+# In CBOR (RFC 9053, RFC 8230): a key on P-256, or one of RSA with 2048 bits. Whoever judges afterwards reads no other.
+_KEYS = re.compile(
+    rb"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20.{32}\x22\x58\x20.{32}"
+    rb"|\xa4\x01\x03\x03\x39\x01\x00\x20\x59\x01\x00[\x80-\xff].{255}\x21\x43\x01\x00\x01",
+    re.DOTALL,
+)
 # What the library raises on answers that no browser makes: it reads bytes as it finds them.
 _MALFORMED = (WebAuthnException, ValueError, LookupError, TypeError, ArithmeticError, struct.error)
 _MOST = 8192  # hexadecimal digits of one field; browsers send some hundreds
@@ -70,6 +81,8 @@ class WebPasskeys:
             )
         except _MALFORMED as fault:
             raise Refused("refused.passkey_wrong") from fault
+        if not _KEYS.fullmatch(found.credential_public_key):
+            raise Refused("refused.passkey_kind")
         return Passkey(found.credential_id.hex(), found.credential_public_key.hex())
 
 

@@ -376,10 +376,13 @@ def broken(history: Any) -> set[str]:
 
 
 def test_s31_judge_verifies_each_signature_and_sees_one_that_is_none(world: Signing) -> None:
+    world.devices["ben"] = Device.of_rsa()
+    world.rosters.change("d-ben", passkeys=(world.devices["ben"].passkey,))
     plan = world.proposes("dia")
     world.signs("ana", plan)
     world.signs("ben", plan)
     world.works_on(1)
+    assert world.plan(plan).state is PlanState.DONE
     history = handed_out(world)
     assert broken(history) == set()
     for name in ("signature", "nonce", "client_data", "authenticator_data", "credential"):

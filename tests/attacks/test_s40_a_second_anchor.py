@@ -20,11 +20,10 @@ from typing import Any
 
 import pytest
 import rfc8785
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner
 
 from tests.lab import tsa
+from tests.lab.authenticator import Device
 from tests.lab.trials import Proof
 from twokey.app.doctor import examine
 from twokey.cli import audit
@@ -447,32 +446,30 @@ def _never_approved(pack: Pack) -> str:
 def signed(pack: Pack, **changes: str) -> None:
     """Let ben's key be signed as a passkey does it, but for what `changes` say was signed instead."""
     (plan,) = pack.says["plans"]
-    key, private = plan["keys"][1], ec.generate_private_key(ec.SECP256R1())
-    numbers = private.public_key().public_numbers()
-    x, y = (number.to_bytes(32, "big").hex() for number in (numbers.x, numbers.y))
+    key, device = plan["keys"][1], Device.of_rsa() if changes.get("makes") == "rsa" else Device()
     said = {"plan": plan["id"], "digest": plan["digest"], "person": "d-ben", "nonce": "n1", **changes}
     text = "\n".join(("twokey key", said["plan"], said["digest"], said["person"], said["nonce"]))
     challenge = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
     client = json.dumps({"type": changes.get("type", "webauthn.get"), "challenge": challenge}).encode()
     data = hashlib.sha256(b"bot.example.com").digest() + bytes([int(changes.get("flags", "5"))]) + bytes(4)
-    signature = private.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
     key["assertion"] = {
         "credential": "c1",
         "nonce": "n1",
         "client_data": client.hex(),
         "authenticator_data": data.hex(),
-        "signature": signature.hex(),
+        "signature": device.signature(data + hashlib.sha256(client).digest()).hex(),
     }
-    pack.says["passkeys"] = {"d-ben": {"c1": f"a5010203262001215820{x}225820{y}"}}
+    pack.says["passkeys"] = {"d-ben": {"c1": device.passkey.public_key}}
     pack.says["stamps"] = []  # this incident's entries are others now
     pack.reseal(pack.entry("approved"), lambda entry: entry["data"].update(passkey=key["assertion"]))
 
 
+@pytest.mark.parametrize("makes", ["", "rsa"])
 def test_s40_a_key_that_is_a_signature_is_verified_with_the_public_key_alone(
-    stamped: Stamped, tmp_path: Path
+    stamped: Stamped, tmp_path: Path, makes: str
 ) -> None:
     pack = Pack.of(stamped.packed)
-    signed(pack)
+    signed(pack, makes=makes)
     code, said = verified(pack.written(tmp_path / "signed.zip"), tmp_path / "elsewhere")
     assert code == 0, said
     assert "signed with the passkeys of d-ben" in said

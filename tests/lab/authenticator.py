@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import cbor2
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from twokey.core.people import Passkey
@@ -25,7 +25,7 @@ class Device:
     origin: str = "https://twokey.example"
     verifies: bool = True  # asks for a finger or a PIN
     counter: int = 0
-    key: ec.EllipticCurvePrivateKey = field(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
     )
     credential: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -34,6 +34,11 @@ class Device:
     def passkey(self) -> Passkey:
         """Return its public half, as a roster has it."""
         return Passkey(self.credential.hex(), self._public().hex(), "in software")
+
+    @classmethod
+    def of_rsa(cls, bits: int = 2048) -> Device:
+        """Return a device as Windows Hello is one on many machines: it makes RS256 and nothing else."""
+        return cls(key=rsa.generate_private_key(65537, bits))
 
     def elsewhere(self, origin: str) -> Device:
         """Return the same key behind another address: what a page that looks like ours would get."""
@@ -53,13 +58,19 @@ class Device:
     def sign(self, challenge: bytes) -> dict[str, str]:
         """Answer a request to sign."""
         client, data = self._client("webauthn.get", challenge), self._data()
-        signature = self.key.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(SHA256()))
+        signature = self.signature(data + hashlib.sha256(client).digest())
         return {
             "credential": self.credential.hex(),
             "client_data": client.hex(),
             "authenticator_data": data.hex(),
             "signature": signature.hex(),
         }
+
+    def signature(self, over: bytes) -> bytes:
+        """Sign these bytes, whatever they are."""
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            return self.key.sign(over, padding.PKCS1v15(), SHA256())
+        return self.key.sign(over, ec.ECDSA(SHA256()))
 
     def _client(self, kind: str, challenge: bytes) -> bytes:
         text = base64.urlsafe_b64encode(challenge).rstrip(b"=").decode()
@@ -73,6 +84,10 @@ class Device:
         return hashlib.sha256(host).digest() + bytes([flags]) + self.counter.to_bytes(4, "big")
 
     def _public(self) -> bytes:
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            numbers = self.key.public_key().public_numbers()
+            modulus, exponent = (n.to_bytes((n.bit_length() + 7) // 8, "big") for n in (numbers.n, numbers.e))
+            return cbor2.dumps({1: 3, 3: -257, -1: modulus, -2: exponent})
         point = self.key.public_key().public_numbers()
         x, y = (number.to_bytes(32, "big") for number in (point.x, point.y))
         return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})

@@ -215,15 +215,16 @@ def passkeys(evidence: dict[str, Any]) -> Iterator[str]:
 
 
 def _is_signed(public: bytes, signature: bytes, data: bytes, client: bytes) -> bool:
-    """Say whether a key of ES256 (in CBOR: RFC 9053) made a signature; where openssl is missing, nobody knows."""
-    if len(public) != 77 or public[:10] != _X_FOLLOWS or public[42:45] != _Y_FOLLOWS:
+    """Say whether a key of ES256 or RS256 made a signature; where openssl is missing, nobody knows."""
+    key = _der(public)
+    if key is None:
         return False
     openssl = shutil.which("openssl")
     if openssl is None:
         return True
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        (place / "key").write_bytes(_P256 + public[10:42] + public[45:])
+        (place / "key").write_bytes(key)
         (place / "over").write_bytes(data + hashlib.sha256(client).digest())
         (place / "signature").write_bytes(signature)
         command = [openssl, "dgst", "-sha256", "-keyform", "DER", "-verify", "key", "-signature", "signature"]
@@ -231,10 +232,23 @@ def _is_signed(public: bytes, signature: bytes, data: bytes, client: bytes) -> b
     return done.returncode == 0
 
 
+def _der(public: bytes) -> bytes | None:
+    """Write a public key in CBOR (RFC 9053, RFC 8230) as openssl reads it; None where it is of no kind we know."""
+    if len(public) == 77 and public[:10] == _X_FOLLOWS and public[42:45] == _Y_FOLLOWS:
+        return _P256 + public[10:42] + public[45:]
+    if len(public) == 272 and public[:11] == _MODULUS_FOLLOWS and public[267:] == _EXPONENT:
+        return _RSA_2048 + public[11:267] + bytes.fromhex("0203010001")
+    return None
+
+
 _X_FOLLOWS, _Y_FOLLOWS = bytes.fromhex("a5010203262001215820"), bytes.fromhex("225820")
 _P256 = bytes.fromhex(
     "3059301306072a8648ce3d020106082a8648ce3d03010703420004"
 )  # a public key's DER before x and y
+_MODULUS_FOLLOWS, _EXPONENT = bytes.fromhex("a401030339010020590100"), bytes.fromhex("2143010001")
+_RSA_2048 = bytes.fromhex(
+    "30820122300d06092a864886f70d01010105000382010f003082010a0282010100"
+)  # the same before the modulus, whose first bit is set
 
 
 def told(evidence: dict[str, Any]) -> Iterator[str]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicNumbers
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from twokey.history.handed_out import Entry, History, Violation
@@ -18,6 +20,8 @@ Keys = Mapping[str, Mapping[str, str]]  # person -> credential -> public key
 _PRESENT, _VERIFIED = 0x01, 0x04
 # A key of WebAuthn's ES256 in CBOR (RFC 9053): kty EC2, alg ES256, crv P-256, then x and y of 32 bytes.
 _HEAD, _MIDDLE = bytes.fromhex("a5010203262001215820"), bytes.fromhex("225820")
+# One of RS256 (RFC 8230): kty RSA, alg RS256, then a modulus of 256 bytes and the exponent 65537.
+_RSA_HEAD, _RSA_END = bytes.fromhex("a401030339010020590100"), bytes.fromhex("2143010001")
 
 
 def public_keys(lines: Iterable[str]) -> Keys:
@@ -66,7 +70,11 @@ def is_signed(entry: Entry, plan_id: str, digest: str, keys: Keys) -> bool:
 
 
 def _verify(key: bytes, signature: bytes, over: bytes) -> None:
+    if len(key) == 272 and key.startswith(_RSA_HEAD) and key.endswith(_RSA_END):
+        modulus = int.from_bytes(key[11:267], "big")
+        RSAPublicNumbers(65537, modulus).public_key().verify(signature, over, PKCS1v15(), SHA256())
+        return
     if len(key) != 77 or not key.startswith(_HEAD) or key[42:45] != _MIDDLE:
-        raise ValueError("no ES256 key")
+        raise ValueError("a key of neither ES256 nor RS256")
     x, y = int.from_bytes(key[10:42], "big"), int.from_bytes(key[45:], "big")
     EllipticCurvePublicNumbers(x, y, SECP256R1()).public_key().verify(signature, over, ECDSA(SHA256()))

@@ -181,7 +181,8 @@ async function signed() {
 async function added() {
   const made = await navigator.credentials.create({publicKey: {challenge: bytes(asked.challenge),
     rp: {id: asked.host, name: "twokey"}, user: {id: bytes(asked.user), name: asked.name, displayName: asked.name},
-    pubKeyCredParams: [{type: "public-key", alg: -7}], excludeCredentials: known, attestation: "none",
+    pubKeyCredParams: [-7, -257].map(alg => ({type: "public-key", alg})),
+    excludeCredentials: known, attestation: "none",
     authenticatorSelection: {userVerification: "required", residentKey: "preferred"}, timeout: 240000}});
   return {credential: hex(made.rawId), client_data: hex(made.response.clientDataJSON),
     attestation: hex(made.response.attestationObject)};
