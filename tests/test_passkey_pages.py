@@ -27,7 +27,7 @@ from twokey.cli import runbook
 from twokey.core.errors import Invalid, Refused
 from twokey.core.notices import NoticeKind
 from twokey.core.passkeys import Enrolment
-from twokey.core.runbooks import Plan
+from twokey.core.runbooks import Plan, digest_of
 from twokey.passkeys import WebPasskeys
 from twokey.settings import load
 from twokey.web import mounted
@@ -141,9 +141,15 @@ def test_hostile_text_is_text_on_the_page(world: Signing, browser: Browser) -> N
     evil = "</script><script>alert(1)</script>\u202e"
     world.rosters.change("d-ben", name=evil)
     plan = world.proposes("dia")
-    world.tampers(replace(plan, notes=()))
+    (step, *others) = plan.steps
+    lines = "own\ncloud.delete_everything: {}"
+    hostile = replace(step, inputs={**step.inputs, "name": lines, "document": json.dumps({evil: lines})})
+    plan = replace(plan, notes=(), steps=(hostile, *others))
+    world.tampers(plan := replace(plan, digest=digest_of(plan)))
     _, _, page = browser.get(to_sign(world, plan))
     assert "<script>alert" not in page
+    assert "\ncloud.delete" not in html.unescape(page)
+    assert "own\u27e8U+000A\u27e9cloud.delete" in page
     assert "\u202e" not in page
     assert page.count("</script>") == 2
 

@@ -13,7 +13,7 @@ from twokey.core.errors import Json, Message, message
 from twokey.core.passkeys import enrolment_challenge, signing_challenge
 from twokey.core.people import Person
 from twokey.core.runbooks import ActionCall, Plan, Step
-from twokey.core.texts import visible
+from twokey.core.texts import visible, visible_lines
 from twokey.flow.containment import Containment
 from twokey.flow.containment.signing import Signed
 from twokey.web.passkeys import Fact, PasskeyPage
@@ -89,7 +89,11 @@ def _facts(plan: Plan, person: Person, language: str) -> tuple[Fact, ...]:
         ("digest", "digest", (plan.short, plan.digest)),
     )
     facts = (
-        Fact(word(f"passkey.page.{name}", language), tuple(_on_lines(line) for line in lines), look)
+        Fact(
+            word(f"passkey.page.{name}", language),
+            tuple(map(visible_lines if name == "steps" else visible, lines)),  # only calls have lines
+            look,
+        )
         for name, look, lines in parts
     )
     return tuple(fact for fact in facts if fact.lines)
@@ -103,24 +107,21 @@ def _step(step: Step, language: str) -> str:
     if isinstance(step.undo, ActionCall):
         lines.append(f"\u21a9 {_called(step.undo.action, step.undo.inputs)}")
     elif step.effect.is_write:
-        lines.append(say(message("passkey.page.no_way_back", reason=step.irreversible or "-"), language))
+        reason = visible(step.irreversible or "-")
+        lines.append(say(message("passkey.page.no_way_back", reason=reason), language))
     return "\n".join(lines)
 
 
 def _given(name: str, value: Json) -> str:
+    """Return an input, a document with its lines; a line break in plain text is shown as what it is."""
     found = value
     if isinstance(value, str) and value.startswith(("{", "[")):
         with contextlib.suppress(ValueError, RecursionError):
             found = json.loads(value)
-    if not isinstance(found, str):
-        found = json.dumps(found, ensure_ascii=False, sort_keys=True, indent=2 if found else None)
-    return f"{name}: {found}"
+    if isinstance(found, str):
+        return f"{name}: {visible(found)}"
+    return f"{name}: {json.dumps(found, ensure_ascii=False, sort_keys=True, indent=2)}"
 
 
 def _called(name: str, inputs: Mapping[str, Json]) -> str:
     return f"{name} {json.dumps(dict(inputs), ensure_ascii=False, sort_keys=True)}"
-
-
-def _on_lines(text: str) -> str:
-    """Show what cannot be seen; lines stay lines."""
-    return "\n".join(map(visible, text.split("\n")))
