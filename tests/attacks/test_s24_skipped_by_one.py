@@ -279,9 +279,7 @@ def test_s24_an_undo_keeps_its_order_too() -> None:
     world = World(quarantine())
     world.incident()
     done = world.contains(QUARANTINE_ACCOUNT, "ana", "ben", "cho")
-    undo = world.containment.propose(
-        world.containment.preview_undo(done.id, world.who("ana")), world.who("ana")
-    )
+    undo = world.proposes_undo("ana", done)
     for who in ("ben", "cho"):
         world.approves(who, undo)
     for call in ("apply", "find"):

@@ -130,7 +130,7 @@ def test_s34_an_undo_that_opens_a_door_asks_for_what_opening_it_asks(proof: Proo
         assert (plan.state, plan.risk) == (PlanState.DONE, Risk.LOW)
         undo = world.containment.preview_undo(plan.id, world.who("ana"))
         assert (undo.risk, undo.approval.step_up) == (Risk.HIGH, "totp")
-        undo = world.containment.propose(undo, world.who("ana"))
+        undo = world.asks_for("ana", undo)
         with pytest.raises(Refused, match=r"refused\.step_up_wrong"):
             world.approves("ben", undo, code="")
         with pytest.raises(Refused, match=r"refused\.typed_wrong"):

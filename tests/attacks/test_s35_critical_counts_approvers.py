@@ -57,9 +57,7 @@ def test_s35_the_undo_of_a_critical_run_counts_approvers_only() -> None:
     world.approves("ana", plan)
     world.approves("ben", plan)
     world.works_on(5)
-    undo = world.containment.propose(
-        world.containment.preview_undo(plan.id, world.who("dia")), world.who("dia")
-    )
+    undo = world.proposes_undo("dia", plan)
     with pytest.raises(Refused, match=r"refused\.not_approver"):
         world.approves("eve", undo)
 

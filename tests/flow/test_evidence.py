@@ -41,8 +41,7 @@ def _done(world):
 
 def _undone(world):
     plan = world.contains()
-    undo = world.containment.preview_undo(plan.id, world.who("ana"))
-    undo = world.containment.propose(undo, world.who("ana"))
+    undo = world.proposes_undo("ana", plan)
     world.approves("ben", undo)
     world.works_on()
     assert world.plan(undo).state.value == "done"
@@ -55,7 +54,7 @@ def _critical(world):
 def _glass_broken_and_confirmed(world):
     plan = world.breaks_glass("ana", world.previews("ana"))
     world.works_on()
-    world.containment.confirm(plan.id, world.who("ben"))
+    world.confirms("ben", plan)
     assert world.plan(plan).confirmed_by
 
 

@@ -26,9 +26,7 @@ def plan(world):
 
 
 def undone(world, plan):
-    undo = world.containment.propose(
-        world.containment.preview_undo(plan.id, world.who("ana")), world.who("ana")
-    )
+    undo = world.proposes_undo("ana", plan)
     world.approves("ben", undo)
     return undo
 
@@ -89,7 +87,7 @@ def test_a_run_that_goes_on_enters_the_rest_and_is_watched_as_one(world):
     plan = world.proposes("ana")
     world.approves("ben", plan)
     world.cloud.refuse_on("apply aws.iam.put_user_policy")
-    world.works_on(90, step_s=60)
+    world.works()
     world.containment.decide(plan.id, world.who("ben"), "retry")
     world.works_on(90, step_s=60)
     assert set(states(world)) == {"deactivate_key", "deny_user"}

@@ -56,8 +56,13 @@ class InForce:
     @property
     def what(self) -> str:
         """Return what is contained, for people."""
-        names = (f"{touch.kind} {touch.name or touch.id}" for touch in self.touches)
-        return ", ".join(dict.fromkeys(names)) or self.action
+        names = ", ".join(dict.fromkeys(_named(touch) for touch in self.touches))
+        return f"{self.action}: {names}" if names else self.action
+
+
+def _named(touch: Touch) -> str:
+    called = f" ({touch.name})" if touch.name not in ("", touch.id) else ""
+    return f"{touch.kind} {touch.id}{called}"
 
 
 @dataclass(frozen=True, slots=True)
