@@ -50,11 +50,16 @@ def reviewed(world: Any, name: str) -> Any:
     world.wake()
 
     def newest() -> Any:
-        cards = [message for message in world.thread(1) if message.blocks[0]["type"] == "header"]
+        cards = [one for one in world.thread(1) if one.blocks and one.blocks[0]["type"] == "header"]
         return cards[-1] if cards else None
 
     world.people[name].click(world.slack.wait_for(newest), "plan_review")
-    return world.slack.wait_for(lambda: world.slack.view_of(world.people[name]))
+
+    def drawn() -> Any:
+        view = world.slack.view_of(world.people[name])
+        return view if view is not None and view.callback_id in ("told", "plan_approve") else None
+
+    return world.slack.wait_for(drawn)
 
 
 def sign(world: Any, name: str, device: Device) -> Any:
