@@ -111,14 +111,17 @@ class Installation:
     def contain(self, incident: str) -> str:
         """Propose, turn the second key, run; return the plan's end."""
         from twokey.core.people import ChatAccount, ChatIdentity
+        from twokey.testing.showings import shown_whole
 
         ana, ben = (
             ChatIdentity(ChatAccount(programs.TEAM, user), channel=programs.CHANNEL)
             for user in ("U0ANA", "U0BEN")
         )
         flow = self.containment
-        plan = flow.propose(flow.preview(incident, RUNBOOK, ana), ana)
+        seen = shown_whole(flow, flow.preview(incident, RUNBOOK, ana), ana)
         code = f"{self._number:05d}7"
+        plan = flow.propose(seen, ana, code=code)
+        shown_whole(flow, plan, ben)
         flow.approve(plan.id, ben, digest=plan.digest, typed=plan.typed_target, code=code)
         self.app.engine.drain()
         return flow.plan(plan.id).state.value

@@ -26,11 +26,13 @@ from twokey.chat.slack.options import Flows, SlackOptions
 from twokey.chat.slack.payloads import private_metadata
 from twokey.core.people import ChatAccount, Roster
 from twokey.core.signals import Principal
+from twokey.core.stops import Limits
 from twokey.engine.embedded import EmbeddedEngine
 from twokey.store import open_store
 from twokey.testing.clouds import ACCOUNT
 from twokey.testing.clouds.company import AccessKey
 from twokey.testing.people import the_team
+from twokey.testing.showings import shown_whole
 from twokey.testing.world import World
 from twokey.web import mounted
 
@@ -51,13 +53,14 @@ def plans(world: World, count: int) -> list[dict[str, str]]:
         incident = world.incident(f"finding-{number}", subject=f"finding-{number}", principal=who)
         plan = world.proposes("ana", incident=incident.id)
         notes = private_metadata(plan=plan.id, digest=plan.digest, channel=programs.CHANNEL)
+        shown_whole(world.containment, plan, world.who("ben"), view=f"V{number + 1:05d}7")
         made.append({"notes": notes, "typed": plan.typed_target})
     return made
 
 
 async def serve(world: World, options: SlackOptions, port: int) -> None:
     """Serve Slack's signed HTTP, with the engine beside it."""
-    flows = Flows(world.intake, world.response, world.containment, world.review)  # type: ignore[arg-type]
+    flows = Flows(world.intake, world.response, world.containment, world.review, world.watch)  # type: ignore[arg-type]
     bot = slack_bot(flows, options, store=world.store, clock=world.clock, rosters=world.rosters)
     served = Starlette(routes=[mounted(slack_route(bot, world.clock))])
     await uvicorn.Server(uvicorn.Config(served, port=port, log_level="error", access_log=False)).serve()
@@ -68,7 +71,13 @@ def main() -> None:
     home, slack, port, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     clock = app.SystemClock()
     store = open_store(f"sqlite:///{home}/record.db", clock)
-    world = World(store=store, queue=store.jobs(), clock=clock, checkpoint=passed)  # type: ignore[arg-type]
+    world = World(  # so many runs in a row, and the circuit breaker would open
+        store=store,
+        queue=store.jobs(),
+        clock=clock,  # type: ignore[arg-type]
+        checkpoint=passed,
+        limits=Limits(everywhere=10_000, in_account=10_000),
+    )
     people = [
         replace(one, accounts=(*one.accounts, ChatAccount(programs.TEAM, f"U0{one.name.upper()}")))
         for one in the_team().people

@@ -24,7 +24,7 @@ TYPED = '    typed_confirmation: {approver: "last4:${{ params.access_key_id }}"}
 UNDO = (
     "      undo:\n        action: azure.storage.set_public_access\n"
     '        with: {storage_account_id: "${{ params.storage_account_id }}",'
-    ' allow: "${{ steps.block.prior.allow_blob_public_access }}"}\n'
+    ' allow: "${{ steps.block.prior.allow_blob_public_access }}", since: "${{ incident.started }}"}\n'
 )
 
 

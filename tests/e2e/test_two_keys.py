@@ -197,7 +197,7 @@ def edit_policy(world: Any) -> Callable[[], object]:
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "New",
+                "Sid": "TwokeyProtect",  # another statement stops nothing: ours would be no more what was shown
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:GetObject",

@@ -30,6 +30,7 @@ from twokey.demo.notifications import findings
 from twokey.demo.proxy import CloudProxy
 from twokey.ports import Checkpoint, no_checkpoint
 from twokey.testing.codes import Authenticator
+from twokey.testing.showings import shown_whole
 
 OWN = "123456789012"
 SESSION = boto3.Session(region_name="eu-central-1")  # one, because reading the models takes longer than a run
@@ -39,7 +40,11 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-SECRETS = {"p-ben": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "p-cy": "KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU"}
+SECRETS = {
+    "p-ana": "MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK",
+    "p-ben": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+    "p-cy": "KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU",
+}
 ROSTER = """\
 people:
   - {id: p-ana, name: Ana, slack: [{team: T1, user: UANA}], roles: [responder], scopes: ["*"]}
@@ -212,8 +217,10 @@ class Scene:
         flow = self.app.containment
         incident = self.incident(runbook.partition(".")[0])
         code = Authenticator(SECRETS["p-ana"]).code()
-        plan = flow.propose(flow.preview(incident, runbook, who("ana"), params), who("ana"), code=code)
+        seen = shown_whole(flow, flow.preview(incident, runbook, who("ana"), params), who("ana"))
+        plan = flow.propose(seen, who("ana"), code=code)
         for name in ("ben", "cy"):
+            shown_whole(flow, plan, who(name))
             code = Authenticator(SECRETS[f"p-{name}"]).code()
             standing = flow.approve(
                 plan.id, who(name), digest=plan.digest, typed=plan.typed_target, code=code

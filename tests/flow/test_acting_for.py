@@ -72,10 +72,11 @@ def test_a_run_that_is_taken_up_again_keeps_its_name(world: World, heard: list[A
     world.works_on()
     actions = world.actions(plan)
     assert "run.resumed" in actions
-    assert len(set(heard)) == 1
+    assert len({one for one in heard if one}) == 1  # a look at it later is nobody's run
     with world.store.read() as look:
         run = look.get(Execution, plan.id)
     assert run is not None
+    assert heard[0]
     assert (heard[0].seq, heard[0].hash) == (run.head_seq, run.head)
 
 

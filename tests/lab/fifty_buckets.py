@@ -13,6 +13,7 @@ from twokey.flow.planning.planner import Planner
 from twokey.providers.aws import Aws
 from twokey.providers.aws.actions import every_action
 from twokey.providers.aws.checks import every_check
+from twokey.providers.aws.options import AwsOptions
 from twokey.providers.aws.parameters import PARAMETER_TYPES
 from twokey.settings import data_folder
 from twokey.testing import builders
@@ -25,7 +26,7 @@ RUNBOOK = "aws.protect-buckets"
 class StandIn:
     """Every bucket is ours and has no policy; those that are named have a rule that deletes."""
 
-    options = None
+    options = AwsOptions(role_name="TwokeyResponder")
     clock = SystemClock()
 
     def __init__(self, expiring: tuple[str, ...] = ()) -> None:
