@@ -4,7 +4,7 @@ A new verb is a function and a row of `VERBS`, with its words in both languages 
 
 from __future__ import annotations
 
-from twokey.chat.slack.inbound import containment, inforce, stops
+from twokey.chat.slack.inbound import approvals, inforce, previews, stops
 from twokey.chat.slack.inbound.dispatch import Context
 from twokey.chat.slack.inbound.verbs import Command, Verb
 from twokey.chat.slack.views import lists, modals
@@ -163,7 +163,7 @@ async def contain(ctx: Context, command: Command) -> None:
         if not equals:
             raise Refused("chat.parameter_form", text=name[:80])
     given = {name: value for name, _, value in pairs}
-    await containment.begin(ctx, command.incident, command.args[0] if command.args else "", given)
+    await previews.begin(ctx, command.incident, command.args[0] if command.args else "", given)
 
 
 async def pending(ctx: Context, _: Command) -> None:
@@ -175,7 +175,7 @@ async def pending(ctx: Context, _: Command) -> None:
 
 async def undo(ctx: Context, command: Command) -> None:
     """Begin an undo: choose the run, or look at the one that was named."""
-    await containment.begin_undo(ctx, command.incident, command.args[0] if command.args else "")
+    await previews.begin_undo(ctx, command.incident, command.args[0] if command.args else "")
 
 
 async def stop(ctx: Context, command: Command) -> None:
@@ -238,7 +238,7 @@ async def whoami(ctx: Context, _: Command) -> None:
 
 async def link(ctx: Context, command: Command) -> None:
     """Make a passkey for oneself, or confirm another person's by its fingerprint."""
-    await containment.begin_link(ctx, command.args[0] if command.args else "")
+    await approvals.begin_link(ctx, command.args[0] if command.args else "")
 
 
 async def help_(ctx: Context, _: Command) -> None:

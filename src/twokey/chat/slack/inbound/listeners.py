@@ -11,7 +11,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncApp
 
 from twokey.chat.slack import payloads
-from twokey.chat.slack.inbound import commands, containment, decisions, stops
+from twokey.chat.slack.inbound import approvals, breakglass, commands, decisions, pages, previews, stops
 from twokey.chat.slack.inbound.dispatch import CLOSE, Answer, Context, Dispatcher
 from twokey.chat.slack.inbound.parsing import parse
 from twokey.chat.slack.inbound.threads import Threads
@@ -116,29 +116,29 @@ BUTTONS: dict[str, Press] = {
     "incident_command": take_command,
     "incident_contain": contain,
     "incident_more": more,
-    "plan_review": containment.review,
-    "plan_reject": containment.open_reject,
-    "plan_withdraw": containment.withdraw,
-    "plan_undo": containment.undo,
-    "plan_confirm": containment.open_confirm,
+    "plan_review": approvals.review,
+    "plan_reject": approvals.open_reject,
+    "plan_withdraw": approvals.withdraw,
+    "plan_undo": previews.undo,
+    "plan_confirm": approvals.open_confirm,
     "run_retry": decisions.decide("retry"),
     "run_skip": decisions.open_skip,
     "run_stop": decisions.decide("stop"),
     "decision_confirm": decisions.open_confirm,
-    "glass_open": containment.open_break_glass,
+    "glass_open": breakglass.open_break_glass,
     "stop_resume": stops.open_resume,
-    "passkey_open": containment.opened,
+    "passkey_open": approvals.opened,
     **{
         f"{kind}_{name}": press
         for kind in ("plan", "preview", "glass")
         for name, press in (
-            ("page_next", containment.turn_page(kind)),
-            ("page_back", containment.turn_page(kind)),
-            ("details", containment.open_details(kind)),
+            ("page_next", pages.turn_page(kind)),
+            ("page_back", pages.turn_page(kind)),
+            ("details", pages.open_details(kind)),
         )
     },
-    "details_page_next": containment.turn_details,
-    "details_page_back": containment.turn_details,
+    "details_page_next": pages.turn_details,
+    "details_page_back": pages.turn_details,
     "list_next": turn_page,
     "list_previous": turn_page,
     "menu_open": turn_page,
@@ -158,14 +158,14 @@ CHANGING = frozenset(
 )
 
 FORMS: dict[str, tuple[Form, Mapping[str, str]]] = {
-    "contain_choose": (containment.choose, {"": "runbook"}),
-    "contain_params": (containment.fill_in, {}),
-    "contain_propose": (containment.propose, containment.PROPOSE),
-    "plan_approve": (containment.approve, containment.APPROVE),
-    "plan_reject": (containment.reject, containment.REASON),
-    "glass_break": (containment.break_glass, containment.BREAK),
+    "contain_choose": (previews.choose, {"": "runbook"}),
+    "contain_params": (previews.fill_in, {}),
+    "contain_propose": (previews.propose, previews.PROPOSE),
+    "plan_approve": (approvals.approve, approvals.APPROVE),
+    "plan_reject": (approvals.reject, approvals.REASON),
+    "glass_break": (breakglass.break_glass, breakglass.BREAK),
     "stop_resume": (stops.resume, stops.RESUME),
-    "run_confirm": (containment.confirm, containment.CONFIRM),
+    "run_confirm": (approvals.confirm, approvals.CONFIRM),
     "run_skip": (decisions.skip, decisions.ERRORS),
     "decision_confirm": (decisions.confirm, decisions.ERRORS),
     "incident_note": (save_note, {"": "text"}),
