@@ -85,7 +85,7 @@ def test_a_step_is_built_upon_when_a_later_write_takes_what_it_left() -> None:
 def test_what_is_contained_is_said_once_and_by_name() -> None:
     named = Touch("principal", "AIDA1", "deploy")
     row = replace(ROW, touches=(named, named, Touch("bucket", "b-1")), action="aws.x")
-    assert row.what == "aws.x: principal AIDA1 (deploy), bucket b-1"
+    assert row.what == "principal AIDA1 (deploy), bucket b-1 \u00b7 aws.x"
     assert replace(ROW, action="aws.x").what == "aws.x"
 
 

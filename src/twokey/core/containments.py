@@ -57,7 +57,7 @@ class InForce:
     def what(self) -> str:
         """Return what is contained, for people."""
         names = ", ".join(dict.fromkeys(_named(touch) for touch in self.touches))
-        return f"{self.action}: {names}" if names else self.action
+        return f"{names} \u00b7 {self.action}" if names else self.action
 
 
 def _named(touch: Touch) -> str:
