@@ -192,12 +192,14 @@ def edit_runbook(world: Any) -> Callable[[], object]:
 
 
 def edit_policy(world: Any) -> Callable[[], object]:
+    """Put a statement of our name where ours would go; any other statement would stop nothing (S27)."""
     s3 = world.company.client("s3", SHOP)
+    before = s3.get_bucket_policy(Bucket="shop-backups")["Policy"]
     policy = {
         "Version": "2012-10-17",
         "Statement": [
             {
-                "Sid": "TwokeyProtect",  # another statement stops nothing: ours would be no more what was shown
+                "Sid": "TwokeyProtect",
                 "Effect": "Deny",
                 "Principal": "*",
                 "Action": "s3:GetObject",
@@ -206,10 +208,10 @@ def edit_policy(world: Any) -> Callable[[], object]:
         ],
     }
     s3.put_bucket_policy(Bucket="shop-backups", Policy=json.dumps(policy))
-    return lambda: None
+    return lambda: s3.put_bucket_policy(Bucket="shop-backups", Policy=before)
 
 
-@pytest.mark.parametrize(("change", "said"), [(edit_policy, "not as it was"), (edit_runbook, "approved")])
+@pytest.mark.parametrize(("change", "said"), [(edit_policy, "another content"), (edit_runbook, "approved")])
 def test_a_change_between_the_preview_and_the_run_voids_the_keys_and_writes_nothing(
     untouched: Any, change: Callable[[Any], Callable[[], object]], said: str
 ) -> None:
