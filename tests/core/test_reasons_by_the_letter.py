@@ -9,12 +9,15 @@ import pytest
 
 from twokey.core.approvals import (
     approval_status,
+    may_end,
+    owes_confirmation,
     require_approver,
     require_break_glass,
     require_confirmer,
     require_glass_settled,
     require_role,
     require_runnable,
+    require_still_held,
     role_for,
 )
 from twokey.core.audit import SHOWN, content, is_head, verify
@@ -313,3 +316,48 @@ def test_a_line_of_the_export_says_who_by_the_directory_and_by_the_chat():
     assert (with_account["actor"], with_account["team"], with_account["user"]) == ("d-ben", "T1", "UBEN")
     without = content(replace(the_story()[0], actor=Actor("system:intake")))
     assert (without["actor"], without["team"], without["user"]) == ("system:intake", "", "")
+
+
+# what came after the keys
+
+
+def test_a_key_of_a_plan_that_is_signed_counts_with_what_a_passkey_signed_and_else_says_why():
+    plan = plan_of_ana(approval=replace(a_plan().approval, step_up="passkey"))
+    signed = [
+        an_approval(plan, f"d-{name}", step_up="k", assertion={"nonce": "0"}) for name in ("ben", "cho")
+    ]
+    assert approval_status(plan, signed, INCIDENT, TEAM).is_satisfied
+    bare = an_approval(plan, "d-ben", step_up="k")
+    assert missing(plan, bare) == [
+        ("standing.no_signature", {"person": "Ben"}),
+        ("standing.more_keys", {"missing": "2", "needed": "2"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "owed"),
+    [
+        ({"break_glass_by": "d-ana", "state": PlanState.DONE}, True),
+        ({"break_glass_by": "d-ana", "state": PlanState.APPROVED}, True),
+        ({"break_glass_by": "d-ana", "state": PlanState.VOIDED}, False),
+        ({"break_glass_by": "d-ana", "confirmed_by": "d-ben", "state": PlanState.DONE}, False),
+        ({"state": PlanState.DONE}, False),
+    ],
+)
+def test_a_run_on_one_key_waits_for_its_second_person_unless_it_never_began(changes, owed):
+    assert owes_confirmation(plan_of_ana(**changes)) is owed
+
+
+def test_who_commands_ends_a_critical_plan_on_which_they_turn_no_key():
+    leads = replace(BEN, roles=frozenset((Role.COMMANDER,)))
+    plan = plan_of_ana(risk=Risk.CRITICAL)
+    assert may_end(leads, plan, replace(INCIDENT, commander="d-ben"))
+    assert not may_end(leads, plan, INCIDENT)
+
+
+def test_who_commands_now_keeps_a_key_that_they_turned_as_an_approver():
+    """A run goes on by whoever may stand behind it today; who leads it today may."""
+    plan = plan_of_ana(state=PlanState.RUNNING)
+    given = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben")]
+    team = a_roster(ANA, replace(BEN, roles=frozenset((Role.COMMANDER,))))
+    require_still_held(plan, given, replace(INCIDENT, commander="d-ben"), team, plan.digest)
