@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from twokey.core.approvals import (
+    Showing,
     approval_status,
     may_end,
     owes_confirmation,
@@ -17,6 +18,7 @@ from twokey.core.approvals import (
     require_glass_settled,
     require_role,
     require_runnable,
+    require_shown,
     require_still_held,
     role_for,
 )
@@ -24,7 +26,7 @@ from twokey.core.audit import SHOWN, content, is_head, verify
 from twokey.core.errors import TwokeyError
 from twokey.core.incidents import State
 from twokey.core.people import Actor, ChatAccount, Role
-from twokey.core.runbooks import ApprovalProfile, PlanState, Risk
+from twokey.core.runbooks import ApprovalProfile, PlanState, Risk, Touch
 from twokey.testing.builders import (
     ACCOUNT,
     a_person,
@@ -361,3 +363,21 @@ def test_who_commands_now_keeps_a_key_that_they_turned_as_an_approver():
     given = [an_approval(plan, "d-ana", "proposer"), an_approval(plan, "d-ben")]
     team = a_roster(ANA, replace(BEN, roles=frozenset((Role.COMMANDER,))))
     require_still_held(plan, given, replace(INCIDENT, commander="d-ben"), team, plan.digest)
+
+
+def test_of_several_views_the_one_in_which_most_was_seen_counts():
+    plan = plan_of_ana(id="plan-1", touches=tuple(Touch("bucket", f"b-{number}") for number in range(11)))
+    views = [
+        Showing(f"s-{view}", plan.id, "d-ben", plan.digest, at(minute), view=view, opened=opened)
+        for view, opened, minute in (("V1", (1,), 3), ("V2", (1, 2), 1), ("V3", (1, 2), 2))
+    ]
+    for order in (views, views[::-1]):
+        assert require_shown(plan, BEN, order, "").view == "V3"
+        assert require_shown(plan, BEN, order, "V2").view == "V2"
+        says(
+            lambda order=order: require_shown(plan, BEN, order, "V1"),
+            "refused.not_shown_whole",
+            plan=plan.short,
+            missing="2",
+            pages="2",
+        )
