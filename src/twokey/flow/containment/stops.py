@@ -22,10 +22,10 @@ from twokey.core.stops import (
     stop_id,
 )
 from twokey.flow import outbox
-from twokey.flow.containment.approvals import use_code
+from twokey.flow.containment.approvals import use_given_code
 from twokey.flow.execution.stops import was_held_back
 from twokey.flow.plans import owe_run
-from twokey.flow.refusals import Caller, on_record, require_tries_left
+from twokey.flow.refusals import Caller, on_record
 from twokey.ports import Clock, Rosters, Snapshot, StepUp, Store, Transaction
 
 _ALIVE = (PlanState.PROPOSED, PlanState.APPROVED, PlanState.RUNNING, PlanState.ASKING)
@@ -106,14 +106,8 @@ class Stops:
         return found
 
     def _use_code(self, tx: Transaction, stop: Stop, caller: Caller, code: str, now: datetime) -> None:
-        person = caller.person
-        if not needs_code(stop, person, caller.roster):
-            return
-        require_tries_left(tx, person, now)
-        used = self.step_up.verify(person.id, code, now)
-        if not used:
-            raise Refused("refused.step_up_wrong", person=person.name)
-        use_code(tx, used, person, now)
+        if needs_code(stop, caller.person, caller.roster):
+            use_given_code(tx, self.step_up, caller.person, code=code, now=now)
 
 
 def stops_in_force(look: Snapshot) -> list[Stop]:
